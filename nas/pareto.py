@@ -1,0 +1,342 @@
+"""Non-dominated trials and the hypervolume they cover.
+
+Everything here is exact and works on any number of objectives. Inside, every
+objective is turned into a loss (smaller is better), so that dominance and volume
+know one direction only.
+
+A trial with a missing value (NaN) is never on the front and dominates nothing.
+Equal points do not dominate each other: replicas of a front point are all on it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from search_spaces.errors import InputError
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+REFERENCE_MARGIN = 0.1
+"""How far beyond the worst value the default reference lies, as a share of the range.
+
+Our choice: on the worst value itself the end points of a front would count for
+nothing. A tenth is the share that BoTorch's `infer_reference_point` takes, too.
+"""
+
+
+def non_dominated(values: ArrayLike, directions: Sequence[str]) -> Mask:
+    """Find the points that no other point beats.
+
+    A point beats another if it is at least as good in every objective and better
+    in one.
+
+    Args:
+        values: ``(points, objectives)``; NaN marks a missing value.
+        directions: ``"maximize"`` or ``"minimize"`` for each objective.
+
+    Returns:
+        ``(points,)``, true where the point is on the front.
+
+    Raises:
+        InputError: Shapes do not match or a direction is unknown.
+    """
+    losses = _losses(values, directions)
+    front = np.zeros(len(losses), dtype=bool)
+    present = np.flatnonzero(~np.isnan(losses).any(axis=1))
+    front[present] = _minimal(losses[present])
+    return front
+
+
+def hypervolume(
+    values: ArrayLike, reference: ArrayLike, directions: Sequence[str]
+) -> float:
+    """Volume that the points dominate, up to the reference point.
+
+    Exact: the WFG recursion over exclusive volumes (While, Bradstreet & Barone,
+    IEEE TEC 2012), which ends in a sweep over two objectives. Points that are not
+    better than the reference in every objective add nothing, nor do points with a
+    missing value.
+
+    Args:
+        values: ``(points, objectives)``.
+        reference: ``(objectives,)``, finite.
+        directions: ``"maximize"`` or ``"minimize"`` for each objective.
+
+    Returns:
+        The volume, in the product of the objectives' units; 0 without points.
+
+    Raises:
+        InputError: Shapes do not match, a direction is unknown, or the reference
+            is not finite.
+    """
+    gains = _gains(values, reference, directions)
+    gains = gains[(gains > 0).all(axis=1)]
+    if np.isinf(gains).any():
+        return math.inf
+    return _volume(gains[_minimal(-gains)])
+
+
+def hypervolume_over_trials(
+    values: ArrayLike, reference: ArrayLike, directions: Sequence[str]
+) -> Floats:
+    """Hypervolume after each point, in the order given.
+
+    Args:
+        values: ``(points, objectives)``.
+        reference: ``(objectives,)``, finite.
+        directions: ``"maximize"`` or ``"minimize"`` for each objective.
+
+    Returns:
+        ``(points,)``, never falling; the last one is the hypervolume of all.
+
+    Raises:
+        InputError: As for `hypervolume`.
+    """
+    gains = _gains(values, reference, directions)
+    totals = np.zeros(len(gains))
+    front = gains[:0]
+    total = 0.0
+    for index, gain in enumerate(gains):
+        if (gain > 0).all() and not (front >= gain).all(axis=1).any():
+            if np.isinf(gain).any():
+                totals[index:] = math.inf
+                return totals
+            total += _exclusive_volume(gain, front)
+            front = np.vstack([front[~(front <= gain).all(axis=1)], gain])
+        totals[index] = total
+    return totals
+
+
+def reference_point(values: ArrayLike, directions: Sequence[str]) -> Floats:
+    """Choose a reference point a little worse than the worst of all the points.
+
+    Args:
+        values: ``(points, objectives)``; points of every study to be compared.
+        directions: ``"maximize"`` or ``"minimize"`` for each objective.
+
+    Returns:
+        ``(objectives,)``: the worst finite value of each objective, worsened by
+        `REFERENCE_MARGIN` of its range. Where all values are equal the margin is
+        that share of the value, or of 1 for zero. NaN for an objective that has
+        no finite value.
+
+    Raises:
+        InputError: Shapes do not match or a direction is unknown.
+    """
+    losses = _losses(values, directions)
+    worst = np.full(losses.shape[1], math.nan)
+    for column, column_losses in enumerate(losses.T):
+        finite = column_losses[np.isfinite(column_losses)]
+        if len(finite):
+            span = float(np.ptp(finite)) or abs(float(finite[0])) or 1.0
+            worst[column] = finite.max() + REFERENCE_MARGIN * span
+    return worst * _signs(directions)
+
+
+@dataclass(frozen=True)
+class ParetoFront:
+    """Points, which of them count, and which of those nothing beats.
+
+    Attributes:
+        metrics: Name of each objective.
+        directions: ``"maximize"`` or ``"minimize"`` for each objective.
+        values: ``(points, objectives)``; NaN marks a missing value.
+        feasible: ``(points,)``; an infeasible point is shown but is not on the
+            front, beats nothing and covers no volume.
+    """
+
+    metrics: tuple[str, ...]
+    directions: tuple[str, ...]
+    values: Floats
+    feasible: Mask
+
+    @classmethod
+    def of(
+        cls,
+        values: ArrayLike,
+        metrics: Sequence[str],
+        directions: Sequence[str],
+        feasible: ArrayLike | None = None,
+    ) -> "ParetoFront":
+        """Build a front from plain lists.
+
+        Args:
+            values: ``(points, objectives)``.
+            metrics: Name of each objective.
+            directions: ``"maximize"`` or ``"minimize"`` for each objective.
+            feasible: ``(points,)``; every point if ``None``.
+
+        Returns:
+            The front.
+
+        Raises:
+            InputError: Shapes do not match or a direction is unknown.
+        """
+        _signs(directions)
+        if len(metrics) != len(directions):
+            raise InputError(
+                f"every metric needs one direction, got {len(metrics)} metrics and "
+                f"{len(directions)} directions"
+            )
+        array = np.asarray(values, dtype=float).reshape(-1, len(metrics))
+        mask = (
+            np.ones(len(array), dtype=bool)
+            if feasible is None
+            else np.asarray(feasible, dtype=bool)
+        )
+        return cls(tuple(metrics), tuple(directions), array, mask)
+
+    @property
+    def is_pareto(self) -> Mask:
+        """``(points,)``, true where the point is feasible and on the front."""
+        return non_dominated(self._counted(), self.directions)
+
+    def reference(self) -> Floats:
+        """``(objectives,)``: the default reference point of all these points."""
+        return reference_point(self.values, self.directions)
+
+    def hypervolume(self, reference: ArrayLike | None = None) -> float:
+        """Volume that the feasible points dominate.
+
+        Args:
+            reference: ``(objectives,)``; the default reference if ``None``.
+
+        Returns:
+            The volume; 0 without points.
+        """
+        return hypervolume(self._counted(), *self._with(reference))
+
+    def hypervolume_over_trials(self, reference: ArrayLike | None = None) -> Floats:
+        """Hypervolume after each point.
+
+        Args:
+            reference: ``(objectives,)``; the default reference if ``None``.
+
+        Returns:
+            ``(points,)``, never falling.
+        """
+        return hypervolume_over_trials(self._counted(), *self._with(reference))
+
+    def box(self, reference: ArrayLike | None = None) -> float:
+        """Volume between the reference and the best value of each objective.
+
+        The hypervolume divided by it says how much of what is thinkable from
+        these points the front reaches: 1 if one point is best at everything.
+
+        Args:
+            reference: ``(objectives,)``; the default reference if ``None``.
+
+        Returns:
+            The volume; 0 without points.
+        """
+        point, directions = self._with(reference)
+        gains = _gains(self._counted(), point, directions)
+        gains = gains[~np.isnan(gains).any(axis=1)]
+        if not len(gains):
+            return 0.0
+        return float(np.prod(np.clip(gains.max(axis=0), 0, None)))
+
+    def _counted(self) -> Floats:
+        counted = self.values.copy()
+        counted[~self.feasible] = math.nan
+        return counted
+
+    def _with(self, reference: ArrayLike | None) -> tuple[ArrayLike, tuple[str, ...]]:
+        if reference is None:
+            # Without a finite value any reference gives volume 0.
+            reference = np.nan_to_num(self.reference())
+        return reference, self.directions
+
+
+def _signs(directions: Sequence[str]) -> Floats:
+    """``(objectives,)``: -1 where a larger value is better, else 1."""
+    for direction in directions:
+        if direction not in ("maximize", "minimize"):
+            raise InputError(
+                f"a direction must be 'maximize' or 'minimize', got {direction!r}"
+            )
+    return np.array([-1.0 if d == "maximize" else 1.0 for d in directions])
+
+
+def _losses(values: ArrayLike, directions: Sequence[str]) -> Floats:
+    array = np.asarray(values, dtype=float)
+    if array.size == 0:
+        array = array.reshape(-1, len(directions))
+    if array.ndim != 2 or array.shape[1] != len(directions):
+        raise InputError(
+            "values must have one row a point and one column an objective "
+            f"({len(directions)}), got shape {array.shape}"
+        )
+    return array * _signs(directions)
+
+
+def _gains(
+    values: ArrayLike, reference: ArrayLike, directions: Sequence[str]
+) -> Floats:
+    """How much better than the reference, ``(points, objectives)``."""
+    losses = _losses(values, directions)
+    point = np.asarray(reference, dtype=float)
+    if point.shape != (len(directions),) or not np.isfinite(point).all():
+        raise InputError(
+            f"a reference point needs {len(directions)} finite values, "
+            f"got {point.tolist()}"
+        )
+    gains: Floats = point * _signs(directions) - losses
+    return gains
+
+
+def _minimal(losses: Floats) -> Mask:
+    """``(points,)``, true where no other row is as small everywhere and smaller once.
+
+    Rows must be free of NaN. Sorted lexicographically, a row can only be beaten by
+    an earlier one, so one pass over the survivors suffices.
+    """
+    if losses.shape[1] == 0 or len(losses) == 0:
+        return np.ones(len(losses), dtype=bool)
+    unique, inverse = np.unique(losses, axis=0, return_inverse=True)
+    candidates = np.arange(len(unique))
+    position = 0
+    while position < len(candidates):
+        rows = unique[candidates]
+        survives = (rows < rows[position]).any(axis=1)
+        survives[: position + 1] = True
+        candidates = candidates[survives]
+        position += 1
+    minimal = np.zeros(len(unique), dtype=bool)
+    minimal[candidates] = True
+    front: Mask = minimal[inverse.reshape(-1)]
+    return front
+
+
+def _volume(gains: Floats) -> float:
+    """Volume of the union of the boxes from 0 to each row of positive gains."""
+    num_points, num_objectives = gains.shape
+    if num_points == 0:
+        return 0.0
+    if num_objectives == 1:
+        return float(gains.max())
+    if num_objectives == 2:
+        first, second = gains[np.argsort(-gains[:, 0], kind="stable")].T
+        widths = first - np.append(first[1:], 0.0)
+        return float(widths @ np.maximum.accumulate(second))
+    # From the smallest last gain on: all later boxes reach beyond this one there,
+    # so what this box adds is a prism over a volume of one objective less.
+    gains = gains[np.argsort(gains[:, -1], kind="stable")]
+    return float(
+        sum(
+            gain[-1] * _exclusive_volume(gain[:-1], gains[index + 1 :, :-1])
+            for index, gain in enumerate(gains)
+        )
+    )
+
+
+def _exclusive_volume(gain: Floats, others: Floats) -> float:
+    """Volume of the box up to ``gain`` that the other boxes do not cover."""
+    covered = np.minimum(others, gain)
+    if len(gain) > 2:
+        covered = covered[_minimal(-covered)]
+    return max(0.0, float(np.prod(gain)) - _volume(covered))
