@@ -1,0 +1,94 @@
+"""The values a study is made of: objectives, trial states and trials.
+
+Plain frozen records without Ray, Optuna or torch, so that everything that only
+reads a study (tables, figures, reports) starts fast.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from search_spaces.errors import InputError
+
+
+class TrialState(StrEnum):
+    """What became of a trial; the values of the column ``state``."""
+
+    COMPLETE = "complete"  # trained to its budget, every objective measured
+    FAILED = "failed"  # ended without its metrics; the record says why
+    PRUNED = "pruned"  # stopped at a rung: its metrics are of a smaller budget
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One metric that the search improves.
+
+    Attributes:
+        metric: Name of the metric.
+        direction: Which way is better.
+    """
+
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("maximize", "minimize"):
+            raise InputError(
+                "an objective's direction must be 'maximize' or 'minimize', "
+                f"got {self.direction!r} for {self.metric!r}"
+            )
+
+    @property
+    def maximize(self) -> bool:
+        """Whether larger values are better."""
+        return self.direction == "maximize"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One architecture trained for one budget with one seed, and its metrics.
+
+    Attributes:
+        number: Number in the study, from 0; also the name of its directory.
+        state: What became of it.
+        architecture: The architecture as ``Architecture.to_dict`` gives it.
+        placement: Its placement, e.g. ``"CCC-CCCM"``.
+        seed: Seed of initialisation, data order and augmentation.
+        epochs: Budget in epochs that was asked for.
+        metrics: Value of each metric. For a pruned trial, the values at its rung.
+        standard_errors: Standard error of each sampled metric, by metric name.
+        duration_s: Seconds from start to end; ``None`` while it is not finished.
+        is_baseline: Name of the baseline that it is, or ``""``.
+        error: Why it failed, in one line, or ``""``.
+        started: Start as seconds since 1970, or ``None``.
+        finished: End as seconds since 1970, or ``None``.
+        rung: Epochs after which successive halving stopped it, or ``None``.
+        architecture_id: Canonical id of the architecture.
+        node: Host on which it ran, or ``""``.
+        retry_of: Number of the lost trial that this one repeats, or ``None``.
+        retried_as: Number of the trial that repeats this lost one, or ``None``.
+        params: What the sampler chose, by parameter name.
+    """
+
+    number: int
+    state: TrialState
+    architecture: Mapping[str, Any]
+    placement: str
+    seed: int
+    epochs: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    duration_s: float | None = None
+    is_baseline: str = ""
+    error: str = ""
+    started: float | None = None
+    finished: float | None = None
+    rung: int | None = None
+    architecture_id: str = ""
+    node: str = ""
+    retry_of: int | None = None
+    retried_as: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
