@@ -1,0 +1,393 @@
+"""The value that alone determines a network, and its YAML form ``alternet/1``."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import yaml
+
+from search_spaces.alternet import AlterNet, Head, make_stem
+from search_spaces.attention import Attention, resolve_window
+from search_spaces.backbone import Backbone
+from search_spaces.blocks import ConvBlock, MSABlock, matched_head_dim
+from search_spaces.errors import InputError
+from search_spaces.placement import Letter, Placement
+
+FORMAT = "alternet/1"
+
+
+class BlockSpec(NamedTuple):
+    """What one slot builds: the shapes, and the attention settings of an MSA."""
+
+    stage: int
+    block: int
+    letter: Letter
+    in_channels: int
+    out_channels: int
+    stride: int
+    in_map_size: int
+    map_size: int
+    heads: int
+    head_dim: int
+    window: int
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """Backbone, placement, attention settings and data shape.
+
+    Two architectures are equal if they build the same network: the name of a
+    preset, and attention settings of stages without an MSA, do not count.
+
+    Attributes:
+        backbone: Stem, block kind, widths and strides.
+        placement: One letter a block; gives the depth of each stage.
+        attention: Settings of the MSA blocks; stored with one value a stage.
+        num_classes: Number of logits.
+        in_channels: Channels of the image.
+        image_size: Height (= width) of the image in pixels.
+
+    Raises:
+        InputError: The parts do not fit together.
+    """
+
+    backbone: Backbone
+    placement: Placement
+    attention: Attention = field(default_factory=Attention)
+    num_classes: int = 1000
+    in_channels: int = 3
+    image_size: int = 224
+
+    def __post_init__(self) -> None:
+        for what in ("num_classes", "in_channels", "image_size"):
+            value = getattr(self, what)
+            if type(value) is not int or value < 1:
+                raise InputError(f"{what} is a positive whole number, got {value!r}")
+        num_stages = self.backbone.num_stages
+        if len(self.placement.stages) != num_stages:
+            raise InputError(
+                f"a placement needs one stage for each of the backbone's {num_stages}; "
+                f"got {len(self.placement.stages)}: {self.placement}"
+            )
+        object.__setattr__(self, "attention", self.attention.per_stage(num_stages))
+        self.block_specs  # noqa: B018  (checks sizes and windows)
+
+    @cached_property
+    def block_specs(self) -> tuple[BlockSpec, ...]:
+        """Shapes of every block, in the order of the forward pass."""
+        stem_size = self.backbone.stem_map_size(self.image_size)
+        sizes = self.backbone.map_sizes(self.image_size)
+        heads = cast(tuple[int, ...], self.attention.heads)
+        head_dims = cast(tuple[int, ...], self.attention.head_dim)
+        windows = cast(tuple[Any, ...], self.attention.window)
+        bottleneck = self.backbone.block == "bottleneck"
+        specs = []
+        channels = self.backbone.stem_width
+        for stage, block, letter in self.placement.slots():
+            i = stage - 1
+            out = self.backbone.widths[i] * self.backbone.expansion
+            stride = self.backbone.strides[i] if block == 1 else 1
+            window, head_dim = 0, 0
+            if letter == "M":
+                window = resolve_window(windows[i], sizes[i], stage)
+                head_dim = head_dims[i]
+                if self.attention.size == "matched":
+                    head_dim = matched_head_dim(
+                        channels,
+                        out,
+                        bottleneck=bottleneck,
+                        stride=stride,
+                        heads=heads[i],
+                        window=window,
+                    )
+            specs.append(
+                BlockSpec(
+                    stage,
+                    block,
+                    letter,
+                    channels,
+                    out,
+                    stride,
+                    sizes[i] if block > 1 else (sizes[i - 1] if i else stem_size),
+                    sizes[i],
+                    heads[i] if letter == "M" else 0,
+                    head_dim,
+                    window,
+                )
+            )
+            channels = out
+        return tuple(specs)
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits; equal for, and only for, equal networks."""
+        canonical = {
+            "block": self.backbone.block,
+            "stem": self.backbone.stem,
+            "blocks": [list(spec) for spec in self.block_specs],
+            "num_classes": self.num_classes,
+            "in_channels": self.in_channels,
+            "image_size": self.image_size,
+        }
+        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Architecture) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def params(self) -> int:
+        """Number of trainable parameters, counted without building them."""
+        from search_spaces.cost import architecture_cost
+
+        return architecture_cost(self).params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image, counted without building the net."""
+        from search_spaces.cost import architecture_cost
+
+        return architecture_cost(self).macs
+
+    def build(self, drop_path: float = 0.0) -> AlterNet:
+        """Build the network with freshly drawn weights (PyTorch's default init).
+
+        Args:
+            drop_path: Probability to drop the last block's branch during training;
+                it rises linearly from 0 at the first block (``sds`` in
+                models/alternet.py).
+
+        Returns:
+            The network, in training mode.
+        """
+        last = max(1, self.placement.num_blocks - 1)
+        bottleneck = self.backbone.block == "bottleneck"
+        stages: list[list[ConvBlock | MSABlock]] = [[] for _ in self.placement.stages]
+        for index, spec in enumerate(self.block_specs):
+            rate = drop_path * index / last
+            if spec.letter == "C":
+                block: ConvBlock | MSABlock = ConvBlock(
+                    spec.in_channels,
+                    spec.out_channels,
+                    bottleneck=bottleneck,
+                    stride=spec.stride,
+                    drop_path=rate,
+                )
+            else:
+                block = MSABlock(
+                    spec.in_channels,
+                    spec.out_channels,
+                    bottleneck=bottleneck,
+                    heads=spec.heads,
+                    head_dim=spec.head_dim,
+                    window=spec.window,
+                    stride=spec.stride,
+                    drop_path=rate,
+                )
+            stages[spec.stage - 1].append(block)
+        stem = make_stem(self.backbone.stem, self.in_channels, self.backbone.stem_width)
+        head = Head(self.block_specs[-1].out_channels, self.num_classes)
+        return AlterNet(stem, stages, head)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``alternet/1`` form as plain data; the inverse of :meth:`from_dict`."""
+        backbone: dict[str, Any] = {
+            "block": self.backbone.block,
+            "stem": self.backbone.stem,
+            "depths": list(self.placement.depths),
+            "widths": list(self.backbone.widths),
+            "strides": list(self.backbone.strides),
+        }
+        if self.backbone.name:
+            backbone = {"preset": self.backbone.name, "stem": self.backbone.stem}
+        attention: dict[str, Any] = {
+            what: list(getattr(self.attention, what))
+            for what in ("heads", "head_dim", "window")
+        }
+        for spec in self.block_specs:
+            if spec.letter == "M":  # write down what auto decided
+                attention["window"][spec.stage - 1] = spec.window
+        if self.attention.size != "reference":
+            attention["size"] = self.attention.size
+        return {
+            "format": FORMAT,
+            "backbone": backbone,
+            "placement": str(self.placement),
+            "attention": attention,
+            "num_classes": self.num_classes,
+            "in_channels": self.in_channels,
+            "image_size": self.image_size,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "Architecture":
+        """Read the ``alternet/1`` form.
+
+        Args:
+            data: A mapping as :meth:`to_dict` writes it; attention and
+                in_channels may be left out.
+
+        Returns:
+            The architecture.
+
+        Raises:
+            InputError: A key is missing or unknown, or a value does not fit.
+        """
+        data = _mapping("an architecture", data)
+        if data.get("format") != FORMAT:
+            raise InputError(
+                f"an architecture file starts with 'format: {FORMAT}', "
+                f"got format {data.get('format')!r}"
+            )
+        allowed = (
+            "format", "backbone", "placement", "attention",
+            "num_classes", "in_channels", "image_size",
+        )  # fmt: skip
+        _check_keys("an architecture", data, allowed)
+        for key in ("backbone", "placement", "num_classes", "image_size"):
+            if key not in data:
+                raise InputError(
+                    f"an architecture needs the key {key!r}; got {', '.join(data)}"
+                )
+        placement = Placement.parse(data["placement"])
+        return cls(
+            backbone=backbone_from_dict(data["backbone"], placement.depths),
+            placement=placement,
+            attention=attention_from_dict(data.get("attention", {})),
+            num_classes=data["num_classes"],
+            in_channels=data.get("in_channels", 3),
+            image_size=data["image_size"],
+        )
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """The ``alternet/1`` text, also written to a file if one is named.
+
+        Args:
+            path: File to write.
+
+        Returns:
+            The YAML text.
+        """
+        text = yaml.safe_dump(
+            self.to_dict(), sort_keys=False, default_flow_style=None, width=88
+        )
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_yaml(cls, source: str | Path) -> "Architecture":
+        """Read an ``alternet/1`` file, or its text.
+
+        Args:
+            source: A path, or YAML text (text has a line break, a path has none).
+
+        Returns:
+            The architecture.
+
+        Raises:
+            InputError: The file cannot be read or is not an architecture.
+        """
+        where = "the text"
+        text = str(source)
+        if isinstance(source, Path) or "\n" not in source:
+            where = str(source)
+            try:
+                text = Path(source).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(
+                    f"an architecture file must be readable: {where}: {error}"
+                ) from error
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            problem = " ".join(str(error).split())
+            raise InputError(
+                f"an architecture file must be YAML: {where}: {problem}"
+            ) from error
+        try:
+            return cls.from_dict(data)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+
+
+def backbone_from_dict(data: Any, depths: tuple[int, ...] | None = None) -> Backbone:
+    """Read a backbone: a preset (optionally with another stem), or all its parts.
+
+    Args:
+        data: ``{preset, stem}`` or ``{block, stem, depths, widths, strides}``.
+        depths: Depths to use where the mapping gives none.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        InputError: A key is missing or unknown, or a value is not allowed.
+    """
+    if isinstance(data, str):
+        data = {"preset": data}
+    data = _mapping("a backbone", data)
+    if "preset" in data:
+        _check_keys("a backbone preset", data, ("preset", "stem"))
+        return Backbone.preset(data["preset"], data.get("stem"))
+    _check_keys("a backbone", data, ("block", "stem", "depths", "widths", "strides"))
+    if depths is not None:
+        given = data.get("depths", list(depths))
+        if not isinstance(given, list) or tuple(given) != depths:
+            raise InputError(
+                "depths of a backbone must be those of the placement "
+                f"{list(depths)}, got {given!r}"
+            )
+        data = {**data, "depths": depths}
+    for key in ("block", "stem", "depths", "widths"):
+        if key not in data:
+            raise InputError(
+                f"a backbone needs a preset, or block, stem, depths and widths; "
+                f"{key!r} is missing"
+            )
+    return Backbone(
+        data["block"],
+        data["stem"],
+        data["depths"],
+        data["widths"],
+        data.get("strides", ()),
+    )
+
+
+def attention_from_dict(data: Any) -> Attention:
+    """Read attention settings; every key is optional.
+
+    Args:
+        data: ``{heads, head_dim, window, size}``.
+
+    Returns:
+        The settings.
+
+    Raises:
+        InputError: A key is unknown or a value is not allowed.
+    """
+    data = _mapping("attention", data)
+    _check_keys("attention", data, ("heads", "head_dim", "window", "size"))
+    return Attention(**data)
+
+
+def _mapping(what: str, data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise InputError(
+            f"{what} is a mapping of keys to values, got {type(data).__name__}"
+        )
+    return data
+
+
+def _check_keys(what: str, data: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    for key in data:
+        if key not in allowed:
+            raise InputError(
+                f"{what} has no key {key!r}; allowed: {', '.join(allowed)}"
+            )

@@ -1,0 +1,136 @@
+"""Parameters and multiply-accumulates (MACs), before and after a net is built.
+
+A search rejects placements by cost before anything is trained, so an
+Architecture's cost is computed in closed form from its shapes. ``count_params``
+and ``count_macs`` count those of any built module instead.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from search_spaces.backbone import EXPANSION
+from search_spaces.blocks import conv_block_params, msa_block_params
+
+if TYPE_CHECKING:
+    from search_spaces.architecture import Architecture, BlockSpec
+
+
+class Cost(NamedTuple):
+    """Size of a network.
+
+    Attributes:
+        params: Trainable parameters.
+        macs: Multiply-accumulates of one image in convolutions, matrix products
+            and attention; norms, activations and pools are not counted.
+    """
+
+    params: int
+    macs: int
+
+
+def block_cost(spec: "BlockSpec", *, bottleneck: bool) -> Cost:
+    """Cost of one block.
+
+    Args:
+        spec: Shapes of the block.
+        bottleneck: Kind of the block.
+
+    Returns:
+        Parameters, and MACs of one image.
+    """
+    fan_in, out, stride = spec.in_channels, spec.out_channels, spec.stride
+    pixels = spec.map_size**2
+    before = spec.in_map_size**2  # the first 1x1 conv runs before the stride
+    macs = 0 if stride == 1 and fan_in == out else pixels * fan_in * out
+    if spec.letter == "C":
+        params = conv_block_params(fan_in, out, bottleneck=bottleneck, stride=stride)
+        if bottleneck:
+            width = out // EXPANSION["bottleneck"]
+            macs += before * fan_in * width
+            macs += pixels * (9 * width * width + width * out)
+        else:
+            macs += pixels * 9 * (fan_in * out + out * out)
+        return Cost(params, macs)
+    params = msa_block_params(
+        fan_in,
+        out,
+        bottleneck=bottleneck,
+        stride=stride,
+        heads=spec.heads,
+        head_dim=spec.head_dim,
+        window=spec.window,
+    )
+    width = fan_in // (EXPANSION["bottleneck"] if bottleneck else 1)
+    inner = spec.heads * spec.head_dim
+    macs += before * fan_in * width
+    macs += pixels * (3 * width * inner + inner * out)
+    macs += pixels * 2 * spec.window**2 * inner  # query-key and weight-value products
+    return Cost(params, macs)
+
+
+def architecture_cost(architecture: "Architecture") -> Cost:
+    """Exact cost of an architecture, without building it.
+
+    Args:
+        architecture: What to count.
+
+    Returns:
+        Parameters, and MACs of one image.
+    """
+    backbone = architecture.backbone
+    bottleneck = backbone.block == "bottleneck"
+    kernel = 7 if backbone.stem == "imagenet" else 3
+    stem = kernel * kernel * architecture.in_channels * backbone.stem_width
+    size = architecture.image_size
+    if backbone.stem != "cifar":
+        size = (size + 1) // 2  # the conv's own map, before any pool
+    features = architecture.block_specs[-1].out_channels
+    params = stem + 2 * features + (features + 1) * architecture.num_classes
+    macs = stem * size * size + features * architecture.num_classes
+    for spec in architecture.block_specs:
+        cost = block_cost(spec, bottleneck=bottleneck)
+        params += cost.params
+        macs += cost.macs
+    return Cost(params, macs)
+
+
+def count_params(module: nn.Module) -> int:
+    """Trainable parameters of any module."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def count_macs(module: nn.Module, input_shape: Sequence[int]) -> int:
+    """Multiply-accumulates of one forward pass of any module.
+
+    Uses PyTorch's flop counter with the math attention kernel: the counter
+    misses the fused CPU kernel (pytorch issue 195460).
+
+    Args:
+        module: The network; it is run in eval mode on zeros.
+        input_shape: Shape of the input, ``(batch, channels, height, width)``.
+
+    Returns:
+        Half of the counted floating-point operations.
+    """
+    parameter = next(module.parameters(), torch.zeros(()))
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        zeros = torch.zeros(
+            tuple(input_shape), device=parameter.device, dtype=parameter.dtype
+        )
+        with (
+            torch.no_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
+            module(zeros)
+    finally:
+        for child, training in modes:
+            child.training = training
+    return int(counter.get_total_flops()) // 2
