@@ -96,7 +96,7 @@ class Attention:
             3 * 2**stage if heads == "auto" else heads
             for stage, heads in enumerate(spread["heads"])
         )
-        return replace(self, **spread)
+        return replace(self, **spread)  # type: ignore[arg-type]
 
 
 def fitting_windows(map_size: int) -> list[int]:
