@@ -178,36 +178,37 @@ class WindowAttention(nn.Module):
         Returns:
             ``(batch, out_channels, height, width)``.
         """
-        batch, _, height, width = x.shape
-        key, value = self.to_kv(x).chunk(2, dim=1)
+        p = self.window
+        batch, channels, height, width = x.shape
+        rows, columns = height // p, width // p
+        # Channels last, so that a 1x1 conv is one matrix product on the tokens of
+        # all windows: (batch * windows, tokens, channels)
+        tokens = x.permute(0, 2, 3, 1)
+        tokens = tokens.reshape(batch, rows, p, columns, p, channels)
+        tokens = tokens.transpose(2, 3).reshape(-1, p * p, channels)
+        query = self._split_heads(_conv1x1(self.to_q, tokens))
+        key, value = _conv1x1(self.to_kv, tokens).chunk(2, dim=-1)
         # (tokens, tokens), broadcast over windows and heads
         bias = self.position_bias.flatten()[self.relative_index]
-        query = self._to_windows(self.to_q(x))
         out = functional.scaled_dot_product_attention(
             query,
-            self._to_windows(key),
-            self._to_windows(value),
+            self._split_heads(key),
+            self._split_heads(value),
             attn_mask=bias.to(query.dtype),  # autocast makes the query half precision
         )
-        return cast(Tensor, self.to_out(self._to_map(out, batch, height, width)))
+        # (batch * windows, tokens, heads * head_dim)
+        out = _conv1x1(self.to_out, out.transpose(1, 2).flatten(2))
+        out = out.reshape(batch, rows, columns, p, p, -1).transpose(2, 3)
+        return out.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
-    def _to_windows(self, x: Tensor) -> Tensor:
-        """Map ``(batch, inner, height, width)`` to windows.
+    def _split_heads(self, x: Tensor) -> Tensor:
+        """``(windows, tokens, inner)`` to ``(windows, heads, tokens, head_dim)``."""
+        return x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)
 
-        The result is ``(batch * windows, heads, tokens, head_dim)``.
-        """
-        batch, _, height, width = x.shape
-        p = self.window
-        x = x.reshape(batch, self.heads, self.head_dim, height // p, p, width // p, p)
-        x = x.permute(0, 3, 5, 1, 4, 6, 2)
-        return x.reshape(-1, self.heads, p * p, self.head_dim)
 
-    def _to_map(self, x: Tensor, batch: int, height: int, width: int) -> Tensor:
-        """The inverse of :meth:`_to_windows`."""
-        p = self.window
-        x = x.reshape(batch, height // p, width // p, self.heads, p, p, self.head_dim)
-        x = x.permute(0, 3, 6, 1, 4, 2, 5)
-        return x.reshape(batch, self.heads * self.head_dim, height, width)
+def _conv1x1(conv: nn.Conv2d, tokens: Tensor) -> Tensor:
+    """Apply a 1x1 conv to tokens ``(windows, tokens, channels)``."""
+    return functional.linear(tokens, conv.weight.flatten(1), conv.bias)
 
 
 def relative_position_index(window: int) -> Tensor:
