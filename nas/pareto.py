@@ -63,7 +63,8 @@ def hypervolume(
 
     Args:
         values: ``(points, objectives)``.
-        reference: ``(objectives,)``, finite.
+        reference: ``(objectives,)``; NaN, as `reference_point` gives it for an
+            objective that no point has, makes the volume 0.
         directions: ``"maximize"`` or ``"minimize"`` for each objective.
 
     Returns:
@@ -71,7 +72,7 @@ def hypervolume(
 
     Raises:
         InputError: Shapes do not match, a direction is unknown, or the reference
-            is not finite.
+            is infinite.
     """
     gains = _gains(values, reference, directions)
     gains = gains[(gains > 0).all(axis=1)]
@@ -87,7 +88,8 @@ def hypervolume_over_trials(
 
     Args:
         values: ``(points, objectives)``.
-        reference: ``(objectives,)``, finite.
+        reference: ``(objectives,)``; NaN, as `reference_point` gives it for an
+            objective that no point has, makes the volume 0.
         directions: ``"maximize"`` or ``"minimize"`` for each objective.
 
     Returns:
@@ -247,8 +249,7 @@ class ParetoFront:
 
     def _with(self, reference: ArrayLike | None) -> tuple[ArrayLike, tuple[str, ...]]:
         if reference is None:
-            # Without a finite value any reference gives volume 0.
-            reference = np.nan_to_num(self.reference())
+            reference = self.reference()
         return reference, self.directions
 
 
@@ -280,7 +281,7 @@ def _gains(
     """How much better than the reference, ``(points, objectives)``."""
     losses = _losses(values, directions)
     point = np.asarray(reference, dtype=float)
-    if point.shape != (len(directions),) or not np.isfinite(point).all():
+    if point.shape != (len(directions),) or np.isinf(point).any():
         raise InputError(
             f"a reference point needs {len(directions)} finite values, "
             f"got {point.tolist()}"

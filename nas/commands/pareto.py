@@ -1,0 +1,202 @@
+"""`nas pareto`: which trials nothing beats, as a table, JSON, CSV or figure."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nas.pareto import Floats
+    from nas.pareto_table import ParetoTable
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="What is printed. The table shows the front and the baselines; JSON and CSV "
+    "hold every trained trial with a column is_pareto.",
+)
+@click.option(
+    "--metrics",
+    metavar="A,B[,C]",
+    help="Metrics that span the front instead of the study's objectives, e.g. "
+    "accuracy,params or accuracy,duration_s:minimize.",
+)
+@click.option(
+    "--constraint",
+    "constraints",
+    metavar="METRIC<=NUMBER",
+    multiple=True,
+    help="Keep trials that break this bound out of the front, e.g. 'params<=100000'.",
+)
+@click.option(
+    "--compare",
+    metavar="STUDY2",
+    type=click.Path(path_type=Path),
+    help="A second study, measured from the same reference point.",
+)
+@click.option(
+    "--reference",
+    metavar="METRIC=NUMBER,…",
+    help="Reference point of the hypervolume. Default: a tenth of the range worse "
+    "than the worst trial.",
+)
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also draw the front into a PNG, SVG or PDF file.",
+)
+@click.option("--all", "show_all", is_flag=True, help="Every trial in the table.")
+def command(
+    study: Path,
+    output: str,
+    metrics: str | None,
+    constraints: tuple[str, ...],
+    compare: Path | None,
+    reference: str | None,
+    plot: Path | None,
+    show_all: bool,
+) -> None:
+    """Show the trials of STUDY that no other trial beats in every objective."""
+    from nas.pareto_figure import common_reference
+    from nas.pareto_table import Constraint, ParetoTable, parse_axes
+    from nas.study import Study
+
+    first = Study.open(study)
+    axes = parse_axes(metrics, first.objectives) if metrics else first.objectives
+    bounds = [Constraint.parse(text) for text in constraints]
+    tables = [ParetoTable.of(first, axes, bounds)]
+    if compare is not None:
+        tables.append(ParetoTable.of(Study.open(compare), axes, bounds))
+    point = common_reference([table.front for table in tables])
+    if reference is not None:
+        point = _parse_reference(reference, tables[0].front.metrics)
+    if plot is not None:
+        from nas.pareto_figure import draw, front_figure
+
+        draw(front_figure(tables, point), plot)
+        click.echo(f"drew {plot}", err=True)
+    if output == "json":
+        click.echo(json.dumps(_as_json(tables, point), indent=2))
+    elif output == "csv":
+        _print_csv(tables)
+    else:
+        for table in tables:
+            _print_table(table, point, show_all)
+
+
+def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":
+    import numpy as np
+
+    from search_spaces.errors import InputError
+
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        values = {name.strip(): float(number) for name, number in pairs}
+    except ValueError:
+        values = {}
+    if set(values) != set(metrics) or not np.isfinite(list(values.values())).all():
+        raise InputError(
+            "a reference point gives a number for every axis, e.g. "
+            f"'{','.join(f'{metric}=1' for metric in metrics)}'; got {text!r}"
+        )
+    return np.array([values[metric] for metric in metrics])
+
+
+def _as_json(tables: "list[ParetoTable]", reference: "Floats") -> dict[str, Any]:
+    described = [
+        {**table.summary(reference), "trials": table.rows()} for table in tables
+    ]
+    return described[0] | ({"compare": described[1]} if len(described) > 1 else {})
+
+
+def _print_csv(tables: "list[ParetoTable]") -> None:
+    rows = [
+        ({"study": table.name} if len(tables) > 1 else {}) | row
+        for table in tables
+        for row in table.rows()
+    ]
+    if rows:
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from nas.pareto_table import format_value
+
+    # Without a terminal nothing may be cut off: the width is then our own.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    summary = table.summary(reference)
+    axes = table.front.metrics
+    grid = Table(title=f"{table.name}: the front", title_justify="left")
+    grid.add_column("number", justify="right")
+    grid.add_column("placement", no_wrap=True)
+    grid.add_column("is_pareto")
+    for metric, direction in zip(axes, table.front.directions, strict=True):
+        arrow = "↑" if direction == "maximize" else "↓"
+        grid.add_column(f"{metric} {arrow}", justify="right")
+    grid.add_column("seed", justify="right")
+    grid.add_column("baseline")
+    rows = table.rows()
+    best_first = sorted(
+        range(len(rows)),
+        key=lambda i: (not rows[i]["is_pareto"], _loss(table, i)),
+    )
+    for index in best_first:
+        row = rows[index]
+        if not (show_all or row["is_pareto"] or row["is_baseline"]):
+            continue
+        values = [
+            format_value(float(value), row.get(f"{metric}_se"))
+            for metric, value in zip(axes, table.front.values[index], strict=True)
+        ]
+        grid.add_row(
+            str(row["number"]),
+            row["placement"],
+            "yes" if row["is_pareto"] else ("no" if row["is_feasible"] else "bound"),
+            *values,
+            str(row["seed"]),
+            row["is_baseline"],
+            style="" if row["is_feasible"] else "dim",
+        )
+    console.print(grid)
+    share = summary["hypervolume_share"]
+    point = ", ".join(
+        f"{metric}={format_value(value)}"
+        for metric, value in summary["reference"].items()
+    )
+    console.print(
+        f"{summary['num_pareto']} of {summary['num_trials']} trained trials are on the "
+        f"front. Hypervolume {format_value(summary['hypervolume'])}"
+        + (f" ({share:.1%} of the box up to the best values)" if share else "")
+        + f", reference point {point}.",
+        highlight=False,
+    )
+    if summary["constraints"]:
+        num_out = sum(not row["is_feasible"] for row in rows)
+        console.print(
+            f"{num_out} trials break {' or '.join(summary['constraints'])}.",
+            highlight=False,
+        )
+
+
+def _loss(table: "ParetoTable", index: int) -> float:
+    """Sorts by the first axis, best first, missing values last."""
+    value = float(table.front.values[index, 0])
+    if value != value:
+        return float("inf")
+    return -value if table.front.directions[0] == "maximize" else value

@@ -1,0 +1,125 @@
+"""A study in memory whose trials are known, for everything that only looks at one."""
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nas.record import Objective, Trial, TrialState
+
+
+@dataclass
+class KnownStudy:
+    """Stands in for nas.study.Study: the same reading methods, no store behind."""
+
+    known: list[Trial]
+    name: str = "known"
+    objectives: tuple[Objective, ...] = (
+        Objective("accuracy", "maximize"),
+        Objective("params", "minimize"),
+    )
+    path: Path = Path("known")
+    config: object = field(default_factory=SimpleNamespace)
+
+    def trials(self):
+        return list(self.known)
+
+    def trial(self, number):
+        return next(trial for trial in self.known if trial.number == number)
+
+    def trial_directory(self, number):
+        return self.path / "trials" / str(number)
+
+
+def known_trial(number, placement="CC-CM", state=TrialState.COMPLETE, **fields):
+    """A trial whose metrics may be given as accuracy=0.9, params=100."""
+    names = set(Trial.__dataclass_fields__) - {"params"}  # here always the metric
+    metrics = {name: float(v) for name, v in fields.items() if name not in names}
+    own = {name: v for name, v in fields.items() if name in names}
+    return Trial(
+        **{
+            "number": number,
+            "state": state,
+            "architecture": {},
+            "placement": placement,
+            "seed": 0,
+            "epochs": 3,
+            "metrics": metrics,
+            "duration_s": 1.5,
+            "started": 1e9 + number,
+            "finished": 1e9 + number + 1.5,
+            **own,
+        }
+    )
+
+
+def many_trials(num_trials, seed=0, num_failed=0):
+    """Trials of random placements with plausible, entirely made-up metrics."""
+    rng = random.Random(seed)
+    trials = []
+    for number in range(num_trials):
+        placement = "-".join(
+            "".join(rng.choice("CM") for _ in range(depth)) for depth in (2, 3, 3)
+        )
+        if number < num_failed:
+            trials.append(
+                known_trial(
+                    number,
+                    placement,
+                    TrialState.FAILED,
+                    metrics={},
+                    error="loss became nan at step 12",
+                )
+            )
+            continue
+        num_msas = placement.count("M")
+        trials.append(
+            known_trial(
+                number,
+                placement,
+                accuracy=0.8 + 0.02 * num_msas + rng.gauss(0, 0.02),
+                params=20_000 + 3_000 * num_msas + 500 * placement.count("MM"),
+                low_pass=rng.gauss(0.1, 0.05),
+                hessian_max=rng.lognormvariate(3, 0.5),
+                standard_errors={"accuracy": 0.01},
+                is_baseline="all_conv" if number == num_failed else "",
+            )
+        )
+    return trials
+
+
+@pytest.fixture
+def known_study():
+    """Five trials whose front can be seen by eye."""
+    return KnownStudy(
+        [
+            known_trial(0, "CC-CC", accuracy=0.70, params=100, is_baseline="all_conv"),
+            known_trial(1, "CC-CM", accuracy=0.90, params=200,
+                        standard_errors={"accuracy": 0.02}),
+            known_trial(2, "CM-CC", accuracy=0.80, params=200),
+            known_trial(3, "MM-MM", accuracy=0.95, params=400),
+            known_trial(4, "CM-CM", TrialState.FAILED, metrics={}, error="diverged"),
+            known_trial(5, "CM-MM", accuracy=0.85, params=300),
+            known_trial(6, "MM-CM", TrialState.PRUNED, accuracy=0.99, params=50),
+        ]
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_study():
+    """Build a KnownStudy from trials."""
+    return KnownStudy
+
+
+@pytest.fixture
+def make_trial():
+    """Build one trial."""
+    return known_trial
+
+
+@pytest.fixture
+def make_trials():
+    """Build many trials."""
+    return many_trials
