@@ -6,7 +6,7 @@ one relative position bias table a block that all heads share.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
