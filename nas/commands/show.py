@@ -1,0 +1,120 @@
+"""`nas show`: one trial, its placement as a picture, its metrics and curves."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nas.trial_view import TrialView
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("number", type=int)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also draw placement, curves, metrics and front into a PNG, SVG or PDF file.",
+)
+@click.option(
+    "--picture",
+    metavar="FILE.svg",
+    type=click.Path(path_type=Path),
+    help="Also draw the placement alone as SVG.",
+)
+def command(
+    study: Path, number: int, output: str, plot: Path | None, picture: Path | None
+) -> None:
+    """Show trial NUMBER of STUDY: placement, metrics, curves, place on the front."""
+    from nas.study import Study
+    from nas.trial_view import TrialView
+
+    view = TrialView.of(Study.open(study), number)
+    if plot is not None:
+        from nas.trial_figure import draw_trial
+
+        draw_trial(view, plot)
+        click.echo(f"drew {plot}", err=True)
+    if picture is not None:
+        from nas.diagram import to_svg
+        from search_spaces.placement import Placement
+
+        svg = to_svg(Placement.parse(view.trial.placement))
+        picture.write_text(svg, encoding="utf-8")
+        click.echo(f"drew {picture}", err=True)
+    if output == "json":
+        click.echo(json.dumps(view.as_dict(), indent=2))
+    else:
+        _print(view)
+
+
+def _print(view: "TrialView") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from nas.diagram import to_text
+    from nas.pareto_table import format_value
+    from nas.trial_view import sparkline
+    from search_spaces.placement import Placement
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    trial = view.trial
+    facts = [str(trial.state), f"{trial.epochs} epochs", f"seed {trial.seed}"]
+    if trial.duration_s is not None:
+        facts.append(f"{trial.duration_s:.1f} s")
+    if trial.is_baseline:
+        facts.append(f"baseline {trial.is_baseline}")
+    console.print(f"[bold]Trial {trial.number}[/bold] of {view.table.name}", end=": ")
+    console.print(", ".join(facts), markup=False)
+    console.print(f"{trial.placement}   {trial.architecture_id}\n")
+    console.print(to_text(Placement.parse(trial.placement), "  "), soft_wrap=True)
+    if trial.error:
+        console.print(f"\nfailed: {trial.error}", markup=False)
+    if trial.metrics:
+        grid = Table(title="Metrics", title_justify="left")
+        for column in ("metric", "value ± standard error", "rank"):
+            grid.add_column(column, justify="left" if column == "metric" else "right")
+        for metric, value in trial.metrics.items():
+            rank = view.ranks.get(metric)
+            grid.add_row(
+                metric,
+                format_value(value, trial.standard_errors.get(metric)),
+                f"{rank} of {len(view.table.trials)}" if rank else "",
+            )
+        console.print("", grid)
+    if view.history.get("epoch"):
+        grid = Table(title="Training", title_justify="left")
+        for column in ("curve", "first", "last", "by epoch"):
+            grid.add_column(column, no_wrap=True)
+        for name in ("train_loss", "val_loss", "val_accuracy"):
+            values = view.history.get(name)
+            if values:
+                first, last = format_value(values[0]), format_value(values[-1])
+                grid.add_row(name, first, last, sparkline(values))
+        console.print(grid)
+    console.print(_standing(view))
+
+
+def _standing(view: "TrialView") -> str:
+    if view.is_pareto:
+        return "On the front: no trained trial is as good in all objectives, better in one."
+    if view.beaten_by:
+        shown = ", ".join(map(str, view.beaten_by[:8]))
+        more = len(view.beaten_by) - 8
+        return f"Not on the front: beaten by trial {shown}" + (
+            f" and {more} more." if more > 0 else "."
+        )
+    if view.trial.state != "complete":
+        return "Not on the front: it was not trained to its budget."
+    return "Not on the front: it has no value in some objective."

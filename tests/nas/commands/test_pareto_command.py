@@ -1,0 +1,119 @@
+import csv
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from nas.commands.pareto import command
+from search_spaces.errors import InputError
+
+
+@pytest.fixture
+def run(known_study, make_study, make_trial, monkeypatch):
+    """Run `nas pareto` on known studies instead of directories."""
+    studies = {
+        "known": known_study,
+        "worse": make_study([make_trial(0, accuracy=0.1, params=1e3)], name="worse"),
+        "empty": make_study([], name="empty"),
+    }
+    opener = SimpleNamespace(open=lambda path: studies[str(path)])
+    monkeypatch.setitem(sys.modules, "nas.study", SimpleNamespace(Study=opener))
+
+    def run(*arguments):
+        result = CliRunner().invoke(command, arguments)
+        if isinstance(result.exception, InputError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result
+
+    return run
+
+
+def test_table_shows_the_front_best_first(run):
+    lines = run("known").stdout.splitlines()
+    numbers = [line.split("│")[1].strip() for line in lines if "yes" in line]
+    assert numbers == ["3", "1", "0"]
+    assert "0.9 ± 0.02" in run("known").stdout
+    assert "3 of 5 trained trials are on the front" in run("known").stdout
+    assert "reference point accuracy=0.675, params=430" in run("known").stdout
+
+
+def test_table_of_all_trials(run):
+    assert "CM-MM" not in run("known").stdout
+    assert "CM-MM" in run("known", "--all").stdout
+
+
+def test_json_is_json_and_nothing_else(run):
+    result = run("known", "--format", "json")
+    data = json.loads(result.stdout)
+    assert [t["number"] for t in data["trials"] if t["is_pareto"]] == [0, 1, 3]
+    assert data["objectives"][0] == {"metric": "accuracy", "direction": "maximize"}
+    assert data["hypervolume"] > 0
+
+
+def test_csv_has_a_column_is_pareto(run):
+    rows = list(csv.DictReader(io.StringIO(run("known", "--format", "csv").stdout)))
+    assert [row["is_pareto"] for row in rows] == [
+        "True",
+        "True",
+        "False",
+        "True",
+        "False",
+    ]
+    assert rows[1]["accuracy"] == "0.9"
+
+
+def test_constraint_greys_a_trial(run):
+    result = run("known", "--constraint", "params<=300", "--all")
+    assert "1 trials break params<=300" in result.stdout
+    assert "2 of 5" in result.stdout
+    data = json.loads(
+        run("known", "--constraint", "params<=300", "--format", "json").stdout
+    )
+    assert [t["number"] for t in data["trials"] if not t["is_feasible"]] == [3]
+
+
+def test_other_metrics_as_axes(run):
+    result = run("known", "--metrics", "params,num_msas:minimize", "--format", "json")
+    data = json.loads(result.stdout)
+    assert [t["number"] for t in data["trials"] if t["is_pareto"]] == [0]
+
+
+def test_compare_uses_one_reference_for_both(run):
+    data = json.loads(run("known", "--compare", "worse", "--format", "json").stdout)
+    assert data["reference"] == data["compare"]["reference"]
+    assert data["hypervolume"] > data["compare"]["hypervolume"] > 0
+    assert "worse: the front" in run("known", "--compare", "worse").stdout
+
+
+def test_a_reference_of_ones_own(run):
+    arguments = ("known", "--reference", "accuracy=0,params=1000", "--format", "json")
+    data = json.loads(run(*arguments).stdout)
+    assert data["reference"] == {"accuracy": 0, "params": 1000}
+    by_hand = 0.95 * 600 + 0.90 * 200 + 0.70 * 100
+    assert data["hypervolume"] == pytest.approx(by_hand)
+    for text in ("accuracy=0", "accuracy=0,params=x", "accuracy=0,params=nan"):
+        with pytest.raises(InputError, match="a number for every axis"):
+            run("known", "--reference", text)
+
+
+def test_plot_writes_the_figure(run, tmp_path):
+    result = run("known", "--plot", str(tmp_path / "front.svg"), "--format", "json")
+    assert "<svg" in (tmp_path / "front.svg").read_text()
+    json.loads(result.stdout)
+
+
+def test_a_study_without_trained_trials(run):
+    assert "0 of 0 trained trials" in run("empty").stdout
+    assert run("empty", "--format", "csv").stdout == ""
+    assert json.loads(run("empty", "--format", "json").stdout)["trials"] == []
+
+
+def test_wrong_input_is_told(run):
+    with pytest.raises(InputError, match="a constraint is"):
+        run("known", "--constraint", "params=3")
+    with pytest.raises(InputError, match="no trained trial"):
+        run("known", "--metrics", "accuracy,latency:minimize")
