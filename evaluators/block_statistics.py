@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from evaluators.block_chain import BlockChain, Tap, listening
 from evaluators.data import EvaluationData
 from evaluators.evaluator import EvaluationError
+from evaluators.predictions import check_enough
 
 Statistic = Callable[[Tensor], Tensor]
 """Maps ``(batch, channels, height, width)`` to ``(batch, values)``."""
@@ -93,11 +94,7 @@ def measure_blocks(
         rows[key].append(values)
 
     images = data.validation
-    if min(len(images), max_images or len(images)) < 2:
-        raise EvaluationError(
-            "block statistics need at least 2 images for a standard error, "
-            f"got {len(images)} with max_images={max_images}"
-        )
+    check_enough(images, max_images)
     with torch.no_grad(), listening(taps, receive):
         for batch, _ in images.batches(batch_size, device, max_images):
             last_after = None

@@ -85,11 +85,7 @@ def predict(
         EvaluationError: There are fewer than 2 images, the forward pass is not
             deterministic, or the logits cannot be scored.
     """
-    if min(len(images), max_images or len(images)) < 2:
-        raise EvaluationError(
-            "predictions need at least 2 images for a standard error, "
-            f"got {len(images)} with max_images={max_images}"
-        )
+    check_enough(images, max_images)
     logits, labels = [], []
     with torch.no_grad():
         check_deterministic(model, images.batch(slice(0, _NUM_CHECKED), device)[0])
@@ -99,6 +95,25 @@ def predict(
             logits.append(outputs.float().cpu())
             labels.append(batch_labels.cpu())
     return Predictions(torch.cat(logits), torch.cat(labels))
+
+
+def check_enough(images: ImageSet, max_images: int | None, minimum: int = 2) -> None:
+    """Check that there are enough images for a mean with a standard error.
+
+    Args:
+        images: The split.
+        max_images: How many of them may be used; all if ``None``.
+        minimum: How many are needed.
+
+    Raises:
+        EvaluationError: There are fewer.
+    """
+    num = len(images) if max_images is None else min(len(images), max_images)
+    if num < minimum:
+        raise EvaluationError(
+            f"at least {minimum} images are needed for a standard error, got {num} "
+            f"({len(images)} in the split, max_images={max_images})"
+        )
 
 
 def check_deterministic(model: nn.Module, batch: Tensor) -> None:
@@ -118,3 +133,22 @@ def check_deterministic(model: nn.Module, batch: Tensor) -> None:
             f"{float((first - second).abs().max()):.3g}: a metric would be noise; "
             "turn off what is random in eval mode"
         )
+
+
+def correct_predictions(model: nn.Module, batch: Tensor, labels: Tensor) -> Tensor:
+    """Run a batch and say which predictions are right.
+
+    Args:
+        model: Network in eval mode.
+        batch: ``(batch, channels, height, width)``.
+        labels: ``(batch,)``.
+
+    Returns:
+        ``(batch,)`` of 0 or 1, float64 on the CPU.
+
+    Raises:
+        EvaluationError: The logits cannot be scored.
+    """
+    logits = model(batch)
+    check_logits(logits, labels)
+    return torch.eq(logits.argmax(dim=1), labels).double().cpu()
