@@ -171,7 +171,7 @@ PRESETS: dict[str, Backbone] = {
             "bottleneck", "imagenet", (3, 8, 36, 4), _IMAGENET_WIDTHS, name="resnet152"
         ),
         # Our choice: small nets that train in seconds to minutes on one CPU core.
-        Backbone("basic", "patch2", (2, 2, 2), (8, 16, 32), name="tiny"),
+        Backbone("basic", "patch2", (2, 3, 3), (8, 16, 32), name="tiny"),
         Backbone("basic", "patch2", (3, 3, 3), (16, 32, 64), name="small"),
         Backbone(
             "bottleneck", "patch2", (3, 4, 3), (8, 16, 32), name="small_bottleneck"

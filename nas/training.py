@@ -1,0 +1,303 @@
+"""Train one network for one budget with one recipe."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from evaluators.data import ImageSet
+from nas.augmentation import make_augmentation, make_label_mixing
+from nas.config import TrainingConfig
+from nas.datasets import Dataset
+
+
+class DivergedError(RuntimeError):
+    """The loss is not finite; the message names the step."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of history.csv.
+
+    Attributes:
+        epoch: From 1.
+        learning_rate: At the end of the epoch.
+        train_loss: Mean loss over the epoch's steps, with smoothing and mixing, nats.
+        val_loss: NLL on the validation images, nats.
+        val_accuracy: Top-1 on the validation images, fraction.
+        seconds: Wall time of the epoch, validation included.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+Report = Callable[[Epoch], bool]
+"""Called after each epoch; returns True to stop there."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Linear warm-up from 0, then half a cosine to 0, step by step.
+
+    Attributes:
+        peak: Largest learning rate.
+        warmup_steps: Steps of the warm-up.
+        total_steps: Steps of the whole run.
+    """
+
+    peak: float
+    warmup_steps: int
+    total_steps: int
+
+    def __call__(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        if step < self.warmup_steps:
+            return self.peak * (step + 1) / self.warmup_steps
+        rest = max(1, self.total_steps - self.warmup_steps)
+        progress = min(1.0, (step - self.warmup_steps) / rest)
+        return self.peak * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def train(
+    model: nn.Module,
+    dataset: Dataset,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    epochs: int | None = None,
+    report: Report | None = None,
+    checkpoint: Path | None = None,
+) -> list[Epoch]:
+    """Train a network in place.
+
+    The data order, augmentation and drop-path depend on the seed alone. With a
+    checkpoint path, the state is written there after each epoch and an existing
+    file is continued from: the result is the same as without the interruption.
+
+    Args:
+        model: Network that maps ``(batch, channels, height, width)`` to logits.
+        dataset: Its training split is trained on, its validation split watched.
+        config: The recipe.
+        seed: Seed of data order, augmentation and drop-path.
+        device: Where to train; the model is moved there.
+        epochs: Instead of ``config.epochs``; the schedule is stretched to it.
+        report: Called after each epoch; may stop the run.
+        checkpoint: File that keeps the state between epochs.
+
+    Returns:
+        One record an epoch, those before a continued checkpoint included.
+
+    Raises:
+        DivergedError: The loss is not finite.
+    """
+    num_epochs = config.epochs if epochs is None else epochs
+    images = dataset.image_set(dataset.train)
+    steps = max(1, len(images) // config.batch_size)
+    warmup = min(config.warmup_epochs, num_epochs)
+    schedule = Schedule(config.learning_rate, round(warmup * steps), num_epochs * steps)
+    memory_format = _memory_format(config)
+    model.to(device=device, memory_format=memory_format)
+    optimizer = make_optimizer(model, config)
+    augment = make_augmentation(config)
+    mix = make_label_mixing(config, dataset.num_classes)
+    history: list[Epoch] = []
+    with _seeded(seed, device), _deterministic():
+        generator = torch.Generator().manual_seed(seed)
+        if checkpoint is not None and checkpoint.exists():
+            history = _load(checkpoint, model, optimizer, generator, device)
+        for epoch in range(len(history), num_epochs):
+            started = time.perf_counter()
+            model.train()
+            order = torch.randperm(len(images), generator=generator)
+            total = torch.zeros((), device=device)
+            for index in range(steps):
+                step = epoch * steps + index
+                rows = order[index * config.batch_size :][: config.batch_size]
+                pixels = images.pixels(rows, device)
+                labels = images.labels[rows].to(device)
+                if augment is not None:
+                    pixels = augment(pixels, generator)
+                batch = images.normalise(pixels)
+                targets: Tensor = labels
+                if mix is not None:
+                    batch, targets = mix(batch, labels, generator)
+                rate = schedule(step)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                with autocast(config, device):
+                    logits = model(batch.contiguous(memory_format=memory_format))
+                loss = functional.cross_entropy(
+                    logits.float(), targets, label_smoothing=config.label_smoothing
+                )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                if config.clip_norm:
+                    nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+                optimizer.step()
+                total += loss.detach()
+                # On CUDA a look at the value would stall the queue at every step.
+                if device.type == "cpu" or index == steps - 1:
+                    _check_finite(total, step, num_epochs * steps)
+            val_loss, val_accuracy = validate(
+                model, dataset.image_set(dataset.validation), config, device
+            )
+            record = Epoch(
+                epoch + 1,
+                schedule(epoch * steps + steps - 1),
+                float(total) / steps,
+                val_loss,
+                val_accuracy,
+                time.perf_counter() - started,
+            )
+            history.append(record)
+            if checkpoint is not None:
+                _save(checkpoint, model, optimizer, generator, history)
+            if report is not None and report(record):
+                break
+    model.eval()
+    return history
+
+
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW that decays weight matrices and convs alone.
+
+    Norms, biases and position-bias tables are not decayed, as is usual (timm's
+    default groups); the reference decays everything.
+
+    Args:
+        model: The network.
+        config: The recipe.
+
+    Returns:
+        The optimizer.
+    """
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        plain = parameter.ndim < 2 or name.endswith("position_bias")
+        (free if plain else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+
+
+def validate(
+    model: nn.Module, images: ImageSet, config: TrainingConfig, device: torch.device
+) -> tuple[float, float]:
+    """NLL (nats) and top-1 accuracy (fraction) of a network in eval mode.
+
+    Args:
+        model: The network; left in eval mode.
+        images: Images to classify.
+        config: The recipe (precision and memory format).
+        device: Where the network is.
+
+    Returns:
+        Mean NLL and accuracy.
+    """
+    model.eval()
+    memory_format = _memory_format(config)
+    loss = torch.zeros((), device=device, dtype=torch.float64)
+    correct = torch.zeros((), device=device, dtype=torch.int64)
+    with torch.inference_mode(), autocast(config, device):
+        for batch, labels in images.batches(250, device):
+            logits = model(batch.contiguous(memory_format=memory_format)).float()
+            loss += functional.cross_entropy(logits, labels, reduction="sum").double()
+            correct += (logits.argmax(1) == labels).sum()
+    return float(loss) / len(images), int(correct) / len(images)
+
+
+def autocast(
+    config: TrainingConfig, device: torch.device
+) -> AbstractContextManager[Any]:
+    """Mixed precision as the recipe asks for it."""
+    on = config.amp == "bf16" or (config.amp == "auto" and device.type == "cuda")
+    if on:
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _memory_format(config: TrainingConfig) -> torch.memory_format:
+    if config.channels_last == "off":
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def _check_finite(total: Tensor, step: int, num_steps: int) -> None:
+    if not math.isfinite(float(total)):
+        raise DivergedError(
+            f"training diverged: the loss is {float(total)} at step {step + 1} of "
+            f"{num_steps}; a smaller training.learning_rate may help"
+        )
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generators (drop-path uses them) and restore them after."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Ask cuDNN for deterministic kernels; those of the CPU are."""
+    before = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+def _save(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    history: list[Epoch],
+) -> None:
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "generator": generator.get_state(),
+        "global": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "history": [asdict(record) for record in history],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    torch.save(state, partial)
+    partial.replace(path)  # a kill leaves the old checkpoint or the new one
+
+
+def _load(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    device: torch.device,
+) -> list[Epoch]:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    generator.set_state(state["generator"])
+    torch.set_rng_state(state["global"])
+    if device.type == "cuda" and state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    return [Epoch(**record) for record in state["history"]]
