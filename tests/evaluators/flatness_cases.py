@@ -14,7 +14,7 @@ class TinyAttention(nn.Module):
         super().__init__()
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
-        self.bias = nn.Parameter(0.1 * torch.randn(1, 2, num_tokens, num_tokens))
+        self.bias = nn.Parameter(0.1 * torch.randn(1, 1, num_tokens, num_tokens))
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
