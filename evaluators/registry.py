@@ -1,0 +1,194 @@
+"""All evaluators by name, and how a configuration turns into them.
+
+``python -m evaluators.registry`` prints docs/metrics.md, the single table of metrics.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from evaluators.accuracy import Accuracy
+from evaluators.calibration import Calibration
+from evaluators.cka import CKA
+from evaluators.cost import Cost
+from evaluators.evaluator import Evaluator, Metric
+from evaluators.feature_variance import FeatureVariance
+from evaluators.flatness import Flatness
+from evaluators.frequency_noise import FrequencyNoise
+from evaluators.latency import Latency
+from evaluators.lesion import Lesion
+from evaluators.low_pass import LowPass
+from evaluators.sharpness import Sharpness
+from search_spaces.errors import InputError
+
+EVALUATORS: dict[str, type[Evaluator]] = {}
+"""Evaluator classes by name; add to it with :func:`register_evaluator`."""
+
+
+def register_evaluator(evaluator: type[Evaluator]) -> None:
+    """Make an evaluator available to configurations and the command line.
+
+    Args:
+        evaluator: A frozen dataclass of options with a ``name`` of its own.
+
+    Raises:
+        InputError: Another evaluator has this name, or one of its metrics is declared
+            by another evaluator with another meaning.
+    """
+    if EVALUATORS.get(evaluator.name, evaluator) is not evaluator:
+        raise InputError(
+            f"an evaluator named {evaluator.name!r} exists already; names are unique"
+        )
+    known = all_metrics()
+    for metric in evaluator.metrics:
+        if known.get(metric.name, metric) != metric:
+            raise InputError(
+                f"metric {metric.name!r} of evaluator {evaluator.name!r} is declared "
+                "by another evaluator with another meaning; names are unique"
+            )
+    EVALUATORS[evaluator.name] = evaluator
+
+
+def all_metrics() -> dict[str, Metric]:
+    """Every metric that some evaluator yields, by name."""
+    return {
+        metric.name: metric
+        for evaluator in EVALUATORS.values()
+        for metric in evaluator.metrics
+    }
+
+
+def make_evaluators(
+    config: Mapping[str, Mapping[str, Any] | None],
+) -> list[Evaluator]:
+    """Build evaluators from their names and options.
+
+    Args:
+        config: Options by evaluator name; ``{}`` or ``None`` for the defaults.
+
+    Returns:
+        The evaluators in the order of the configuration.
+
+    Raises:
+        InputError: An evaluator or an option does not exist, or a value is not
+            allowed.
+    """
+    return [make_evaluator(name, options or {}) for name, options in config.items()]
+
+
+def make_evaluator(name: str, options: Mapping[str, Any]) -> Evaluator:
+    """Build one evaluator.
+
+    Args:
+        name: Its name.
+        options: Values for its fields; lists are taken for tuples.
+
+    Returns:
+        The evaluator.
+
+    Raises:
+        InputError: It or an option does not exist, or a value is not allowed.
+    """
+    if name not in EVALUATORS:
+        raise InputError(
+            f"unknown evaluator {name!r}; known are {', '.join(sorted(EVALUATORS))}"
+        )
+    evaluator = EVALUATORS[name]
+    if not isinstance(options, Mapping):
+        raise InputError(
+            f"evaluator {name!r} takes a mapping of options, got {options!r}"
+        )
+    hints = get_type_hints(evaluator)
+    # Every concrete evaluator is a dataclass; the abstract base cannot say so.
+    known: dict[str, Field[Any]] = {
+        field.name: field for field in fields(cast(Any, evaluator)) if field.init
+    }
+    values = {}
+    for key, value in options.items():
+        if key not in known:
+            raise InputError(
+                f"evaluator {name!r} has no option {key!r}; "
+                f"it has {', '.join(known) or 'none'}"
+            )
+        plain = _freeze(value)
+        if not _fits(plain, hints[key]):
+            raise InputError(
+                f"option {key!r} of evaluator {name!r} must be "
+                f"{_describe(hints[key])}, got {value!r}"
+            )
+        values[key] = plain
+    return evaluator(**values)
+
+
+def _freeze(value: Any) -> Any:
+    """Lists, which YAML gives, to tuples, which frozen dataclasses hold."""
+    if isinstance(value, list | tuple):
+        return tuple(_freeze(item) for item in value)
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return all(_fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(
+            _fits(item, argument)
+            for item, argument in zip(value, arguments, strict=True)
+        )
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _describe(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(_describe(argument) for argument in arguments)
+    if origin is Literal:
+        return " or ".join(repr(argument) for argument in arguments)
+    if origin is tuple:
+        inner = [a for a in arguments if a is not Ellipsis]
+        return f"a list of {', '.join(_describe(argument) for argument in inner)}"
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "a text",
+        NoneType: "null",
+    }
+    return names.get(hint, str(hint))
+
+
+def default_options(evaluator: type[Evaluator]) -> dict[str, Any]:
+    """An evaluator's options and their defaults."""
+    return {
+        field.name: field.default
+        for field in fields(cast(Any, evaluator))
+        if field.init and field.default is not MISSING
+    }
+
+
+for _evaluator in (
+    Accuracy,
+    Calibration,
+    LowPass,
+    FeatureVariance,
+    FrequencyNoise,
+    Lesion,
+    CKA,
+    Flatness,
+    Sharpness,
+    Cost,
+    Latency,
+):
+    register_evaluator(_evaluator)
