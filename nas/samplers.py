@@ -45,6 +45,9 @@ class Space(Protocol):
     def parameters(self, architecture: "Architecture") -> Mapping[str, Any]:
         """The parameters with which :meth:`suggest` gives this architecture."""
 
+    def violations(self, architecture: "Architecture") -> Mapping[str, float]:
+        """By how much it misses each constraint; at most 0 means kept."""
+
 
 @dataclass(frozen=True)
 class SamplerContext:

@@ -1,0 +1,97 @@
+"""What a worker is asked to do, and what it answers.
+
+A trial function trains and measures one network: ``TrialRun -> TrialOutcome``. It
+runs in a worker process that is reused from trial to trial, so it seeds everything
+itself. Any exception it raises fails that one trial.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from search_spaces.errors import InputError
+
+
+FAILED_BY_TRIAL = "NAS-TRIAL-FAILED:"
+"""Marks an exception of which the trial, not its worker, is the cause."""
+
+
+class TrialStopped(Exception):
+    """Raised inside a trial that successive halving stops at a rung."""
+
+
+def _ignore(epoch: int, metrics: Mapping[str, float]) -> None:
+    """Report to nobody: the default of a run without rungs."""
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """One training run, as the worker sees it.
+
+    Attributes:
+        number: Number of the trial.
+        architecture: The architecture as ``Architecture.to_dict`` gives it.
+        seed: Seed of everything random.
+        epochs: Budget in epochs.
+        directory: Where its artifacts go; exists.
+        checkpoint: Directory for its checkpoint. The same for every attempt at this
+            architecture, seed and budget: if it holds a checkpoint, an earlier
+            attempt was lost and may be continued. May not exist yet.
+        settings: What the search passed on, e.g. the configuration.
+        data: What the search passed on; arrays are shared and read-only.
+        cpus: CPUs reserved for this run.
+        gpus: GPUs reserved for this run; may be a fraction.
+        rungs: Epochs at which :attr:`report` is to be called.
+        report: ``report(epoch, metrics)`` says what was measured at a rung. Returns
+            if the run should go on, raises :class:`TrialStopped` if not.
+    """
+
+    number: int
+    architecture: Mapping[str, Any]
+    seed: int
+    epochs: int
+    directory: Path
+    checkpoint: Path
+    settings: Any = None
+    data: Any = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+    rungs: tuple[int, ...] = ()
+    report: Callable[[int, Mapping[str, float]], None] = _ignore
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """What a training run has measured.
+
+    Attributes:
+        metrics: Value of each metric.
+        standard_errors: Standard error of each sampled metric, by metric name.
+    """
+
+    metrics: Mapping[str, float]
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
+
+
+TrialFunction = Callable[[TrialRun], TrialOutcome]
+
+
+def trial_directory(study: Path, number: int) -> Path:
+    """Where the artifacts of a trial are kept."""
+    return study / "trials" / str(number)
+
+
+def checkpoint_directory(
+    study: Path, architecture_id: str, seed: int, epochs: int
+) -> Path:
+    """Where every attempt at one training run keeps its checkpoint.
+
+    Raises:
+        InputError: The id is not the name of a directory.
+    """
+    if not architecture_id.isalnum():
+        raise InputError(
+            f"an architecture id has letters and digits only, got {architecture_id!r}"
+        )
+    return study / "checkpoints" / f"{architecture_id}-s{seed}-e{epochs}"
