@@ -27,11 +27,12 @@ class Split:
     """Images and labels of one split.
 
     Attributes:
-        images: ``(num, channels, height, width)`` uint8.
+        images: ``(num, channels, height, width)`` uint8; file names ``(num,)`` in a
+            RawDataset that decodes.
         labels: ``(num,)`` int64.
     """
 
-    images: Pixels
+    images: NDArray[Any]
     labels: Labels
 
     def __len__(self) -> int:
@@ -143,12 +144,15 @@ class RawDataset:
         class_names: One name a class.
         validation: Validation images, or ``None`` to hold some of ``train`` out.
         test: Test images, or ``None`` to hold some of ``train`` out.
+        decode: Turns ``Split.images`` into pixels where they are file names, so that
+            only the images that the config keeps are read.
     """
 
     train: Split
     class_names: tuple[str, ...]
     validation: Split | None = None
     test: Split | None = None
+    decode: Callable[[NDArray[Any]], Pixels] | None = None
 
 
 Loader = Callable[[DataConfig], RawDataset]
@@ -209,7 +213,18 @@ def load_dataset(config: DataConfig) -> Dataset:
                 f"every split needs at least one image a class ({num_classes}); the "
                 f"{what} split of {config.name} has {len(split)}"
             )
-    pixels = train.images.reshape(*train.images.shape[:2], -1)
+    if raw.decode is not None:
+        train, validation, test = (
+            Split(raw.decode(split.images), split.labels)
+            for split in (train, validation, test)
+        )
+    mean, std = _channel_moments(train.images)
+    return Dataset(config.name, train, validation, test, raw.class_names, mean, std)
+
+
+def _channel_moments(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, in [0, 1] units."""
+    pixels = images.reshape(*images.shape[:2], -1)
     # float64 sums over uint8 without a float copy of all images
     count = pixels.shape[0] * pixels.shape[2]
     values = np.arange(256)
@@ -220,15 +235,7 @@ def load_dataset(config: DataConfig) -> Dataset:
         variance = float((histogram * (values - mean) ** 2).sum() / count)
         means.append(mean / 255)
         stds.append(max(variance**0.5 / 255, 1e-3))  # a constant channel
-    return Dataset(
-        config.name,
-        train,
-        validation,
-        test,
-        raw.class_names,
-        tuple(means),
-        tuple(stds),
-    )
+    return tuple(means), tuple(stds)
 
 
 def _hold_out(
@@ -262,7 +269,7 @@ def _at_most(split: Split, maximum: int | None, rng: np.random.Generator) -> Spl
 
 
 def _resized(images: Pixels, config: DataConfig) -> Pixels:
-    """Resize square images ``(num, channels, size, size)`` if the config asks for it."""
+    """Resize images ``(num, channels, size, size)`` if the config asks for it."""
     size = config.image_size
     if size is None or images.shape[-1] == size:
         return images
@@ -378,23 +385,15 @@ def _imagefolder(config: DataConfig) -> RawDataset:
             )
         classes = tuple(found.classes)
         labels = np.array([label for _, label in found.samples], np.int64)
-        limit = {
-            "train": config.max_train,
-            "validation": config.max_validation,
-            "test": config.max_test,
-        }[split]
         paths = np.array([path for path, _ in found.samples])
-        if limit is not None and (split != "train" or "validation" in folders):
-            # Decode no more files than asked for.
-            kept = _at_most(
-                Split(np.arange(len(labels)), labels),  # type: ignore[arg-type]
-                limit,
-                np.random.default_rng(config.split_seed),
-            )
-            paths, labels = paths[kept.images], kept.labels
-        splits[split] = Split(_decode(paths.tolist(), config.image_size), labels)
+        splits[split] = Split(paths, labels)
+    size = config.image_size
     return RawDataset(
-        splits["train"], classes, splits.get("validation"), splits.get("test")
+        splits["train"],
+        classes,
+        splits.get("validation"),
+        splits.get("test"),
+        decode=lambda paths: _decode(paths.tolist(), size),
     )
 
 
