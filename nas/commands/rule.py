@@ -1,0 +1,130 @@
+"""`nas rule`: does an MSA belong at the end of a stage, by the trials of a table."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nas.rule import Direction, RuleTest
+    from nas.rule_controls import Effect
+
+
+@click.command()
+@click.argument("source", metavar="STUDY|TABLE", type=click.Path(path_type=Path))
+@click.option("--metric", default="accuracy", show_default=True, help="Column to test.")
+@click.option(
+    "--direction",
+    type=click.Choice(["maximize", "minimize"]),
+    help="Which way the metric is better; known for the metrics of nas evaluate.",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also draw the effects into a PNG, SVG or PDF file.",
+)
+def command(
+    source: Path,
+    metric: str,
+    direction: "Direction | None",
+    output: str,
+    plot: Path | None,
+) -> None:
+    """Test the rule "MSAs belong at the end of a stage" on trials.
+
+    STUDY is a directory that nas search made. TABLE is a .csv or .parquet file with the
+    columns placement (e.g. CCC-CCM) and the metric; seed, epochs, state and params
+    are used if they are there.
+    """
+    from nas.rule import rule_test
+
+    test = rule_test(source, metric, direction)
+    if plot is not None:
+        from nas.rule_figure import draw, rule_figure
+
+        draw(rule_figure(test), plot)
+        click.echo(f"drew {plot}", err=True)
+    if output == "json":
+        click.echo(json.dumps(test.to_dict(), indent=2, allow_nan=False))
+    else:
+        _print(test)
+
+
+def _print(test: "RuleTest") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(
+        f"{test.metric} ({test.direction}): {test.num_trials} trials of "
+        f"{test.num_placements} placements, {test.sampling} sampling"
+    )
+    grid = Table(
+        title="C to M in one slot, the others held fixed", title_justify="left"
+    )
+    for column in ("stage", "block", "effect", "95% interval", "p", "p (Holm)", ""):
+        grid.add_column(column, justify="right" if column else "left")
+    for slot in test.slots:
+        last = slot.block == test.depths[slot.stage - 1]
+        remark = slot.effect.reason or " ".join(
+            word for word, holds in (("end", last), ("strided", slot.strided)) if holds
+        )
+        grid.add_row(
+            str(slot.stage),
+            str(slot.block),
+            *_cells(slot.effect),
+            "" if slot.p_holm is None else f"{slot.p_holm:.3g}",
+            remark,
+            end_section=last,
+        )
+    console.print(grid)
+    grid = Table(title="Contrasts", title_justify="left")
+    for column in ("", "effect", "95% interval", "p"):
+        grid.add_column(column, justify="right" if column else "left")
+    for name, effect in _contrasts(test):
+        if effect.effect is None:
+            grid.add_row(name, "-", effect.reason, "")
+        else:
+            grid.add_row(name, *_cells(effect))
+    console.print(grid)
+    if test.minimum_detectable_effect is not None:
+        console.print(
+            "End-of-stage effect that this table finds with 80% power: "
+            f"{test.minimum_detectable_effect:.3g}"
+        )
+    for note in test.notes:
+        console.print(f"Note: {note}.", markup=False)
+    console.print(f"\nVerdict: [bold]{test.verdict}[/bold]")
+    for reason in test.reasons:
+        console.print(f"  {reason}", markup=False)
+
+
+def _contrasts(test: "RuleTest") -> "list[tuple[str, Effect]]":
+    return [
+        ("end of stage", test.end_of_stage),
+        *((f"  stage {stage} alone", effect) for stage, effect in test.stages),
+        ("  without strided first blocks", test.end_of_stage_excluding_strided),
+        ("  at equal MSA counts", test.controls["same_count"]),
+        ("  beyond a trend over depth", test.controls["beyond_depth"]),
+        ("  at equal parameters", test.controls["params"]),
+        ("end of model", test.end_of_model),
+        ("strided first blocks", test.strided_first_blocks),
+        ("one more MSA anywhere", test.num_msas),
+    ]
+
+
+def _cells(effect: "Effect") -> tuple[str, str, str]:
+    low, high = effect.ci
+    if effect.effect is None or low is None or high is None or effect.p is None:
+        return "-", "-", "-"
+    return f"{effect.effect:+.4g}", f"{low:+.4g} to {high:+.4g}", f"{effect.p:.3g}"
