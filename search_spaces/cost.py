@@ -107,8 +107,9 @@ def count_params(module: nn.Module) -> int:
 def count_macs(module: nn.Module, input_shape: Sequence[int]) -> int:
     """Multiply-accumulates of one forward pass of any module.
 
-    Uses PyTorch's flop counter with the math attention kernel: the counter
-    misses the fused CPU kernel (pytorch issue 195460).
+    Uses PyTorch's flop counter with the math attention kernel and without the
+    fast path of ``nn.MultiheadAttention``: the counter misses both fused kernels
+    (pytorch issue 195460).
 
     Args:
         module: The network; it is run in eval mode on zeros.
@@ -119,8 +120,10 @@ def count_macs(module: nn.Module, input_shape: Sequence[int]) -> int:
     """
     parameter = next(module.parameters(), torch.zeros(()))
     modes = [(child, child.training) for child in module.modules()]
+    fast_path = torch.backends.mha.get_fastpath_enabled()
     module.eval()
     try:
+        torch.backends.mha.set_fastpath_enabled(False)
         zeros = torch.zeros(
             tuple(input_shape), device=parameter.device, dtype=parameter.dtype
         )
@@ -131,6 +134,7 @@ def count_macs(module: nn.Module, input_shape: Sequence[int]) -> int:
         ):
             module(zeros)
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
         for child, training in modes:
             child.training = training
     return int(counter.get_total_flops()) // 2

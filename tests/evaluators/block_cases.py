@@ -8,7 +8,9 @@ from evaluators.data import EvaluationData, ImageSet
 from search_spaces import Architecture, Attention, Backbone, Placement
 
 
-def alternet(placement: str = "CM-CMC", image_size: int = 16) -> nn.Module:
+def alternet(
+    placement: str = "CM-CMC", image_size: int = 16, in_channels: int = 3
+) -> nn.Module:
     """An AlterNet whose norms are not at their initial values, in eval mode."""
     parsed = Placement.parse(placement)
     num_stages = len(parsed.stages)
@@ -22,7 +24,7 @@ def alternet(placement: str = "CM-CMC", image_size: int = 16) -> nn.Module:
         placement=parsed,
         attention=Attention(heads=2, head_dim=4, window=2),
         num_classes=4,
-        in_channels=3,
+        in_channels=in_channels,
         image_size=image_size,
     )
     with torch.random.fork_rng(devices=[]):
@@ -34,9 +36,13 @@ def alternet(placement: str = "CM-CMC", image_size: int = 16) -> nn.Module:
                 nn.init.normal_(module.bias, std=0.3)
                 nn.init.normal_(module.running_mean, std=0.3)
                 nn.init.uniform_(module.running_var, 0.5, 2.0)
+        net.eval()
         # Spread the logits: an untrained head predicts one class for all images.
         nn.init.normal_(net.head.linear.weight, std=3.0)
-    return net.eval()
+        with torch.no_grad():
+            noise = (torch.rand(64, in_channels, image_size, image_size) - 0.5) / 0.25
+            net.head.linear.bias -= net(noise).mean(0)
+    return net
 
 
 def random_data(
