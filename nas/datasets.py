@@ -176,6 +176,34 @@ def register_dataset(name: str, loader: Loader) -> None:
     LOADERS[name] = loader
 
 
+def image_shape(config: DataConfig) -> tuple[int, int, int]:
+    """Classes, channels and size of a data set, read as cheaply as possible.
+
+    Args:
+        config: Which images.
+
+    Returns:
+        Number of classes, channels, and height (= width) in pixels.
+
+    Raises:
+        InputError: The data set is unknown or its files are missing or unusable.
+    """
+    raw = _load_raw(config)
+    num_classes = len(raw.class_names)
+    images = raw.train.images[:1]
+    if raw.decode is not None:
+        images = raw.decode(images)
+    return num_classes, int(images.shape[1]), int(images.shape[2])
+
+
+def _load_raw(config: DataConfig) -> RawDataset:
+    if config.name not in LOADERS:
+        raise InputError(
+            f"unknown data set {config.name!r}; there are {', '.join(LOADERS)}"
+        )
+    return LOADERS[config.name](config)
+
+
 def load_dataset(config: DataConfig) -> Dataset:
     """Load, split and resize the images a config asks for.
 
@@ -188,11 +216,7 @@ def load_dataset(config: DataConfig) -> Dataset:
     Raises:
         InputError: The data set is unknown or its files are missing or unusable.
     """
-    if config.name not in LOADERS:
-        raise InputError(
-            f"unknown data set {config.name!r}; there are {', '.join(LOADERS)}"
-        )
-    raw = LOADERS[config.name](config)
+    raw = _load_raw(config)
     num_classes = len(raw.class_names)
     rng = np.random.default_rng(config.split_seed)
     train, validation, test = raw.train, raw.validation, raw.test

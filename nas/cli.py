@@ -1,0 +1,116 @@
+"""The command line ``nas``: one verb a command, errors in one line.
+
+Exit codes: 0 done; 1 the run failed; 2 the user's input was wrong; 130 interrupted.
+Verbs are imported when they are used, so that ``nas --help`` is quick.
+"""
+
+import importlib
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from search_spaces.errors import InputError
+
+VERBS = {
+    "search": "Search placements on your images.",
+    "resume": "Go on where a killed or finished search stopped.",
+    "status": "Counts, best so far and time left, live or finished.",
+    "pareto": "The trials that no other trial beats, as table or figure.",
+    "show": "One trial: diagram of the placement, metrics, curves.",
+    "rule": "Test whether MSAs belong at the end of a stage.",
+    "report": "One self-contained HTML page of a study.",
+    "export": "Take architectures and weights away.",
+    "train": "Train architectures with the full recipe, beside their baselines.",
+    "evaluate": "Measure a trained network with any evaluator.",
+    "space": "Size, examples and cost of a space before anything is spent.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of a user's work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a verb's command."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"nas.commands.{cmd_name}")
+        command: click.Command = module.command
+        command.name = cmd_name
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the verbs there are when the given one is unknown."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise click.UsageError(
+                f"unknown command {args[0]!r}; there are {', '.join(VERBS)}"
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="alternet-nas", message="%(version)s")
+def nas(debug: bool) -> None:
+    """Find out which Conv blocks of a CNN should become self-attention blocks."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    Args:
+        arguments: Instead of those of the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # --debug may stand anywhere: people add it to a command that has just failed.
+    debug = "--debug" in arguments
+    arguments = [one for one in arguments if one != "--debug"]
+    code = 0
+    try:
+        outcome = nas.main(args=arguments, prog_name="nas", standalone_mode=False)
+        code = outcome if isinstance(outcome, int) else 0
+    except (InputError, click.ClickException) as error:
+        _complain(error, debug)
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("nas: interrupted", err=True)
+        code = 130
+    except BrokenPipeError:  # the reader of a pipe, e.g. `| head`, has gone
+        sys.stderr.close()
+        code = 0
+    except SystemExit as exit_request:  # a command chose its own code
+        code = exit_request.code if isinstance(exit_request.code, int) else 1
+    except Exception as error:
+        _complain(error, debug)
+        code = 1
+    sys.exit(code)
+
+
+def _complain(error: Exception, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    if isinstance(error, click.ClickException):
+        message = error.format_message()
+    else:
+        message = str(error) or type(error).__name__
+        if not isinstance(error, InputError):
+            message = f"{type(error).__name__}: {message}"
+    click.echo(f"nas: {' '.join(message.split())}", err=True)
+
+
+if __name__ == "__main__":
+    main()
