@@ -108,7 +108,7 @@ def _print(view: "TrialView") -> None:
 
 def _standing(view: "TrialView") -> str:
     if view.is_pareto:
-        return "On the front: no trained trial is as good in all objectives, better in one."
+        return "On the front: no trained trial beats it."
     if view.beaten_by:
         shown = ", ".join(map(str, view.beaten_by[:8]))
         more = len(view.beaten_by) - 8

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from nas.record import Objective, Trial, TrialState
+from search_spaces.errors import InputError
 
 
 @dataclass
@@ -27,10 +28,20 @@ class KnownStudy:
         return list(self.known)
 
     def trial(self, number):
-        return next(trial for trial in self.known if trial.number == number)
+        for trial in self.known:
+            if trial.number == number:
+                return trial
+        raise InputError(f"study {self.name!r} has no trial {number}")
 
     def trial_directory(self, number):
         return self.path / "trials" / str(number)
+
+    def architecture(self, number):
+        from search_spaces import Architecture
+
+        return Architecture.from_yaml(
+            self.trial_directory(number) / "architecture.yaml"
+        )
 
 
 def known_trial(number, placement="CC-CM", state=TrialState.COMPLETE, **fields):
@@ -123,3 +134,61 @@ def make_trial():
 def make_trials():
     """Build many trials."""
     return many_trials
+
+
+@pytest.fixture(scope="session")
+def trained_study(tmp_path_factory):
+    """Three small networks trained for an epoch on real digits, with their files."""
+    from nas.config import config_from_dict
+    from nas.datasets import load_dataset
+    from nas.trial import train_and_evaluate
+    from search_spaces import Architecture, Attention, Placement
+
+    config = config_from_dict(
+        {
+            "name": "digits",
+            "data": {"name": "digits", "max_train": 256},
+            "space": {
+                "backbone": {
+                    "block": "basic", "stem": "cifar", "depths": [1, 2], "widths": [4, 8]
+                },
+                "attention": {"heads": 2, "head_dim": 4, "window": 4},
+            },
+            "training": {"epochs": 1, "warmup_epochs": 0},
+            "evaluators": ["accuracy", "cost", "low_pass", "feature_variance"],
+            "objectives": ["accuracy", "params"],
+        }
+    )  # fmt: skip
+    dataset = load_dataset(config.data)
+    path = tmp_path_factory.mktemp("digits")
+    trials = []
+    for number, placement in enumerate(("C-CC", "C-CM", "M-MM")):
+        architecture = Architecture(
+            backbone=config.space.make_backbone(),
+            placement=Placement.parse(placement),
+            attention=Attention(heads=2, head_dim=4, window=4),
+            num_classes=dataset.num_classes,
+            in_channels=dataset.in_channels,
+            image_size=dataset.image_size,
+        )
+        result = train_and_evaluate(
+            architecture,
+            config,
+            dataset,
+            seed=number,
+            directory=path / "trials" / str(number),
+        )
+        trials.append(
+            known_trial(
+                number,
+                placement,
+                metrics=result.metrics,
+                standard_errors=result.standard_errors,
+                seed=number,
+                epochs=1,
+                architecture=architecture.to_dict(),
+                architecture_id=architecture.id,
+                is_baseline="all_conv" if number == 0 else "",
+            )
+        )
+    return KnownStudy(trials, "digits", config.make_objectives(), path, config)

@@ -1,0 +1,53 @@
+"""`nas export`: models that run without the search."""
+
+from pathlib import Path
+
+import click
+
+FORMATS = "yaml,safetensors"
+KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("which", metavar="[NUMBER|best|pareto]", default="best")
+@click.option(
+    "--to",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Directory of the export; new, empty, or an earlier export with --force.",
+)
+@click.option(
+    "--formats",
+    metavar="LIST",
+    default=FORMATS,
+    show_default=True,
+    help=f"Comma-separated: {KNOWN}.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier export.")
+def command(
+    study: Path, which: str, directory: Path, formats: str, force: bool
+) -> None:
+    """Export trials of STUDY: a number, the best, or the whole Pareto front.
+
+    "best" is the trial with the best value of the study's first objective. Every file
+    is checked against the network before the export is put in its place.
+    """
+    from nas.export import export
+    from nas.export_format import Format
+    from nas.study import Study
+    from search_spaces.errors import InputError
+
+    names = [name.strip() for name in formats.split(",")]
+    if "all" in names:
+        names = [str(one) for one in Format]
+    for name in names:
+        if name not in list(Format):
+            raise InputError(f"formats are {KNOWN}; got {name!r}")
+    written = export(
+        Study.open(study), which, directory, [Format(n) for n in names], force=force
+    )
+    for path in written:
+        click.echo(path)
