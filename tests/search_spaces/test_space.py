@@ -1,0 +1,242 @@
+import random
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from search_spaces import (
+    Attention,
+    Backbone,
+    Constraints,
+    FreeSpace,
+    InputError,
+    PerStageCountSpace,
+    Placement,
+)
+
+BACKBONE = Backbone("basic", "patch2", (2, 3, 2), (8, 16, 24))
+ATTENTION = Attention(heads=(1, 2, 4), head_dim=4)
+
+
+class Answers:
+    """A trial that answers from a dictionary and checks that it may."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.asked = []
+
+    def suggest_categorical(self, name, choices):
+        assert self.answers[name] in choices
+        self.asked.append(name)
+        return self.answers[name]
+
+    def suggest_int(self, name, low, high):
+        assert low <= self.answers[name] <= high
+        self.asked.append(name)
+        return self.answers[name]
+
+
+def make(kind=FreeSpace, **changes):
+    return kind(BACKBONE, ATTENTION, image_size=32, **changes)
+
+
+def naive_members(space):
+    """All letters, all settings, filtered by the definition."""
+    found = {}
+    for letters in product("CM", repeat=sum(BACKBONE.depths)):
+        text, start = [], 0
+        for depth in BACKBONE.depths:
+            text.append("".join(letters[start : start + depth]))
+            start += depth
+        placement = Placement(tuple(text))
+        if isinstance(space, PerStageCountSpace):
+            counts = placement.msa_counts
+            room = [d // 2 for d in BACKBONE.depths]
+            if any(c > r for c, r in zip(counts, room, strict=True)):
+                continue
+            if Placement.alternating(BACKBONE.depths, counts) != placement:
+                continue
+        elif not space.strided_msas and "M" in (text[1][0], text[2][0]):
+            continue
+        names = [
+            (what, stage)
+            for what, values in space.choices.items()
+            for stage in range(3)
+        ]
+        options = [space.choices[what][stage] for what, stage in names]
+        for values in product(*options):
+            one = space.architecture(placement, dict(zip(names, values, strict=True)))
+            bounds = space.constraints
+            if (
+                (bounds.min_msas or 0) <= placement.num_msas
+                and placement.num_msas <= (bounds.max_msas or 99)
+                and one.params <= (bounds.max_params or 10**12)
+                and one.macs <= (bounds.max_macs or 10**12)
+            ):
+                found[one.id] = one
+    return found
+
+
+SPACES = {
+    "free": make(),
+    "strided": make(strided_msas=True),
+    "counts": make(PerStageCountSpace),
+    "heads": make(choices={"heads": [[1, 2], [2], [2, 4]]}),
+    "windows": make(choices={"window": [[2, 4], ["auto"], [2, "auto"]]}),
+    "few": make(strided_msas=True, constraints=Constraints(min_msas=2, max_msas=3)),
+    "small": make(
+        strided_msas=True,
+        choices={"heads": [[1, 2], [2], [2, 4]]},
+        constraints=Constraints(max_params=17_000, max_macs=1_500_000),
+    ),
+    "matched": FreeSpace(
+        BACKBONE,
+        Attention(heads=(1, 2, 4), size="matched"),
+        strided_msas=True,
+        image_size=32,
+        constraints=Constraints(max_macs=2_200_000),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_enumeration_and_size_equal_the_naive_list(name):
+    space = SPACES[name]
+    expected = naive_members(space)
+    listed = list(space.enumerate())
+    assert len(listed) == space.size == len(expected)
+    assert {one.id for one in listed} == set(expected)
+    assert space.size > 0
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_suggest_undoes_parameters(name):
+    space = SPACES[name]
+    for one in space.enumerate():
+        answers = Answers(space.parameters(one))
+        assert space.suggest(answers) == one
+        assert sorted(answers.asked) == sorted(answers.answers)
+        assert space.contains(one)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_samples_are_uniform(name):
+    space = SPACES[name]
+    rng = random.Random(7)
+    counts = {one.id: 0 for one in space.enumerate()}
+    for _ in range(10 * len(counts)):
+        counts[space.sample(rng).id] += 1
+    if len(counts) > 1:
+        # One test in ten thousand would fail by chance; the seed is fixed.
+        assert chisquare(list(counts.values())).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("name", ["free", "counts", "few", "heads"])
+def test_neighbours_are_mutual_and_in_the_space(name):
+    space = SPACES[name]
+    for one in space.enumerate():
+        for near in space.neighbours(one):
+            assert near != one
+            assert space.contains(near)
+            assert one in space.neighbours(near) or space.choices
+
+
+def test_neighbours_of_a_free_space_differ_in_one_block():
+    space = SPACES["strided"]
+    one = next(space.enumerate())
+    near = space.neighbours(one)
+    assert len(near) == 7
+    for other in near:
+        pairs = zip(one.placement.letters, other.placement.letters, strict=True)
+        assert sum(a != b for a, b in pairs) == 1
+
+
+def test_cost_range_is_that_of_the_members():
+    space = SPACES["small"]
+    low, high = space.cost_range()
+    params = [one.params for one in space.enumerate()]
+    macs = [one.macs for one in space.enumerate()]
+    assert (low.params, high.params) == (min(params), max(params))
+    assert (low.macs, high.macs) == (min(macs), max(macs))
+
+
+def test_sizes_of_the_paper():
+    """FACTS derived from the reference: 2^14 free, 72 alternating for (3, 4, 6, 4)."""
+    backbone = Backbone.preset("resnet50", "cifar")
+    attention = Attention(window=4)
+    assert FreeSpace(backbone, attention).size == 2**14
+    assert FreeSpace(backbone, attention, strided_msas=True).size == 2**17
+    assert PerStageCountSpace(backbone, attention).size == 72
+    deep = Backbone.preset("resnet152", "cifar")
+    assert FreeSpace(deep, attention).size == 2**48
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_huge_spaces_are_sampled_too(seed):
+    space = FreeSpace(
+        Backbone.preset("resnet152", "cifar"),
+        Attention(window=4),
+        constraints=Constraints(max_msas=5),
+    )
+    assert space.contains(space.sample(random.Random(seed)))
+
+
+def test_contains_refuses_others():
+    space = SPACES["free"]
+    strided = SPACES["strided"].architecture(Placement.parse("CC-MCC-CC"))
+    assert not space.contains(strided)
+    with pytest.raises(InputError, match="keeps strided first blocks C"):
+        space.parameters(strided)
+    other_heads = SPACES["heads"].architecture(
+        Placement.parse("CM-CCC-CC"), {("heads", 0): 2}
+    )
+    assert not space.contains(other_heads)
+    assert not SPACES["counts"].contains(
+        space.architecture(Placement.parse("MC-CCC-CC"))
+    )
+    with pytest.raises(InputError, match="alternates MSAs from the end"):
+        SPACES["counts"].parameters(space.architecture(Placement.parse("MC-CCC-CC")))
+    assert not SPACES["few"].contains(strided)
+
+
+def test_violations_tell_how_far():
+    space = SPACES["few"]
+    one = space.architecture(Placement.parse("MM-MMC-CC"))
+    assert space.violations(one) == {"min_msas": -2.0, "max_msas": 1.0}
+    assert space.is_infeasible(one)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"choices": {"colour": [[1], [1], [1]]}},
+            "can choose heads, head_dim, window",
+        ),
+        ({"choices": {"heads": [[1], [1]]}}, "for each of the 3 stages"),
+        ({"choices": {"heads": [[1], [], [1]]}}, "for each of the 3 stages"),
+        ({"choices": {"heads": [[1, 1], [1], [1]]}}, "must differ"),
+        ({"choices": {"window": [[4, "auto"], [4], [4]]}}, "give windows"),
+        ({"choices": {"window": [[3], [4], [4]]}}, "window 3 does not divide"),
+        ({"constraints": Constraints(max_params=3)}, "it spans 0 to 5 MSAs"),
+    ],
+)
+def test_bad_spaces_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({"min_msas": 3, "max_msas": 2}, "min_msas <= max_msas must hold, got 3 and 2"),
+        ({"max_params": -1}, "whole number >= 0, got -1"),
+        ({"max_macs": 1.5}, "whole number >= 0, got 1.5"),
+    ],
+)
+def test_bad_constraints_are_refused(bounds, message):
+    with pytest.raises(InputError, match=message):
+        Constraints(**bounds)
