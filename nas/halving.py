@@ -8,7 +8,7 @@ that is stopped keeps the rung in its record and is never compared with trials t
 were trained to the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 
@@ -56,26 +56,26 @@ class Halving:
     ) -> None:
         self._objectives = objectives
         self._reduction_factor = reduction_factor
-        self._rungs: dict[int, dict[int, dict[str, float]]] = {}
+        self._rungs: dict[int, dict[Hashable, dict[str, float]]] = {}
 
     def remember(
-        self, number: int, measured: Mapping[int, Mapping[str, float]]
+        self, key: Hashable, measured: Mapping[int, Mapping[str, float]]
     ) -> None:
         """Take over what a trial had measured before the search was resumed.
 
         Args:
-            number: The trial.
+            key: Identifies the training run; a repeated attempt has the same.
             measured: Metrics by rung.
         """
         for rung, metrics in measured.items():
-            self._rungs.setdefault(rung, {})[number] = dict(metrics)
+            self._rungs.setdefault(rung, {})[key] = dict(metrics)
 
-    def promote(self, rung: int, number: int, metrics: Mapping[str, float]) -> bool:
+    def promote(self, rung: int, key: Hashable, metrics: Mapping[str, float]) -> bool:
         """Record a trial at a rung and decide whether it goes on.
 
         Args:
             rung: The rung in epochs.
-            number: The trial.
+            key: Identifies the training run.
             metrics: What is known of it there; all costs and usually the accuracy.
 
         Returns:
@@ -84,7 +84,7 @@ class Halving:
             there are fewer than ``reduction_factor``, as in ASHA.
         """
         here = self._rungs.setdefault(rung, {})
-        here[number] = dict(metrics)
+        here[key] = dict(metrics)
         known = [
             objective
             for objective in self._objectives
@@ -98,7 +98,7 @@ class Halving:
                 for values in here.values()
             ]
         )
-        place = list(here).index(number)
+        place = list(here).index(key)
         num_kept = max(1, len(here) // self._reduction_factor)
         return position(losses, place) < num_kept
 

@@ -137,16 +137,7 @@ class Ledger:
     def study(self) -> optuna.Study:
         """The Optuna study, connected to at first use."""
         if self._study is None:
-            optuna.logging.set_verbosity(optuna.logging.ERROR)
-            try:
-                self._study = optuna.load_study(
-                    study_name=self.name, storage=self._location.open()
-                )
-            except KeyError as error:
-                raise InputError(
-                    f"the storage holds no study {self.name!r}; was it moved or "
-                    "emptied?"
-                ) from error
+            self._study = _load(self._location, self.name)
         return self._study
 
     def _create(self) -> None:
@@ -395,6 +386,23 @@ class Ledger:
             self.study.tell(handle.number, state=TrialState.PRUNED)
         self._open.discard(handle.number)
 
+    def measured_at_rungs(self) -> Iterator[tuple[Key, dict[int, dict[str, float]]]]:
+        """What training runs have measured at rungs so far.
+
+        Yields:
+            Architecture id, seed and epochs of a run; metrics by rung.
+        """
+        for row in self._rows():
+            attrs = row.user_attrs
+            if row.is_trial and attrs.get("rungs"):
+                key = (attrs["architecture_id"], attrs["seed"], attrs["epochs"])
+                yield key, {int(r): m for r, m in attrs["rungs"].items()}
+
+    def key_of(self, number: int) -> Key:
+        """Architecture id, seed and epochs of a training run."""
+        attrs = self._get(number).user_attrs
+        return attrs["architecture_id"], attrs["seed"], attrs["epochs"]
+
     def report(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Write down what a running trial has measured at a rung."""
         rungs = dict(self._get(number).user_attrs.get("rungs", {}))
@@ -555,6 +563,29 @@ class Ledger:
         trial_id = self._trial_id(number)
         for name, value in attributes.items():
             storage.set_trial_user_attr(trial_id, name, value)
+
+
+def open_study(url: str, name: str) -> optuna.Study:
+    """Open a study that is kept in a database, to read.
+
+    Args:
+        url: An Optuna storage URL.
+        name: Name of the study.
+
+    Raises:
+        InputError: The URL cannot be opened, or holds no such study.
+    """
+    return _load(Location(url, Path()), name)
+
+
+def _load(location: Location, name: str) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        return optuna.load_study(study_name=name, storage=location.open())
+    except KeyError as error:
+        raise InputError(
+            f"the storage holds no study {name!r}; was it moved or emptied?"
+        ) from error
 
 
 def row_of(frozen: FrozenTrial) -> Row:

@@ -86,8 +86,9 @@ def ray_cluster(resources: Resources) -> Iterator[None]:
         _let_workers_import_us()
     import ray
 
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    logging.getLogger("ray.air").setLevel(logging.CRITICAL)
+    # Lost workers are reported in one line each by ourselves.
+    for name in ("ray", "ray.tune", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     joined = ray.is_initialized()
     if not joined:
         options: dict[str, Any] = {"num_cpus": _local_cpus(resources)} if local else {}
@@ -97,7 +98,7 @@ def ray_cluster(resources: Resources) -> Iterator[None]:
             ray.init(
                 address=resources.address,
                 log_to_driver=False,
-                logging_level=logging.ERROR,
+                logging_level=logging.CRITICAL,
                 configure_logging=False,
                 **options,
             )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from search_spaces.architecture import Architecture
+    from search_spaces.space import SearchSpace
 
 MAX_ENUMERATED = 1_000_000  # our choice: larger spaces are not walked through
 
@@ -155,6 +156,30 @@ def _exhaustive(context: SamplerContext) -> Design:
     return fixed_sequence(context.space.enumerate())
 
 
+def _uniform(context: SamplerContext) -> Design:
+    from nas.design import uniform_design
+
+    return fixed_sequence(uniform_design(_search_space(context), context.seed))
+
+
+def _factorial(context: SamplerContext) -> Design:
+    from nas.design import factorial_architectures
+
+    return fixed_sequence(factorial_architectures(_search_space(context), context.seed))
+
+
+def _search_space(context: SamplerContext) -> "SearchSpace":
+    """The space, for a design that asks more of it than :class:`Space` promises."""
+    from search_spaces.space import SearchSpace
+
+    if not isinstance(context.space, SearchSpace):
+        raise InputError(
+            "this sampler needs a SearchSpace, got a "
+            f"{type(context.space).__name__}; choose another sampler"
+        )
+    return context.space
+
+
 SamplerFactory = Callable[[SamplerContext], "BaseSampler | Design"]
 
 SAMPLERS: dict[str, SamplerFactory] = {
@@ -163,6 +188,8 @@ SAMPLERS: dict[str, SamplerFactory] = {
     "gp": _gp,
     "random": _random,
     "exhaustive": _exhaustive,
+    "uniform": _uniform,
+    "factorial": _factorial,
 }
 """Every sampler by name; add a line for a new one."""
 

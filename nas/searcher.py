@@ -167,7 +167,7 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
         rung = int(result["rung"])
         metrics = json.loads(result["outcome"])["metrics"]
         self._ledger.report(number, rung, metrics)
-        if self._halving.promote(rung, number, metrics):
+        if self._halving.promote(rung, self._ledger.key_of(number), metrics):
             return str(TrialScheduler.CONTINUE)
         self._searcher.stopped_at[trial.trial_id] = rung
         return str(TrialScheduler.STOP)

@@ -12,7 +12,6 @@ from typing import Any
 
 from search_spaces.errors import InputError
 
-
 FAILED_BY_TRIAL = "NAS-TRIAL-FAILED:"
 """Marks an exception of which the trial, not its worker, is the cause."""
 
@@ -35,9 +34,9 @@ class TrialRun:
         seed: Seed of everything random.
         epochs: Budget in epochs.
         directory: Where its artifacts go; exists.
-        checkpoint: Directory for its checkpoint. The same for every attempt at this
-            architecture, seed and budget: if it holds a checkpoint, an earlier
-            attempt was lost and may be continued. May not exist yet.
+        checkpoint: File for its checkpoint. The same for every attempt at this
+            architecture, seed and budget: if it exists, an earlier attempt was lost
+            and is to be continued. Its directory may not exist yet.
         settings: What the search passed on, e.g. the configuration.
         data: What the search passed on; arrays are shared and read-only.
         cpus: CPUs reserved for this run.
@@ -82,16 +81,16 @@ def trial_directory(study: Path, number: int) -> Path:
     return study / "trials" / str(number)
 
 
-def checkpoint_directory(
-    study: Path, architecture_id: str, seed: int, epochs: int
-) -> Path:
+def checkpoint_file(study: Path, architecture_id: str, seed: int, epochs: int) -> Path:
     """Where every attempt at one training run keeps its checkpoint.
 
+    Not with the trial: an attempt that is repeated gets another number.
+
     Raises:
-        InputError: The id is not the name of a directory.
+        InputError: The id is not fit to be part of a file name.
     """
     if not architecture_id.isalnum():
         raise InputError(
             f"an architecture id has letters and digits only, got {architecture_id!r}"
         )
-    return study / "checkpoints" / f"{architecture_id}-s{seed}-e{epochs}"
+    return study / "checkpoints" / f"{architecture_id}-s{seed}-e{epochs}.pt"

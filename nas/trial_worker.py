@@ -29,15 +29,13 @@ from nas.trial_run import (
     TrialOutcome,
     TrialRun,
     TrialStopped,
-    checkpoint_directory,
+    checkpoint_file,
     trial_directory,
 )
+from nas.trial_worker_file import write_worker
 
 TIME_LIMIT_FILE = "time_limit.txt"
 """Where a trial that ran too long leaves the stack it was stopped in."""
-
-WORKER_FILE = "worker.json"
-"""Which process works on a trial."""
 
 ERROR_FILE = "error.txt"
 """The whole traceback of a trial that failed."""
@@ -166,16 +164,8 @@ class TrialWorker(Trainable):  # type: ignore[misc]  # ray has no types
         directory = trial_directory(context.study, run["number"])
         if self._steps is None:
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / WORKER_FILE).write_text(
-                json.dumps(
-                    {
-                        "host": socket.gethostname(),
-                        "pid": os.getpid(),
-                        "started": self._started,
-                    }
-                )
-            )
-            checkpoint = checkpoint_directory(
+            write_worker(directory, self._started)
+            checkpoint = checkpoint_file(
                 context.study, run["architecture_id"], run["seed"], run["epochs"]
             )
             self._steps = _RunInSteps(

@@ -1,0 +1,52 @@
+"""`nas search`: train and compare placements on your images."""
+
+import click
+
+
+@click.command()
+@click.argument("config", metavar="[PRESET|CONFIG.yaml]", default="quickstart")
+@click.option("--out", type=click.Path(), help="Study directory.  [results/NAME]")
+@click.option("--trials", type=click.IntRange(min=1), help="Number of trials.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the search.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY.PATH=VALUE",
+    multiple=True,
+    help="Change one setting, e.g. training.epochs=20.",
+)
+@click.option(
+    "--address",
+    metavar="local|auto|ray://HOST:PORT",
+    help="Run on this Ray cluster.  [local]",
+)
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(
+    config: str,
+    out: str | None,
+    trials: int | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    address: str | None,
+    quiet: bool,
+) -> None:
+    """Search placements; the result is a study directory.
+
+    Without an argument the preset `quickstart` is run: real images that are
+    installed along, a few minutes on two cores.
+    """
+    from nas.config import load_config
+    from nas.search import SearchInterrupted, search
+
+    changes = list(overrides)
+    if trials is not None:
+        changes.append(f"search.trials={trials}")
+    if seed is not None:
+        changes.append(f"seed={seed}")
+    settings = load_config(config, changes)
+    try:
+        study = search(settings, out, address, quiet=quiet)
+    except SearchInterrupted as stop:
+        click.echo(str(stop), err=True)
+        raise
+    click.echo(study.path)

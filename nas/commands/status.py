@@ -1,0 +1,67 @@
+"""`nas status`: how far a search is."""
+
+import click
+
+
+@click.command()
+@click.argument("study", type=click.Path())
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "--write-table", is_flag=True, help="Also write trials.parquet and trials.csv."
+)
+def command(study: str, output: str, write_table: bool) -> None:
+    """Show counts, the best so far and the time left of a study, live or finished."""
+    from nas.progress import duration_text
+    from nas.study import Study
+    from nas.study_status import StudyStatus, to_json
+
+    opened = Study.open(study)
+    if write_table:
+        opened.write_table()
+    status = StudyStatus.of(opened)
+    if output == "json":
+        click.echo(to_json(status))
+        return
+    ended = sum(status.counts[s] for s in ("complete", "failed", "pruned"))
+    head = f"{status.name}: {status.state}, {ended} of {status.num_trials} trials ended"
+    if status.driver:
+        head += f", driven by process {status.driver}"
+    if status.seconds_left is not None:
+        head += f", about {duration_text(status.seconds_left)} left"
+    click.echo(head)
+    click.echo(
+        "  "
+        + ", ".join(
+            f"{count} {state}" for state, count in status.counts.items() if count
+        )
+    )
+    for count, what in (
+        (status.num_lost, "lost with their worker and queued again"),
+        (status.num_repeated, "proposals known already, not trained again"),
+        (status.num_refused, "proposals against a constraint, not trained"),
+    ):
+        if count:
+            click.echo(f"  {count} {what}")
+    for metric, trial in status.best.items():
+        click.echo(
+            f"  best {metric}: {trial.metrics[metric]:.6g} "
+            f"(trial {trial.number}, {trial.placement})"
+        )
+    for one in status.running:
+        place = f" on {one.host} (pid {one.pid})" if one.host else ""
+        click.echo(
+            f"  running: trial {one.number} {one.placement} "
+            f"for {duration_text(one.seconds)}{place}"
+        )
+    for reason, count in status.failures.items():
+        click.echo(f"  failed ({count}): {reason}")
+    for problem in status.problems:
+        click.echo(f"warning: {problem}", err=True)
+    if status.state == "interrupted":
+        click.echo(f"  go on with: nas resume {study}")

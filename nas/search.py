@@ -1,0 +1,429 @@
+"""``search`` and ``resume``: from a config to a finished study."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from nas.attributes import STUDY_FORMAT
+from nas.baselines import baselines
+from nas.config import SearchConfig
+from nas.lease import Lease
+from nas.record import Trial, TrialState
+from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
+from nas.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
+from search_spaces.architecture import Architecture
+from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.datasets import Dataset
+    from nas.ledger import Ledger
+
+DEFAULT_PARENT = Path("results")
+
+
+class SearchFailedError(RuntimeError):
+    """The search as a whole failed: not one trial is complete."""
+
+
+class SearchInterrupted(KeyboardInterrupt):  # noqa: N818 - it is no error
+    """The search was stopped; it can be resumed."""
+
+
+def search(
+    config: SearchConfig,
+    out: str | os.PathLike[str] | None = None,
+    address: str | None = None,
+    *,
+    quiet: bool = False,
+    function: TrialFunction | None = None,
+) -> Study:
+    """Run a search into a new study directory.
+
+    Args:
+        config: Everything about it.
+        out: The study directory; ``results/<name>`` if ``None``. Must not exist, or
+            be empty.
+        address: Ray cluster, instead of ``config.resources.address``.
+        quiet: Show no progress.
+        function: Trains and measures one network, instead of
+            :func:`nas.trial.train_and_evaluate`.
+
+    Returns:
+        The study.
+
+    Raises:
+        InputError: The config or the directory is not right; nothing is written.
+        SearchFailedError: Not one trial is complete.
+        SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
+    """
+    directory = DEFAULT_PARENT / config.name if out is None else Path(out)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        advice = (
+            "resume it with `nas resume`, or choose another --out"
+            if (directory / CONFIG_FILE).exists()
+            else "choose another --out"
+        )
+        raise InputError(
+            f"a new study needs a new directory, but {directory} is there; {advice}"
+        )
+    config = _at(config, address)
+    return _Search(config, directory, quiet, function).start()
+
+
+def resume(
+    path: str | os.PathLike[str],
+    trials: int | None = None,
+    address: str | None = None,
+    *,
+    quiet: bool = False,
+    function: TrialFunction | None = None,
+) -> Study:
+    """Go on with a study that was killed, interrupted or finished.
+
+    Args:
+        path: The study directory.
+        trials: New number of trials in all; the old one if ``None``.
+        address: Ray cluster, instead of the one in the study's config.
+        quiet: Show no progress.
+        function: As for :func:`search`; must be the same.
+
+    Returns:
+        The study.
+
+    Raises:
+        InputError: It is not a study, or another driver is at work on it.
+        SearchFailedError: Not one trial is complete.
+        SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
+    """
+    study = Study.open(path)
+    config = _at(study.config, address)
+    return _Search(config, study.path, quiet, function).resume(study, trials)
+
+
+def _at(config: SearchConfig, address: str | None) -> SearchConfig:
+    if address is None:
+        return config
+    resources = config.resources.model_copy(update={"address": address})
+    return config.model_copy(update={"resources": resources})
+
+
+class _Search:
+    """One run of a search: what ``search`` and ``resume`` have in common."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        directory: Path,
+        quiet: bool,
+        function: TrialFunction | None,
+    ) -> None:
+        from nas.datasets import load_dataset
+        from nas.samplers import SAMPLERS
+
+        if config.search.sampler not in SAMPLERS:
+            raise InputError(
+                f"unknown sampler {config.search.sampler!r}; known samplers: "
+                f"{', '.join(sorted(SAMPLERS))}"
+            )
+        self._config = config
+        self._directory = directory.absolute()
+        self._quiet = quiet
+        self._function = function or train_trial
+        self._dataset: Dataset | None = None
+        if function is None:
+            self._dataset = load_dataset(config.data)
+        self._space = config.space.make(*self._shape())
+
+    def _shape(self) -> tuple[int, int, int]:
+        if self._dataset is None:
+            from nas.datasets import image_shape
+
+            return image_shape(self._config.data)
+        data = self._dataset
+        return data.num_classes, data.in_channels, data.image_size
+
+    def start(self) -> Study:
+        from nas.ray_runner import ray_cluster
+
+        with ray_cluster(self._resources()):
+            made = not self._directory.exists()
+            self._make_directory()
+            try:
+                self._check_directory()
+                with Lease(self._directory):
+                    self._write_config()
+                    ledger = self._ledger(create=True)
+                    return self._run(ledger, self._config.search.trials)
+            except InputError:
+                if not (self._directory / "trials").exists():
+                    _empty(self._directory, remove=made)
+                raise
+
+    def resume(self, study: Study, trials: int | None) -> Study:
+        from nas.ray_runner import ray_cluster
+
+        with Lease(self._directory):
+            ledger = self._ledger(create=False)
+            num_trials = study.num_trials if trials is None else trials
+            if num_trials < ledger.num_counted:
+                raise InputError(
+                    f"a study keeps its trials: --trials must be at least "
+                    f"{ledger.num_counted} here, got {num_trials}"
+                )
+            with ray_cluster(self._resources()):
+                self._check_directory()
+                if trials is not None:
+                    ledger.set_note("num_trials", trials)
+                lost = ledger.reclaim("lost with its driver, which was killed")
+                if lost and not self._quiet:
+                    print(
+                        f"{len(lost)} trials had no driver any more and are queued "
+                        f"again: {', '.join(map(str, lost))}",
+                        file=sys.stderr,
+                    )
+                return self._run(ledger, num_trials)
+
+    def _resources(self) -> Any:
+        from nas.ray_runner import Resources
+
+        wanted = self._config.resources
+        return Resources(
+            cpus=wanted.cpus_per_trial,
+            gpus=wanted.gpus_per_trial,
+            max_concurrent=wanted.max_concurrent,
+            address=wanted.address,
+        )
+
+    def _make_directory(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"the study directory {self._directory} cannot be made: "
+                f"{error.strerror}"
+            ) from error
+
+    def _check_directory(self) -> None:
+        from nas.ray_runner import check_study_is_shared
+
+        check_study_is_shared(self._directory)
+
+    def _write_config(self) -> None:
+        header = {
+            "format": STUDY_FORMAT,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": _versions(),
+            "commit": _commit(),
+            "data_fingerprint": self._dataset.fingerprint if self._dataset else None,
+        }
+        content = {"study": header, **self._config.to_dict()}
+        path = self._directory / CONFIG_FILE
+        draft = path.with_name(f".{path.name}")
+        draft.write_text(yaml.safe_dump(content, sort_keys=False))
+        draft.replace(path)
+
+    def _ledger(self, *, create: bool) -> "Ledger":
+        from nas.ledger import Ledger, Location
+
+        location = Location(self._config.storage or "", self._directory / JOURNAL_FILE)
+        return Ledger(
+            location,
+            self._config.name,
+            self._config.make_objectives(),
+            create=create,
+        )
+
+    def _run(self, ledger: "Ledger", num_trials: int) -> Study:
+        from nas.halving import Halving, rungs
+        from nas.progress import Progress
+        from nas.proposer import Plan, Proposer
+        from nas.ray_runner import run_trials
+        from nas.trial_worker import WorkerContext
+
+        config, wanted = self._config, self._config.search
+        deadline = time.time() + wanted.time_limit_s if wanted.time_limit_s else None
+        plan = Plan(
+            space=self._space,
+            sampler=wanted.sampler,
+            num_trials=num_trials,
+            seed=config.seed,
+            epochs=config.training.epochs,
+            replicates=wanted.replicates,
+            baselines=baselines(self._space) if wanted.baselines else {},
+            sampler_options=wanted.options,
+            deadline=deadline,
+        )
+        halving, steps = None, ()
+        if wanted.fidelity is not None:
+            factor = wanted.fidelity.reduction_factor
+            steps = rungs(wanted.fidelity.min_epochs, config.training.epochs, factor)
+            halving = Halving(ledger.objectives, factor)
+            for key, measured in ledger.measured_at_rungs():
+                halving.remember(key, measured)
+        proposer = Proposer(ledger, plan)
+        progress = Progress(
+            ledger.objectives, num_trials, ledger.trials(), quiet=self._quiet
+        )
+        context = WorkerContext(
+            function=self._function,
+            study=self._directory,
+            settings=config,
+            data=_without_test(self._dataset),
+            cpus=config.resources.cpus_per_trial,
+            gpus=config.resources.gpus_per_trial,
+            rungs=steps,
+            time_limit_s=wanted.trial_time_limit_s,
+        )
+        with progress:
+            finished = run_trials(
+                ledger=ledger,
+                proposer=proposer,
+                context=context,
+                resources=self._resources(),
+                listener=progress,
+                halving=halving,
+            )
+        if finished:
+            ledger.set_note("exhausted", proposer.exhausted)
+        return self._close(finished, proposer.exhausted)
+
+    def _close(self, finished: bool, exhausted: bool) -> Study:
+        study = Study.open(self._directory)
+        study.write_table()
+        trials = study.trials()
+        if not self._quiet:
+            print(summary(trials, exhausted=exhausted), file=sys.stderr)
+        if not finished:
+            raise SearchInterrupted(
+                f"the search was stopped; go on with: nas resume {self._directory}"
+            )
+        if not any(trial.state == TrialState.COMPLETE for trial in trials):
+            reasons = _reasons(trials) or ["no trial was started"]
+            raise SearchFailedError(f"not one trial is complete: {'; '.join(reasons)}")
+        return study
+
+
+def train_trial(run: TrialRun) -> TrialOutcome:
+    """Train and measure one network in a worker.
+
+    Args:
+        run: What to do; its settings are a ``SearchConfig``, its data a ``Dataset``.
+
+    Returns:
+        The metrics.
+    """
+    import torch
+
+    from nas.trial import train_and_evaluate
+
+    def report(epoch: int, metrics: dict[str, float]) -> bool:
+        if epoch not in run.rungs:
+            return False
+        try:
+            run.report(epoch, metrics)
+        except TrialStopped:
+            return True
+        return False
+
+    run.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    result = train_and_evaluate(
+        Architecture.from_dict(dict(run.architecture)),
+        run.settings,
+        run.data,
+        seed=run.seed,
+        epochs=run.epochs,
+        directory=run.directory,
+        report=report,
+        # A GPU that was not reserved is not used: all workers would meet on it.
+        device=None if run.gpus > 0 else torch.device("cpu"),
+        checkpoint=run.checkpoint,
+    )
+    run.checkpoint.unlink(missing_ok=True)
+    return TrialOutcome(result.metrics, result.standard_errors)
+
+
+def summary(trials: list[Trial], *, exhausted: bool) -> str:
+    """What a search says at its end.
+
+    Args:
+        trials: All trials.
+        exhausted: Whether it ended because nothing untrained was left.
+
+    Returns:
+        Counts by state; each reason for failures with its count.
+    """
+    lost = [trial for trial in trials if trial.retried_as is not None]
+    kept = [trial for trial in trials if trial.retried_as is None]
+    counts = Counter(str(trial.state) for trial in kept)
+    text = f"{len(kept)} trials: " + ", ".join(
+        f"{counts[state]} {state}" for state in TrialState if counts[state]
+    )
+    if lost:
+        text += f"; {len(lost)} were lost with their worker and queued again"
+    if exhausted:
+        text += "; the space is used up"
+    for reason in _reasons(kept):
+        text += f"\n  failed: {reason}"
+    return text
+
+
+def _reasons(trials: list[Trial]) -> list[str]:
+    failed = [t for t in trials if t.state == TrialState.FAILED and not t.retried_as]
+    counts = Counter(trial.error for trial in failed)
+    return [f"{reason} ({count} times)" for reason, count in counts.most_common(3)]
+
+
+def _without_test(dataset: "Dataset | None") -> "Dataset | None":
+    """The data set as trials may see it: without the test images."""
+    if dataset is None:
+        return None
+    return replace(dataset, test=dataset.test.take(np.arange(0)))
+
+
+def _empty(directory: Path, *, remove: bool) -> None:
+    """Take back what a refused search has written."""
+    for path in directory.iterdir():
+        if path.is_file():
+            path.unlink()
+    if remove:
+        shutil.rmtree(directory)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("alternet-nas", "torch", "ray", "optuna", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _commit() -> str | None:
+    """The git commit of the source tree that runs, if it is one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
