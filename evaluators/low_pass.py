@@ -14,7 +14,8 @@ Differences from the notebook, both on purpose:
   sample lies at pi and both read ``(height - 1) / 2``, whose frequency
   ``(1 - 1 / height) pi`` is in the details.
 * Only the diagonal is computed: one matrix product with cosines and sines while the
-  feature map passes a hook, instead of a full FFT of every stored map.
+  feature map passes a hook, instead of a full FFT of every stored map (11 to 27 times
+  faster on a CPU: benchmarks/low_pass.py).
 
 No sign is assumed: on trained nets MSAs lower the value, and so do most Convs after
 the first stage, because their residual stream gains constant component.
@@ -47,14 +48,21 @@ _SOURCE = (
 
 
 @lru_cache(maxsize=64)
-def _diagonal_basis(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Cosines and sines of the diagonal frequencies, ``(size * size, 2 * num)``."""
+def _diagonal_waves(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Waves along the diagonal: all cosines, then the sines that are not zero.
+
+    Frequency 0 and, for even sizes, pi have no imaginary part.
+
+    Returns:
+        ``(size, size * size)``: ``size // 2 + 1`` cosines and the rest sines.
+    """
     position = torch.arange(size, dtype=torch.float64)
-    position = (position[:, None] + position).reshape(-1, 1)
+    position = (position[:, None] + position).reshape(-1)
     # Products are reduced modulo the size first: exact phases for large maps too.
-    cycles = (position * torch.arange(size // 2 + 1)).remainder(size) / size
+    cycles = (torch.arange(size // 2 + 1)[:, None] * position).remainder(size) / size
     phase = 2 * pi * cycles
-    return torch.cat([phase.cos(), phase.sin()], dim=1).to(device, dtype)
+    sines = phase[1 : (size + 1) // 2].sin()
+    return torch.cat([phase.cos(), sines]).to(device, dtype)
 
 
 def diagonal_frequencies(size: int) -> list[float]:
@@ -81,7 +89,7 @@ def log_amplitudes(feature_map: Tensor) -> Tensor:
     Raises:
         EvaluationError: The map is not square: it has no diagonal.
     """
-    batch, channels, height, width = feature_map.shape
+    height, width = feature_map.shape[-2:]
     if height != width:
         raise EvaluationError(
             f"low_pass needs square feature maps, got {height}x{width}; "
@@ -89,11 +97,16 @@ def log_amplitudes(feature_map: Tensor) -> Tensor:
         )
     if not feature_map.dtype.is_floating_point or feature_map.dtype.itemsize < 4:
         feature_map = feature_map.float()
-    basis = _diagonal_basis(height, feature_map.device, feature_map.dtype)
-    waves = feature_map.reshape(batch * channels, height * width) @ basis
-    real, imaginary = waves.chunk(2, dim=1)
-    logs = torch.hypot(real, imaginary).add_(_EPSILON).log_()
-    return logs.view(batch, channels, -1).mean(dim=1)
+    if feature_map.is_contiguous():
+        pixels = feature_map.flatten(2).transpose(1, 2)
+    else:  # a view of channels-last maps, which need not be copied either
+        pixels = feature_map.permute(0, 2, 3, 1).flatten(1, 2)
+    waves = _diagonal_waves(height, feature_map.device, feature_map.dtype) @ pixels
+    num = height // 2 + 1
+    amplitudes = waves[:, :num]  # (batch, frequencies, channels)
+    amplitudes[:, 1 : (height + 1) // 2].hypot_(waves[:, num:])
+    logs = amplitudes.abs().add_(_EPSILON).log_()
+    return logs.mean(dim=2)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,17 @@ def test_equals_the_notebook_and_adds_the_true_nyquist(size):
         assert float(curve[-1]) == pytest.approx(true_nyquist(maps.numpy()), abs=1e-9)
 
 
+@pytest.mark.parametrize("size", [7, 8])
+def test_channels_last_maps_and_transposed_views_give_the_same(size):
+    maps = torch.rand(3, 5, size, size, generator=torch.Generator().manual_seed(0))
+    expected = log_amplitudes(maps)
+    last = maps.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(log_amplitudes(last), expected)
+    view = maps.transpose(0, 1).contiguous().transpose(0, 1)
+    torch.testing.assert_close(log_amplitudes(view), expected)
+    assert log_amplitudes(maps.bfloat16()).dtype == torch.float32
+
+
 def test_float32_is_as_good_as_the_notebook():
     maps = torch.rand(4, 6, 16, 16, generator=torch.Generator().manual_seed(0))
     expected = notebook(maps.double().numpy())
