@@ -242,6 +242,8 @@ class SamplingConfig(Section):
             for measuring: ``uniform``, ``factorial``, ``build_up``.
         trials: Training runs to finish, baselines included.
         replicates: Seeds with which each placement is trained.
+        replicate_first: Train only the first so many placements, baselines included,
+            with all seeds and the later ones with one: enough to know the noise.
         baselines: Train the all-Conv parent and the paper's rivals first.
         time_limit_s: Stop starting trials after this many seconds.
         trial_time_limit_s: Fail a trial that takes longer.
@@ -252,6 +254,7 @@ class SamplingConfig(Section):
     sampler: str = "tpe"
     trials: int = Field(default=24, ge=1)
     replicates: int = Field(default=1, ge=1)
+    replicate_first: int | None = Field(default=None, ge=1)
     baselines: bool = True
     time_limit_s: float | None = Field(default=None, gt=0)
     trial_time_limit_s: float | None = Field(default=None, gt=0)

@@ -45,6 +45,8 @@ class Plan:
         seed: Seed of the search; replicate i is trained with ``seed + i``.
         epochs: Budget of each trial.
         replicates: Seeds with which each architecture is trained.
+        replicate_first: Only so many architectures, baselines included, are trained
+            with all seeds, the later ones with one; ``None`` for all.
         baselines: Architectures to train first, by name.
         sampler_options: The sampler's own settings.
         deadline: ``time.time()`` after which nothing new starts, or ``None``.
@@ -56,6 +58,7 @@ class Plan:
     seed: int
     epochs: int
     replicates: int = 1
+    replicate_first: int | None = None
     baselines: Mapping[str, Architecture] = field(default_factory=dict)
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
@@ -102,7 +105,7 @@ class Proposer:
 
     def _enqueue_baselines(self) -> None:
         for name, architecture in self._plan.baselines.items():
-            self._enqueue(architecture, range(self._plan.replicates), baseline=name)
+            self._enqueue(architecture, range(self._replicates()), baseline=name)
 
     def _enqueue(
         self, architecture: Architecture, replicates: Sequence[int], baseline: str = ""
@@ -127,6 +130,18 @@ class Proposer:
         except InputError:
             pass  # a baseline may lie outside the space
         return {}
+
+    def _replicates(self, num_known: int = 0) -> int:
+        """Seeds of the next architecture.
+
+        Args:
+            num_known: How many of the architectures in the ledger are that one.
+        """
+        first = self._plan.replicate_first
+        if first is None or self._plan.replicates == 1:
+            return self._plan.replicates
+        distinct = {trial.architecture_id for trial in self._ledger.trials()}
+        return self._plan.replicates if len(distinct) - num_known < first else 1
 
     @property
     def _left(self) -> int:
@@ -168,7 +183,7 @@ class Proposer:
                     return None  # nothing runs that it could wait for
                 return architecture
             if self._seen(architecture) is None:
-                self._enqueue(architecture, range(self._plan.replicates))
+                self._enqueue(architecture, range(self._replicates()))
                 return self._ledger.pop(self._plan.space)
         return self._unseen_one()
 
@@ -198,7 +213,8 @@ class Proposer:
                 or num_refused >= _REFUSALS_IN_A_ROW
             ):
                 return self._unseen_one()
-        self._enqueue(architecture, range(1, self._plan.replicates))
+        # The proposal itself is in the ledger already.
+        self._enqueue(architecture, range(1, self._replicates(num_known=1)))
         return proposal
 
     def _unseen_one(self) -> Proposal | None:
@@ -206,7 +222,7 @@ class Proposer:
         architecture = self._draw_unseen()
         if architecture is None:
             return None
-        self._enqueue(architecture, range(self._plan.replicates))
+        self._enqueue(architecture, range(self._replicates()))
         return self._ledger.pop(self._plan.space)
 
     def _draw_unseen(self) -> Architecture | None:

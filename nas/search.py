@@ -261,11 +261,13 @@ class _Search:
             seed=config.seed,
             epochs=config.training.epochs,
             replicates=wanted.replicates,
+            replicate_first=wanted.replicate_first,
             baselines=baselines(self._space) if wanted.baselines else {},
             sampler_options=wanted.options,
             deadline=deadline,
         )
-        halving, steps = None, ()
+        steps: tuple[int, ...] = ()
+        halving = None
         if wanted.fidelity is not None:
             factor = wanted.fidelity.reduction_factor
             steps = rungs(wanted.fidelity.min_epochs, config.training.epochs, factor)
