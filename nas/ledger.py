@@ -437,12 +437,12 @@ class Ledger:
         if missing:
             error = f"the trial gave no value for the objective {', '.join(missing)}"
         elif broken:
-            values = ", ".join(f"{name} = {metrics[name]}" for name in broken)
-            error = f"objectives must be finite numbers, got {values}"
+            got = ", ".join(f"{name} = {metrics[name]}" for name in broken)
+            error = f"objectives must be finite numbers, got {got}"
         elif reserved:
             error = f"a metric cannot be named {', '.join(reserved)}"
             finite = {}
-        attrs = {**finite, **(attributes or {})}
+        attrs: dict[str, Any] = {**finite, **(attributes or {})}
         attrs["standard_errors"] = finite_only(standard_errors or {})[0]
         if others:
             attrs["not_finite"] = others
@@ -516,16 +516,17 @@ class Ledger:
             None,
         )
         if successor is None:
-            # A checkpoint stays in the directory of the first attempt.
-            kept = {k: attrs[k] for k in ("baseline", "rungs") if k in attrs}
+            inherited: dict[str, Any] = {
+                name: attrs[name] for name in ("baseline", "rungs") if name in attrs
+            }
             successor = self.enqueue(
                 Architecture.from_dict(attrs["architecture"]),
                 attrs["seed"],
                 attrs["epochs"],
                 params=frozen.params or frozen.system_attrs.get("fixed_params", {}),
-                attributes={**kept, "retry_of": number, "losses": losses},
+                attributes={**inherited, "retry_of": number, "losses": losses},
             )
-            self._num_counted -= 1  # it takes the place of the lost one
+        self._num_counted -= 1  # it takes the place of the lost one
         with self.batch():
             self._set(number, {"retried_as": successor})
             self.fail(number, reason)

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,13 +25,16 @@ def best_so_far(
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         return {}
-    return {
-        objective.metric: max(
-            complete,
-            key=lambda t, o=objective: t.metrics[o.metric] * (1 if o.maximize else -1),
-        )
-        for objective in objectives
-    }
+    found = {}
+    for objective in objectives:
+        choose = max if objective.maximize else min
+        metric = objective.metric
+        found[metric] = choose(complete, key=partial(_value, metric))
+    return found
+
+
+def _value(metric: str, trial: Trial) -> float:
+    return trial.metrics[metric]
 
 
 def duration_text(seconds: float) -> str:

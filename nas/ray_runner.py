@@ -91,6 +91,7 @@ def ray_cluster(resources: Resources) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     joined = ray.is_initialized()
     if not joined:
+        _keep_stdout_clean()
         options: dict[str, Any] = {"num_cpus": _local_cpus(resources)} if local else {}
         if local:
             options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
@@ -120,6 +121,22 @@ def _let_workers_import_us() -> None:
     known = os.environ.get("PYTHONPATH", "")
     if root not in known.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, known)))
+
+
+def _keep_stdout_clean() -> None:
+    """Stop Ray from printing raylet messages to stdout, which is for results.
+
+    Ray 2.60 has no switch for it: ``log_to_driver=False`` covers the output of
+    workers only. What happened to a worker is in the ledger and in our progress.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = _print_nothing
+
+
+def _print_nothing(*_: Any, **__: Any) -> None:
+    """Take a message and drop it."""
 
 
 def _local_cpus(resources: Resources) -> int:
@@ -154,11 +171,9 @@ class _Slots:
         """Ask the cluster."""
         import ray
 
-        return sum(
-            self._resources.slots_on(node["Resources"])
-            for node in ray.nodes()
-            if node["Alive"]
-        )
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        alive = [node["Resources"] for node in nodes if node["Alive"]]
+        return sum(self._resources.slots_on(offer) for offer in alive)
 
 
 def check_study_is_shared(study: Path) -> None:
@@ -174,7 +189,8 @@ def check_study_is_shared(study: Path) -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = ray.get_runtime_context().get_node_id()
-    others = [n for n in ray.nodes() if n["Alive"] and n["NodeID"] != here]
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    others = [n for n in nodes if n["Alive"] and n["NodeID"] != here]
     if not others:
         return
     marker = study / f".shared-{uuid.uuid4().hex}"

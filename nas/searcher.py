@@ -32,7 +32,7 @@ class Listener(Protocol):
         """A training run ended, however it did."""
 
 
-class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray has no types
+class LedgerSearcher(Searcher):
     """Asks the proposer, tells the ledger.
 
     Nothing of it is saved by Tune: a search is resumed from the ledger.
@@ -75,7 +75,9 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray has no types
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: the ledger is on disk already."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override]  # FINISHED is a text
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         """Name the next training run to Tune."""
         if len(self.numbers) >= max(1, self._max_running()):
             return None
@@ -137,7 +139,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray has no types
         self._listener.ended(self._ledger.trial(number))
 
 
-class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
+class LedgerScheduler(FIFOScheduler):
     """First come, first served; stops trials at rungs if there is a halving.
 
     Args:
@@ -149,7 +151,7 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
     def __init__(
         self, searcher: LedgerSearcher, ledger: Ledger, halving: Halving | None
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._searcher = searcher
         self._ledger = ledger
         self._halving = halving

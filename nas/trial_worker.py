@@ -104,10 +104,12 @@ class _RunInSteps:
             self._thread.join()
 
 
-class TrialWorker(Trainable):  # type: ignore[misc]  # ray has no types
+class TrialWorker(Trainable):
     """Runs the trials that Tune hands it, one after the other."""
 
-    def setup(self, config: dict[str, Any], context: WorkerContext) -> None:
+    def setup(  # type: ignore[override]  # as tune.with_parameters calls it
+        self, config: dict[str, Any], context: WorkerContext
+    ) -> None:
         """Take the first trial; called once in a process.
 
         Args:
@@ -148,9 +150,9 @@ class TrialWorker(Trainable):  # type: ignore[misc]  # ray has no types
         }
         if kind == "rung":
             epoch, metrics = value
-            outcome = {"metrics": _plain(metrics), "attributes": attributes}
-            return {"rung": epoch, "outcome": json.dumps(outcome)}
-        outcome = {"attributes": attributes, "done": True}
+            so_far = {"metrics": _plain(metrics), "attributes": attributes}
+            return {"rung": epoch, "outcome": json.dumps(so_far)}
+        outcome: dict[str, Any] = {"attributes": attributes, "done": True}
         if kind == "error":
             outcome["error"] = self._describe(value)
         else:
