@@ -300,7 +300,7 @@ class SearchConfig(Section):
     space: SpaceConfig = SpaceConfig()
     training: TrainingConfig = TrainingConfig()
     evaluators: dict[str, dict[str, Any]] = Field(
-        default_factory=lambda: {"accuracy": {}, "cost": {}}
+        default_factory=lambda: dict[str, dict[str, Any]](accuracy={}, cost={})
     )
     objectives: list[dict[str, str]] = Field(
         default_factory=lambda: [
@@ -447,7 +447,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     """Read a preset or a YAML file and apply overrides.
 
     Args:
-        source: Name of a preset, or path of a YAML file.
+        source: Name of a preset, or path of a YAML file or of a study.
         overrides: ``key.path=value`` texts; the value is YAML.
 
     Returns:
@@ -459,10 +459,12 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     path = Path(source)
     if str(source) in preset_names():
         path = PRESETS / f"{source}.yaml"
+    elif (path / "config.yaml").is_file():
+        path = path / "config.yaml"
     elif not path.is_file():
         raise InputError(
-            f"a config is a YAML file or a preset ({', '.join(preset_names())}); "
-            f"there is no {str(source)!r}"
+            "a config is a YAML file, a study directory or a preset "
+            f"({', '.join(preset_names())}); there is no {str(source)!r}"
         )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -474,6 +476,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
         raise InputError(
             f"{source}: a config is a mapping of sections, got {type(data).__name__}"
         )
+    data.pop("study", None)  # the header of a study's own config
     for override in overrides:
         _apply(data, override)
     return config_from_dict(data, str(source))

@@ -168,6 +168,19 @@ def _factorial(context: SamplerContext) -> Design:
     return fixed_sequence(factorial_architectures(_search_space(context), context.seed))
 
 
+def _given(context: SamplerContext) -> Design:
+    from search_spaces.architecture import Architecture
+
+    options = context.options or {}
+    listed = options.get("architectures")
+    if not isinstance(listed, list | tuple) or not listed or len(options) > 1:
+        raise InputError(
+            "sampler 'given' trains a list of architectures: search.options is "
+            f"{{architectures: [...]}}, got the keys {', '.join(options) or 'none'}"
+        )
+    return fixed_sequence([Architecture.from_dict(one) for one in listed])
+
+
 def _search_space(context: SamplerContext) -> "SearchSpace":
     """The space, for a design that asks more of it than :class:`Space` promises."""
     from search_spaces.space import SearchSpace
@@ -190,6 +203,7 @@ SAMPLERS: dict[str, SamplerFactory] = {
     "exhaustive": _exhaustive,
     "uniform": _uniform,
     "factorial": _factorial,
+    "given": _given,
 }
 """Every sampler by name; add a line for a new one."""
 

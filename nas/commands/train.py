@@ -1,0 +1,133 @@
+"""`nas train`: the winner, retrained and fairly compared."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nas.train import TrainedRow
+
+
+@click.command()
+@click.argument(
+    "architectures", metavar="ARCHITECTURE.yaml...", nargs=-1, required=True
+)
+@click.option(
+    "--config",
+    required=True,
+    metavar="PRESET|CONFIG.yaml|STUDY",
+    help="Where data and recipe come from; a study directory for its own.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the config's.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Runs of each architecture.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY.PATH=VALUE",
+    multiple=True,
+    help="Change one setting, e.g. training.recipe=paper.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results/train"),
+    show_default=True,
+    help="Study directory of the runs; the same command goes on where it stopped.",
+)
+@click.option("--no-baselines", is_flag=True, help="Train the given ones alone.")
+@click.option("--address", metavar="local|auto|ray://HOST:PORT", help="Ray cluster.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+def command(
+    architectures: tuple[str, ...],
+    config: str,
+    epochs: int | None,
+    seeds: int,
+    overrides: tuple[str, ...],
+    out: Path,
+    no_baselines: bool,
+    address: str | None,
+    quiet: bool,
+    output: str,
+) -> None:
+    """Train architectures with the full recipe and several seeds.
+
+    ARCHITECTURE.yaml is an alternet/1 file or a directory that `nas export` wrote.
+    The all-Conv parent and the paper's rule are trained beside them at the same
+    budget. The accuracies are of the test split.
+    """
+    from nas.config import load_config
+    from nas.train import Candidate, train_architectures
+    from search_spaces import Architecture
+
+    changes = list(overrides)
+    if epochs is not None:
+        changes.append(f"training.epochs={epochs}")
+    settings = load_config(config, changes)
+    candidates = []
+    for name in architectures:
+        path = Path(name)
+        path = path / "architecture.yaml" if path.is_dir() else path
+        label = path.parent.name if path.name == "architecture.yaml" else path.stem
+        candidates.append(Candidate(label, Architecture.from_yaml(path)))
+    rows = train_architectures(
+        candidates,
+        settings,
+        num_seeds=seeds,
+        out=out,
+        address=address,
+        baselines=not no_baselines,
+        quiet=quiet,
+    )
+    if output == "json":
+        click.echo(json.dumps([asdict(row) for row in rows]))
+    else:
+        _print(rows)
+
+
+def _print(rows: "list[TrainedRow]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Test split, mean and standard deviation over seeds")
+    for name in ("architecture", "placement"):
+        table.add_column(name)
+    for name in (
+        "params",
+        "MACs",
+        "test accuracy",
+        "test NLL",
+        "val accuracy",
+        "seeds",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        spread = (
+            "" if row.test_accuracy_sd is None else f" ± {row.test_accuracy_sd:.4f}"
+        )
+        table.add_row(
+            row.label,
+            row.placement,
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            f"{row.test_accuracy:.4f}{spread}",
+            f"{row.test_nll:.4f}",
+            f"{row.val_accuracy:.4f}",
+            str(row.num_seeds),
+        )
+    Console().print(table)

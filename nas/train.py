@@ -1,0 +1,260 @@
+"""Train chosen architectures with the full recipe, fairly compared.
+
+A training run is a study whose architectures are given instead of sampled: the same
+ledger, workers, checkpoints and ``nas resume``, on the laptop or a cluster. Beside the
+architectures stand, at the same budget and seeds, the all-Conv parent and the paper's
+rule on the same backbone. The table at the end is on the test split.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from nas.config import SearchConfig
+from nas.final_test import TestResult
+from nas.record import TrialState
+from search_spaces import Architecture, FreeSpace, InputError
+
+if TYPE_CHECKING:
+    from nas.study import Study
+
+COMPARED = ("all_conv", "paper_rule")
+"""Baselines that a trained architecture is shown beside."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One row of the table to be.
+
+    Attributes:
+        label: How the table names it.
+        architecture: What is trained.
+    """
+
+    label: str
+    architecture: Architecture
+
+
+@dataclass(frozen=True)
+class TrainedRow:
+    """One row of the table that a paper would print.
+
+    Attributes:
+        label: The user's name of it, or the baseline's.
+        placement: Its placement.
+        params: Trainable parameters.
+        macs: Multiply-accumulates of one image.
+        num_seeds: Finished runs.
+        test_accuracy: Mean top-1 on the test split, fraction.
+        test_accuracy_sd: Standard deviation over seeds; ``None`` with one seed.
+        test_nll: Mean NLL on the test split, nats.
+        val_accuracy: Mean top-1 on the validation split, fraction.
+    """
+
+    label: str
+    placement: str
+    params: int
+    macs: int
+    num_seeds: int
+    test_accuracy: float
+    test_accuracy_sd: float | None
+    test_nll: float
+    val_accuracy: float
+
+
+def with_baselines(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Add the baselines of each candidate's backbone that are not there yet.
+
+    Args:
+        candidates: The user's architectures.
+
+    Returns:
+        The candidates, then their baselines; equal networks once.
+    """
+    from nas.baselines import baselines
+
+    listed = {one.architecture.id: one for one in candidates}
+    for one in candidates:
+        a = one.architecture
+        space = FreeSpace(
+            replace(a.backbone, depths=a.placement.depths),
+            a.attention,
+            strided_msas=True,
+            num_classes=a.num_classes,
+            in_channels=a.in_channels,
+            image_size=a.image_size,
+        )
+        found = baselines(space)
+        for name in COMPARED:
+            # The rule may coincide with the parent, e.g. in one-block stages.
+            if name in found:
+                listed.setdefault(found[name].id, Candidate(name, found[name]))
+    return list(listed.values())
+
+
+def training_config(
+    candidates: Sequence[Candidate], config: SearchConfig, num_seeds: int
+) -> SearchConfig:
+    """The study that trains the candidates.
+
+    Args:
+        candidates: What to train.
+        config: Data, recipe, evaluators and resources.
+        num_seeds: Seeds of each.
+
+    Returns:
+        A config with the sampler ``given``.
+    """
+    first = candidates[0].architecture
+    backbone = first.to_dict()["backbone"]
+    if "preset" in backbone:
+        backbone = {
+            "block": first.backbone.block,
+            "stem": first.backbone.stem,
+            "depths": list(first.placement.depths),
+            "widths": list(first.backbone.widths),
+            "strides": list(first.backbone.strides),
+        }
+    space = {
+        "kind": "free",
+        "backbone": backbone,
+        "attention": first.to_dict()["attention"],
+        "strided_msas": True,
+    }
+    data = config.to_dict()
+    data["space"] = space
+    data["search"] = {
+        "sampler": "given",
+        "trials": len(candidates) * num_seeds,
+        "replicates": num_seeds,
+        "baselines": False,
+        "trial_time_limit_s": config.search.trial_time_limit_s,
+        "options": {
+            "architectures": [one.architecture.to_dict() for one in candidates]
+        },
+    }
+    return SearchConfig.model_validate(data)
+
+
+def check_fit(candidates: Iterable[Candidate], config: SearchConfig) -> None:
+    """Refuse architectures that the images do not fit, before anything runs.
+
+    Args:
+        candidates: What is to be trained.
+        config: Names the data set.
+
+    Raises:
+        InputError: Classes, channels or image size differ.
+    """
+    from nas.datasets import image_shape
+
+    shape = image_shape(config.data)
+    for one in candidates:
+        a = one.architecture
+        got = (a.num_classes, a.in_channels, a.image_size)
+        if got != shape:
+            raise InputError(
+                "an architecture must fit the images: (num_classes, in_channels, "
+                f"image_size) of {one.label} is {got}, of {config.data.name} {shape}"
+            )
+
+
+def train_table(
+    study: "Study", candidates: Sequence[Candidate], tested: Sequence[TestResult]
+) -> list[TrainedRow]:
+    """Sum the runs of a training study up.
+
+    Args:
+        study: The finished study.
+        candidates: What was trained, in the order of the table.
+        tested: The test results of its trials.
+
+    Returns:
+        One row a candidate that has at least one finished run.
+    """
+    validation = {
+        trial.number: trial.metrics.get("accuracy", math.nan)
+        for trial in study.trials()
+        if trial.state == TrialState.COMPLETE
+    }
+    rows = []
+    for one in candidates:
+        runs = [run for run in tested if run.architecture == one.architecture.id]
+        if not runs:
+            continue
+        accuracies = [run.test_accuracy for run in runs]
+        rows.append(
+            TrainedRow(
+                one.label,
+                str(one.architecture.placement),
+                one.architecture.params,
+                one.architecture.macs,
+                len(runs),
+                fmean(accuracies),
+                stdev(accuracies) if len(runs) > 1 else None,
+                fmean(run.test_nll for run in runs),
+                fmean(validation[run.number] for run in runs),
+            )
+        )
+    return rows
+
+
+def train_architectures(
+    candidates: Sequence[Candidate],
+    config: SearchConfig,
+    *,
+    num_seeds: int = 3,
+    out: str | Path,
+    address: str | None = None,
+    baselines: bool = True,
+    quiet: bool = False,
+) -> list[TrainedRow]:
+    """Train architectures, or go on with that where it was stopped.
+
+    Args:
+        candidates: What to train.
+        config: Data, recipe, evaluators and resources; its space is not looked at.
+        num_seeds: Seeds of each; the first is ``config.seed``.
+        out: Study directory; one that holds the same run is continued.
+        address: Ray cluster, instead of the config's.
+        baselines: Also train the all-Conv parent and the paper's rule.
+        quiet: Show no progress.
+
+    Returns:
+        The table, test split included.
+
+    Raises:
+        InputError: The architectures do not fit the images, or ``out`` holds
+            something else.
+    """
+    from nas.datasets import load_dataset
+    from nas.final_test import final_test, write_test
+    from nas.search import resume, search
+    from nas.study import CONFIG_FILE, Study
+
+    listed = with_baselines(candidates) if baselines else list(candidates)
+    check_fit(listed, config)
+    wanted = training_config(listed, config, num_seeds)
+    if (Path(out) / CONFIG_FILE).exists():
+        study = Study.open(out)
+        differences = _differences(study.config.to_dict(), wanted.to_dict())
+        if differences:
+            raise InputError(
+                f"{out} holds another training run: it differs in "
+                f"{', '.join(differences)}; choose another --out"
+            )
+        study = resume(out, address=address, quiet=quiet)
+    else:
+        study = search(wanted, out, address, quiet=quiet)
+    complete = [t for t in study.trials() if t.state == TrialState.COMPLETE]
+    tested = final_test(study, load_dataset(config.data), complete)
+    write_test(study.path, tested)
+    return train_table(study, listed, tested)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Sections in which two runs differ; where they run does not matter."""
+    return [key for key in new if key != "resources" and old.get(key) != new.get(key)]
