@@ -1,23 +1,48 @@
-"""What can be built: placements, backbones, architectures, networks and spaces."""
+"""What can be built: placements, backbones, architectures, networks and spaces.
 
-from search_spaces.alternet import AlterNet, BlockRef
-from search_spaces.architecture import Architecture
-from search_spaces.attention import Attention
-from search_spaces.backbone import PRESETS, Backbone
-from search_spaces.blocks import ConvBlock, MSABlock
-from search_spaces.constraints import Constraints
-from search_spaces.cost import Cost, architecture_cost, count_macs, count_params
+Names are imported when they are first used: reading a study needs placements and
+errors, but not torch, whose import takes seconds.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from search_spaces.errors import InputError
-from search_spaces.free_space import FreeSpace
-from search_spaces.per_stage_count_space import PerStageCountSpace
 from search_spaces.placement import Placement, Slot
-from search_spaces.space import SearchSpace
 
-KINDS: dict[str, type[SearchSpace]] = {
-    "free": FreeSpace,
-    "per_stage_count": PerStageCountSpace,
+if TYPE_CHECKING:
+    from search_spaces.alternet import AlterNet, BlockRef
+    from search_spaces.architecture import Architecture
+    from search_spaces.attention import Attention
+    from search_spaces.backbone import PRESETS, Backbone
+    from search_spaces.blocks import ConvBlock, MSABlock
+    from search_spaces.constraints import Constraints
+    from search_spaces.cost import Cost, architecture_cost, count_macs, count_params
+    from search_spaces.free_space import FreeSpace
+    from search_spaces.kinds import KINDS
+    from search_spaces.per_stage_count_space import PerStageCountSpace
+    from search_spaces.space import SearchSpace
+
+_HOMES = {
+    "AlterNet": "alternet",
+    "Architecture": "architecture",
+    "Attention": "attention",
+    "Backbone": "backbone",
+    "BlockRef": "alternet",
+    "Constraints": "constraints",
+    "ConvBlock": "blocks",
+    "Cost": "cost",
+    "FreeSpace": "free_space",
+    "KINDS": "kinds",
+    "MSABlock": "blocks",
+    "PRESETS": "backbone",
+    "PerStageCountSpace": "per_stage_count_space",
+    "SearchSpace": "space",
+    "architecture_cost": "cost",
+    "count_macs": "cost",
+    "count_params": "cost",
 }
-"""Spaces by the name a config file uses."""
+"""The module of each name that is imported late."""
 
 __all__ = [
     "KINDS",
@@ -41,3 +66,12 @@ __all__ = [
     "count_macs",
     "count_params",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"search_spaces.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
