@@ -4,7 +4,9 @@ In units of the noise: the standard deviation between trials that the slots do n
 explain. A pilot of a few seeds of one placement gives its size.
 """
 
-from scipy import optimize, stats
+from scipy import optimize, special
+
+from nas.slot_regression import t_quantile
 
 POWER = 0.8
 """The usual chance to find an effect that is there (Cohen 1988)."""
@@ -24,8 +26,8 @@ def power_of(effect: float, standard_error: float, df: float) -> float:
     Returns:
         A probability, by the noncentral t distribution.
     """
-    critical = stats.t.ppf(1 - ALPHA / 2, df)
-    return float(stats.nct.sf(critical, df, abs(effect) / standard_error))
+    critical = t_quantile(1 - ALPHA / 2, df)
+    return 1 - float(special.nctdtr(df, abs(effect) / standard_error, critical))
 
 
 def detectable(standard_error: float, df: float, power: float = POWER) -> float:
