@@ -1,0 +1,116 @@
+import importlib
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+
+from nas.cli import VERBS, main
+
+
+def run(*arguments):
+    """Run the command line in this process; returns its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys):
+    assert run(verb, "--help") == 0
+    assert f"nas {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_a_command_with_few_options(verb):
+    command = importlib.import_module(f"nas.commands.{verb}").command
+    assert isinstance(command, click.Command)
+    assert len(command.params) <= 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serach"], "unknown command 'serach'; there are search, resume"),
+        (["space"], "Missing argument"),
+        (["space", "quick"], "there is no 'quick'"),
+        (["space", "quickstart", "--sett", "a"], "No such option"),
+        (["space", "quickstart", "--set", "data.name=mnist"], "unknown data set"),
+        (
+            ["space", "quickstart", "--set", "space.attention.window=5"],
+            "windows that fit: 1, 2, 7, 14",
+        ),
+        (["status", "nowhere"], "nowhere"),
+        (["pareto", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_input_is_one_line_and_code_2(arguments, message, capsys):
+    assert run(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+
+
+def test_a_search_with_wrong_input_writes_nothing(tmp_path, capsys):
+    out = tmp_path / "study"
+    config = tmp_path / "c.yaml"
+    for text, message in (
+        ("serch: {}", "unknown key 'serch'"),
+        ("space: {attention: {window: 5}}", "windows that fit"),
+        ("data: {name: imagefolder, image_size: 8, root: nowhere}", "nowhere"),
+        ("search: {sampler: best}", "unknown sampler 'best'"),
+        ("space: {constraints: {max_params: 3}}", "no architecture of the space"),
+    ):
+        config.write_text(text)
+        assert run("search", str(config), "--out", str(out)) == 2
+        captured = capsys.readouterr()
+        assert message in captured.err and captured.err.count("\n") == 1
+        assert not out.exists()
+
+
+def test_space_prints_json_and_nothing_else(capsys):
+    assert run("space", "quickstart", "--format", "json", "--examples", "3") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["size"] == 2 ** facts["free_slots"]
+    assert len(facts["examples"]) == 3
+
+
+def test_other_errors_are_code_1_and_debug_shows_the_traceback(monkeypatch, capsys):
+    def broken(*_):
+        raise RuntimeError("the disk\nis full")
+
+    monkeypatch.setattr("nas.config.load_config", broken)
+    assert run("space", "quickstart") == 1
+    assert capsys.readouterr().err == "nas: RuntimeError: the disk is full\n"
+    assert run("space", "quickstart", "--debug") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_interrupts_have_their_own_code(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas.config.load_config", interrupted)
+    assert run("space", "quickstart") == 130
+
+
+def test_help_needs_no_heavy_import():
+    code = (
+        "import sys, nas.cli\n"
+        "heavy = {'torch', 'ray', 'optuna', 'pandas', 'matplotlib'}\n"
+        "found = heavy & set(sys.modules)\n"
+        "sys.exit(f'imported {found}' if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_module_runs():
+    done = subprocess.run(
+        [sys.executable, "-m", "nas", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    for verb in VERBS:
+        assert verb in done.stdout

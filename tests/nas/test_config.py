@@ -1,0 +1,154 @@
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.config import (
+    DataConfig,
+    SearchConfig,
+    config_from_dict,
+    load_config,
+    preset_names,
+)
+from search_spaces import InputError
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_are_valid_and_survive_a_round_trip(name):
+    config = load_config(name)
+    again = config_from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict())))
+    assert again == config
+
+
+def test_defaults_are_a_complete_config():
+    config = config_from_dict({})
+    assert config.search.sampler == "tpe"
+    assert [one.metric for one in config.make_objectives()] == ["accuracy", "macs"]
+
+
+def test_the_paper_recipe_fills_only_what_is_not_set():
+    training = config_from_dict(
+        {"training": {"recipe": "paper", "batch_size": 32}}
+    ).training
+    assert training.epochs == 305  # 5 of warm-up and 300
+    assert training.learning_rate == 1.25e-4
+    assert (training.mixup, training.cutmix, training.randaugment) == (1.0, 0.8, 9)
+    assert training.batch_size == 32
+
+
+def test_names_alone_take_their_direction_from_the_metric():
+    config = config_from_dict(
+        {
+            "evaluators": ["accuracy", "cost"],
+            "objectives": ["nll", "accuracy", "params"],
+        }
+    )
+    directions = [one.direction for one in config.make_objectives()]
+    assert directions == ["minimize", "maximize", "minimize"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"serach": {}}, "unknown key 'serach'; allowed here: name, seed, data"),
+        ({"data": {"nam": 1}}, "unknown key 'data.nam'; allowed here: name, root"),
+        (
+            {"search": {"fidelity": {"x": 1}}},
+            "unknown key 'search.fidelity.x'; allowed here: min_epochs",
+        ),
+        ({"training": {"epochs": 0}}, "training.epochs: .*greater than or equal to 1"),
+        ({"training": {"epochs": "many"}}, "training.epochs: .*got 'many'"),
+        ({"training": {"epochs": 2, "warmup_epochs": 3}}, "warmup_epochs <= "),
+        ({"space": {"backbone": "resnet1"}}, "unknown backbone preset 'resnet1'"),
+        ({"space": {"attention": {"window": 0}}}, "attention.window is a positive"),
+        ({"space": {"constraints": {"max_size": 3}}}, "has no key 'max_size'"),
+        ({"evaluators": ["acuracy"]}, "unknown evaluator 'acuracy'; known are"),
+        ({"evaluators": {"accuracy": {"x": 1}}}, "has no option 'x'"),
+        ({"objectives": ["speed"]}, "unknown metric 'speed'; there are"),
+        ({"objectives": ["ape"]}, "objective 'ape' is not measured by the evaluators"),
+        ({"objectives": ["accuracy", "accuracy"]}, "objectives must differ"),
+        ({"objectives": [{"metric": "accuracy", "direction": "up"}]}, "'maximize' or"),
+        ({"objectives": [{"metric": "accuracy", "goal": "up"}]}, "keys metric and"),
+        ({"objectives": []}, "objectives: "),
+        ({"name": "../evil"}, "name: .*pattern"),
+        ({"name": "a/b"}, "name: .*pattern"),
+        ([], "a config is a mapping of sections, got list"),
+    ],
+)
+def test_bad_configs_are_refused_in_one_line(data, message):
+    with pytest.raises(InputError, match=message) as caught:
+        config_from_dict(data, "my.yaml")
+    assert str(caught.value).startswith("my.yaml: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_overrides_are_yaml_by_path(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("training: {epochs: 3}\ndata:\n")
+    config = load_config(
+        path,
+        [
+            "training.batch_size=16",
+            "data.name=fake",
+            "space.attention.heads=[1, 2, 4]",
+            "search.fidelity.min_epochs=2",
+        ],
+    )
+    assert (config.training.epochs, config.training.batch_size) == (3, 16)
+    assert config.data == DataConfig(name="fake")
+    assert config.space.make_attention().heads == (1, 2, 4)
+    assert config.search.fidelity is not None
+    assert config.search.fidelity.min_epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epochs", "takes key.path=value"),
+        ("=3", "takes key.path=value"),
+        ("seed.x=3", "'seed' has no keys of its own"),
+        ("training.epochs=[", "the value must be YAML"),
+        ("trainin.epochs=3", "unknown key 'trainin'"),
+    ],
+)
+def test_bad_overrides_are_refused(tmp_path, override, message):
+    path = tmp_path / "c.yaml"
+    path.write_text("seed: 1\n")
+    with pytest.raises(InputError, match=message):
+        load_config(path, [override])
+
+
+def test_sources_that_are_no_config_are_named(tmp_path):
+    with pytest.raises(
+        InputError, match=r"preset \(.*quickstart.*\); there is no 'qu'"
+    ):
+        load_config("qu")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [")
+    with pytest.raises(InputError, match="must be YAML"):
+        load_config(bad)
+    bad.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(InputError, match="must be YAML"):
+        load_config(bad)
+    bad.write_text("- 1")
+    with pytest.raises(InputError, match="a mapping of sections, got list"):
+        load_config(bad)
+
+
+def test_a_study_lends_its_config(tmp_path):
+    config = load_config("quickstart")
+    content = {"study": {"format": "any"}, **config.to_dict()}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    assert load_config(tmp_path) == config
+
+
+@given(st.integers(0, 10**6), st.integers(1, 500), st.floats(1e-6, 1))
+def test_values_survive_yaml(seed, epochs, rate):
+    config = SearchConfig.model_validate(
+        {
+            "seed": seed,
+            "training": {"epochs": epochs, "learning_rate": rate, "warmup_epochs": 0},
+        }
+    )
+    again = config_from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict())))
+    assert again == config
