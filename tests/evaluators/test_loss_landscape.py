@@ -99,8 +99,17 @@ def test_overflow_far_away_is_none_and_details_are_json():
     far = LossLandscape(num_points=3, radius=1e30, batch_size=16, max_images=16)
     details = far.evaluate(net, data).details
     assert details["nll"][0][0] is None
+    assert far.evaluate(net, data).metrics == {}
     assert details["nll"][1][1] is not None
     assert json.loads(json.dumps(details, allow_nan=False))
+
+
+def test_rise_is_the_median_over_the_grid():
+    evaluation = SMALL.evaluate(make_net(), make_data())
+    heights = sorted(z for row in evaluation.details["nll"] for z in row)
+    assert evaluation.metrics == {
+        "landscape_rise": heights[4] - evaluation.details["centre_nll"]
+    }
 
 
 def test_same_seed_same_grid_and_the_network_is_untouched():
