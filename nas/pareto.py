@@ -11,6 +11,7 @@ Equal points do not dominate each other: replicas of a front point are all on it
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -192,7 +193,7 @@ class ParetoFront:
         )
         return cls(tuple(metrics), tuple(directions), array, mask)
 
-    @property
+    @cached_property
     def is_pareto(self) -> Mask:
         """``(points,)``, true where the point is feasible and on the front."""
         return non_dominated(self._counted(), self.directions)

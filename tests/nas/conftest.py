@@ -1,12 +1,14 @@
 """A study in memory whose trials are known, for everything that only looks at one."""
 
+import json
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
+from nas.config import config_from_dict
 from nas.record import Objective, Trial, TrialState
 from search_spaces.errors import InputError
 
@@ -22,7 +24,9 @@ class KnownStudy:
         Objective("params", "minimize"),
     )
     path: Path = Path("known")
-    config: object = field(default_factory=SimpleNamespace)
+    config: object = field(default_factory=lambda: config_from_dict({}))
+    header: dict = field(default_factory=lambda: {"format": "nas-study/1"})
+    problems: tuple = ()
 
     def trials(self):
         return list(self.known)
@@ -35,6 +39,25 @@ class KnownStudy:
 
     def trial_directory(self, number):
         return self.path / "trials" / str(number)
+
+    def read_json(self, number, name):
+        path = self.trial_directory(number) / name
+        if not path.is_file():
+            raise InputError(f"{path} cannot be read")
+        return json.loads(path.read_text())
+
+    def table(self):
+        return pd.DataFrame(
+            {
+                "number": trial.number,
+                "state": str(trial.state),
+                "placement": trial.placement,
+                "seed": trial.seed,
+                "epochs": trial.epochs,
+                **trial.metrics,
+            }
+            for trial in self.known
+        )
 
     def architecture(self, number):
         from search_spaces import Architecture
@@ -139,7 +162,6 @@ def make_trials():
 @pytest.fixture(scope="session")
 def trained_study(tmp_path_factory):
     """Three small networks trained for an epoch on real digits, with their files."""
-    from nas.config import config_from_dict
     from nas.datasets import load_dataset
     from nas.trial import train_and_evaluate
     from search_spaces import Architecture, Attention, Placement
@@ -150,7 +172,8 @@ def trained_study(tmp_path_factory):
             "data": {"name": "digits", "max_train": 256},
             "space": {
                 "backbone": {
-                    "block": "basic", "stem": "cifar", "depths": [1, 2], "widths": [4, 8]
+                    "block": "basic", "stem": "cifar",
+                    "depths": [1, 2], "widths": [4, 8],
                 },
                 "attention": {"heads": 2, "head_dim": 4, "window": 4},
             },

@@ -1,0 +1,23 @@
+"""`nas report`: one self-contained HTML page of a study."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "path",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path),
+    help="File to write. Default: report.html in the study.",
+)
+def command(study: Path, path: Path | None) -> None:
+    """Write one HTML page about STUDY that opens anywhere, without a network."""
+    from nas.report import write_report
+    from nas.study import Study
+
+    opened = Study.open(study)
+    click.echo(write_report(opened, study / "report.html" if path is None else path))
