@@ -7,10 +7,11 @@ of NLL + L2, pooled over mini-batches. We keep the definition and replace their 
 iteration by Lanczos, whose five values are far more accurate for fewer products.
 
 Choices that are part of the definition: BatchNorm in eval mode (as PyHessian); all
-trainable weights; NLL without label smoothing; L2 = weight_decay / 2 * |w|^2 of all
-of them, whose Hessian adds exactly weight_decay to every eigenvalue and is therefore
-never differentiated (a recipe may exempt biases; 0.05 on values of 100 is nothing). Values depend on the batch size (largest eigenvalues of 392, 252 and
-218 at 16, 64 and 256 images on one network): compare equal settings only.
+trainable weights; NLL without label smoothing; L2 = weight_decay / 2 * |w|^2 of all of
+them, whose Hessian adds exactly weight_decay to every eigenvalue and is therefore never
+differentiated (a recipe may exempt biases; 0.05 on values of 100 is nothing). Values
+depend on the batch size (largest eigenvalues of 392, 252 and 218 at 16, 64 and 256
+images on one network): compare equal settings only.
 """
 
 import math
