@@ -232,7 +232,7 @@ def train_architectures(
     """
     from nas.datasets import load_dataset
     from nas.final_test import final_test, write_test
-    from nas.search import resume, search
+    from nas.search_run import resume, search
     from nas.study import CONFIG_FILE, Study
 
     listed = with_baselines(candidates) if baselines else list(candidates)

@@ -22,7 +22,7 @@ def command(study: str, trials: int | None, address: str | None, quiet: bool) ->
     Trials that were running when it stopped are queued again, and continue from
     their last checkpoint. Nothing that is finished is done twice.
     """
-    from nas.search import SearchInterrupted, resume
+    from nas.search_run import SearchInterrupted, resume
 
     try:
         opened = resume(study, trials, address, quiet=quiet)

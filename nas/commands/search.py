@@ -36,7 +36,7 @@ def command(
     installed along, a few minutes on two cores.
     """
     from nas.config import load_config
-    from nas.search import SearchInterrupted, search
+    from nas.search_run import SearchInterrupted, search
 
     changes = list(overrides)
     if trials is not None:

@@ -1,6 +1,7 @@
 """`nas train`: the winner, retrained and fairly compared."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,4 +131,5 @@ def _print(rows: "list[TrainedRow]") -> None:
             f"{row.val_accuracy:.4f}",
             str(row.num_seeds),
         )
-    Console().print(table)
+    # A pipe has no width of its own; 120 columns hold the table.
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -19,6 +19,7 @@ import yaml
 from nas.attributes import STUDY_FORMAT
 from nas.baselines import baselines
 from nas.config import SearchConfig
+from nas.final_test import chosen_trials, final_test, write_test
 from nas.lease import Lease
 from nas.record import Trial, TrialState
 from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
@@ -305,6 +306,10 @@ class _Search:
         study = Study.open(self._directory)
         study.write_table()
         trials = study.trials()
+        if finished and self._dataset is not None:
+            write_test(
+                study.path, final_test(study, self._dataset, chosen_trials(study))
+            )
         if not self._quiet:
             print(summary(trials, exhausted=exhausted), file=sys.stderr)
         if not finished:

@@ -1,0 +1,54 @@
+"""How a search runs: config, data, training, Ray and Optuna, studies, the rule.
+
+``nas.search(config)`` does what ``nas search`` does; ``nas.Study.open(path)`` reads
+what it left. Names are imported when they are used, so that ``import nas`` is quick.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas.config import SearchConfig, load_config
+    from nas.export import load_export
+    from nas.pareto import ParetoFront
+    from nas.record import Objective, Trial, TrialState
+    from nas.rule import RuleTest
+    from nas.search_run import resume, search
+    from nas.study import Study
+    from nas.train import train_architectures
+
+_HOMES = {
+    "Objective": "nas.record",
+    "ParetoFront": "nas.pareto",
+    "RuleTest": "nas.rule",
+    "SearchConfig": "nas.config",
+    "Study": "nas.study",
+    "Trial": "nas.record",
+    "TrialState": "nas.record",
+    "load_config": "nas.config",
+    "load_export": "nas.export",
+    "resume": "nas.search_run",
+    "search": "nas.search_run",
+    "train_architectures": "nas.train",
+}
+
+__all__ = [
+    "Objective",
+    "ParetoFront",
+    "RuleTest",
+    "SearchConfig",
+    "Study",
+    "Trial",
+    "TrialState",
+    "load_config",
+    "load_export",
+    "resume",
+    "search",
+    "train_architectures",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nas' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
