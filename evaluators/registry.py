@@ -16,8 +16,10 @@ from evaluators.evaluator import Evaluator, Metric
 from evaluators.feature_variance import FeatureVariance
 from evaluators.flatness import Flatness
 from evaluators.frequency_noise import FrequencyNoise
+from evaluators.hessian_trace import HessianTrace
 from evaluators.latency import Latency
 from evaluators.lesion import Lesion
+from evaluators.loss_landscape import LossLandscape
 from evaluators.low_pass import LowPass
 from evaluators.sharpness import Sharpness
 from search_spaces.errors import InputError
@@ -188,6 +190,8 @@ for _evaluator in (
     CKA,
     Flatness,
     Sharpness,
+    HessianTrace,
+    LossLandscape,
     Cost,
     Latency,
 ):

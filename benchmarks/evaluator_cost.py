@@ -1,0 +1,87 @@
+"""What each evaluator costs, as a share of one training epoch.
+
+    OMP_NUM_THREADS=1 python benchmarks/evaluator_cost.py
+
+Process time of one thread: one epoch of the `tiny` backbone (placement CM-CM-CM) on
+8,000 random images of 32x32 pixels with the default recipe, then every registered
+evaluator with its default options and 2,000 validation images. The numbers go into
+`cost_in_epochs` of the evaluators and from there into docs/metrics.md.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from evaluators.registry import EVALUATORS
+from nas.augmentation import make_augmentation
+from nas.config import TrainingConfig
+from nas.datasets import Dataset, Split
+from nas.training import train
+from search_spaces import Architecture, Attention, Backbone, Placement
+
+
+def random_dataset(num_train: int, num_validation: int) -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+
+    def split(num: int) -> Split:
+        images = torch.randint(
+            256, (num, 3, 32, 32), generator=generator, dtype=torch.uint8
+        )
+        labels = torch.randint(10, (num,), generator=generator)
+        return Split(images.numpy(), labels.numpy())
+
+    return Dataset(
+        name="random",
+        train=split(num_train),
+        validation=split(num_validation),
+        test=split(1),
+        class_names=tuple("0123456789"),
+        mean=(0.5,) * 3,
+        std=(0.29,) * 3,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--train-images", type=int, default=8000)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    dataset = random_dataset(options.train_images, 2000)
+    config = TrainingConfig(epochs=1)
+    architecture = Architecture(
+        backbone=Backbone.preset("tiny"),
+        placement=Placement.parse("CM-CM-CM"),
+        attention=Attention(heads=(1, 2, 4), head_dim=16),
+        num_classes=10,
+        image_size=32,
+    )
+    data = dataset.evaluation_data(
+        make_augmentation(config), config.weight_decay, config.label_smoothing
+    )
+    epochs: list[float] = []
+    seconds: dict[str, list[float]] = {name: [] for name in EVALUATORS}
+    for _ in range(options.repeats):
+        torch.manual_seed(0)
+        net = architecture.build()
+        start = time.process_time()
+        train(net, dataset, config, seed=0, device=torch.device("cpu"))
+        epochs.append(time.process_time() - start)
+        for name, evaluator in EVALUATORS.items():
+            start = time.process_time()
+            evaluator().evaluate(net, data)
+            seconds[name].append(time.process_time() - start)
+    epoch = statistics.median(epochs)
+    print(f"one epoch: {epoch:.1f} s ({min(epochs):.1f}-{max(epochs):.1f})\n")
+    print("| evaluator | seconds | share of an epoch |")
+    print("| --- | --- | --- |")
+    for name, values in seconds.items():
+        middle = statistics.median(values)
+        spread = f"{min(values):.2f}-{max(values):.2f}"
+        print(f"| {name} | {middle:.2f} ({spread}) | {middle / epoch:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

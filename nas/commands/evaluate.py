@@ -1,0 +1,189 @@
+"""`nas evaluate`: measure trained networks with any evaluator."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from evaluators.evaluator import Evaluator
+    from nas.evaluate import Measurement
+
+
+@click.command()
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
+@click.option(
+    "--evaluators",
+    "names",
+    metavar="NAME,NAME...|all",
+    help="What to measure; default: what takes a few forward passes, and with "
+    "--figures everything that makes a figure.",
+)
+@click.option(
+    "--option",
+    "options",
+    metavar="EVALUATOR.OPTION=VALUE",
+    multiple=True,
+    help="Change an evaluator's option, e.g. low_pass.max_images=128.",
+)
+@click.option(
+    "--data",
+    metavar="NAME|PRESET|CONFIG.yaml|STUDY",
+    help="Images and recipe; default: the study of a trial, else mnist5k.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY.PATH=VALUE",
+    multiple=True,
+    help="Change a setting of the data or recipe, e.g. data.root=/images.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Held-out images to measure on.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Safetensors file for an ARCHITECTURE.yaml or timm:NAME.",
+)
+@click.option(
+    "--pretrained", is_flag=True, help="Download the published weights of timm:NAME."
+)
+@click.option("--device", default="cpu", show_default=True, help="E.g. cuda.")
+@click.option(
+    "--figures",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Draw the paper's figures (PNG, SVG, CSV) and keep details.json.",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+def command(
+    targets: tuple[str, ...],
+    names: str | None,
+    options: tuple[str, ...],
+    data: str | None,
+    overrides: tuple[str, ...],
+    split: str,
+    weights: Path | None,
+    pretrained: bool,
+    device: str,
+    figures: Path | None,
+    output: str,
+) -> int:
+    """Measure networks, several of them side by side.
+
+    TARGET is a directory that `nas export` wrote, a trial (STUDY/trials/NUMBER), an
+    ARCHITECTURE.yaml (untrained unless --weights is given), or timm:NAME.
+    """
+    from nas.datasets import load_dataset
+    from nas.evaluate import data_config, load_target, measure, unique_names
+
+    evaluators = _evaluators(names, options, figures is not None)
+    config = data_config(data, targets, overrides)
+    dataset = load_dataset(config.data)
+    loaded = unique_names(
+        [
+            load_target(source, dataset, weights=weights, pretrained=pretrained)
+            for source in targets
+        ]
+    )
+    measurements = []
+    for target in loaded:
+        if not target.trained:
+            click.echo(f"{target.name}: no weights given, measured untrained", err=True)
+        measurement = measure(
+            target, evaluators, dataset, config, split=split, device=device
+        )
+        for evaluator, problem in measurement.errors.items():
+            click.echo(f"{target.name}: {evaluator}: {problem}", err=True)
+        measurements.append(measurement)
+    if output == "json":
+        models = [measurement.to_dict() for measurement in measurements]
+        click.echo(json.dumps({"split": split, "models": models}))
+    else:
+        _print(measurements)
+    if figures is not None:
+        _draw(measurements, figures)
+    return 1 if any(measurement.errors for measurement in measurements) else 0
+
+
+def _evaluators(
+    names: str | None, options: tuple[str, ...], figures: bool
+) -> "list[Evaluator]":
+    import yaml
+
+    from evaluators.registry import EVALUATORS, make_evaluators
+    from nas.evaluate import DEFAULT_EVALUATORS
+    from search_spaces.errors import InputError
+
+    if names == "all":
+        chosen = list(EVALUATORS)
+    elif names is not None:
+        chosen = [name.strip() for name in names.split(",") if name.strip()]
+    elif figures:
+        from evaluators.figures import FIGURES
+
+        chosen = ["accuracy", *FIGURES, "cost"]
+    else:
+        chosen = list(DEFAULT_EVALUATORS)
+    config: dict[str, dict[str, object]] = {name: {} for name in chosen}
+    for option in options:
+        key, equals, text = option.partition("=")
+        evaluator, dot, field = key.partition(".")
+        if not equals or not dot or evaluator not in config:
+            raise InputError(
+                "--option takes EVALUATOR.OPTION=VALUE with one of the evaluators "
+                f"{', '.join(config)}; got {option!r}"
+            )
+        config[evaluator][field] = yaml.safe_load(text)
+    return make_evaluators(config)
+
+
+def _print(measurements: "list[Measurement]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from evaluators.registry import all_metrics
+    from nas.pareto_table import format_value
+
+    known = all_metrics()
+    table = Table()
+    table.add_column("metric", no_wrap=True)
+    for measurement in measurements:
+        table.add_column(measurement.name, justify="right", no_wrap=True)
+    table.add_column("unit")
+    table.add_column("better")
+    arrows = {"maximize": "higher", "minimize": "lower", "none": ""}
+    found = [name for m in measurements for name in m.metrics]
+    for name in dict.fromkeys(found):
+        cells = []
+        for measurement in measurements:
+            value = measurement.metrics.get(name)
+            error = measurement.standard_errors.get(name)
+            cells.append(format_value(value, error))
+        metric = known[name]
+        table.add_row(name, *cells, metric.unit, arrows[metric.direction])
+    Console(file=sys.stdout).print(table)
+
+
+def _draw(measurements: "list[Measurement]", directory: Path) -> None:
+    from evaluators.figures import paper_figures, save_figure
+
+    models = {measurement.name: measurement.details for measurement in measurements}
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "details.json").write_text(json.dumps(models), encoding="utf-8")
+    for figure in paper_figures(models):
+        save_figure(figure, directory)
+        click.echo(f"drew {directory / figure.name}.png, .svg and .csv", err=True)
