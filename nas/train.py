@@ -240,7 +240,7 @@ def train_architectures(
     wanted = training_config(listed, config, num_seeds)
     if (Path(out) / CONFIG_FILE).exists():
         study = Study.open(out)
-        differences = _differences(study.config.to_dict(), wanted.to_dict())
+        differences = _differences(study.config, wanted)
         if differences:
             raise InputError(
                 f"{out} holds another training run: it differs in "
@@ -255,6 +255,18 @@ def train_architectures(
     return train_table(study, listed, tested)
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def _differences(old: SearchConfig, new: SearchConfig) -> list[str]:
     """Sections in which two runs differ; where they run does not matter."""
-    return [key for key in new if key != "resources" and old.get(key) != new.get(key)]
+    first, second = _comparable(old), _comparable(new)
+    return [key for key in second if first.get(key) != second[key]]
+
+
+def _comparable(config: SearchConfig) -> dict[str, Any]:
+    """A run's settings with each architecture by its id: files may spell it otherwise."""
+    data = config.to_dict()
+    del data["resources"], data["space"]  # a given list does not look at the space
+    options = data["search"]["options"]
+    data["search"]["options"] = [
+        Architecture.from_dict(one).id for one in options.get("architectures", [])
+    ]
+    return data

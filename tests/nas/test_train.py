@@ -1,0 +1,132 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from nas.cli import main
+from nas.config import config_from_dict
+from nas.final_test import TestResult
+from nas.record import Trial, TrialState
+from nas.train import (
+    Candidate,
+    check_fit,
+    train_architectures,
+    train_table,
+    training_config,
+    with_baselines,
+)
+from search_spaces import Architecture, Attention, Backbone, InputError, Placement
+
+ARCHITECTURE = Architecture(
+    Backbone("basic", "cifar", (2, 2), (4, 8)),
+    Placement.parse("MC-CM"),
+    Attention(heads=(1, 2), head_dim=4),
+    4,
+    3,
+    16,
+)
+CONFIG = config_from_dict(
+    {"data": {"name": "fake"}, "training": {"epochs": 1, "batch_size": 32}}
+)
+
+
+def test_baselines_of_the_same_backbone_are_added_once():
+    listed = with_baselines([Candidate("mine", ARCHITECTURE)])
+    assert [(one.label, str(one.architecture.placement)) for one in listed] == [
+        ("mine", "MC-CM"),
+        ("all_conv", "CC-CC"),
+        ("paper_rule", "CC-CM"),
+    ]
+    for one in listed:
+        assert (
+            replace(one.architecture, placement=ARCHITECTURE.placement) == ARCHITECTURE
+        )
+    rule = Candidate("mine", listed[2].architecture)
+    assert [one.label for one in with_baselines([rule])] == ["mine", "all_conv"]
+
+
+def test_architectures_of_other_backbones_share_a_run():
+    other = Architecture(
+        Backbone.preset("tiny"),
+        Placement.parse("MC-CCC-CCM"),
+        Attention(1, 4),
+        4,
+        3,
+        16,
+    )
+    listed = with_baselines([Candidate("a", ARCHITECTURE), Candidate("b", other)])
+    assert len(listed) == 6
+    config = training_config(listed, CONFIG, num_seeds=2)
+    assert config.search.trials == 12
+    given = config.search.options["architectures"]
+    assert [Architecture.from_dict(one) for one in given] == [
+        one.architecture for one in listed
+    ]
+
+
+def test_architectures_must_fit_the_images():
+    small = Candidate("small", replace(ARCHITECTURE, image_size=32))
+    with pytest.raises(
+        InputError, match=r"of small is \(4, 3, 32\), of fake \(4, 3, 16\)"
+    ):
+        check_fit([small], CONFIG)
+
+
+def test_the_table_is_mean_and_deviation_over_seeds():
+    class Runs:
+        def trials(self):
+            return [
+                Trial(n, TrialState.COMPLETE, {}, "MC-CM", n, 1, {"accuracy": 0.1 * n})
+                for n in range(3)
+            ]
+
+    tested = [
+        TestResult(n, "MC-CM", ARCHITECTURE.id, n, 1, "", accuracy, 0.01, nll, 100)
+        for n, (accuracy, nll) in enumerate([(0.7, 1.0), (0.8, 2.0), (0.9, 3.0)])
+    ]
+    candidates = [Candidate("mine", ARCHITECTURE)]
+    (row,) = train_table(Runs(), candidates, tested)
+    assert row.test_accuracy == pytest.approx(0.8)
+    assert row.test_accuracy_sd == pytest.approx(0.1)  # n - 1 in the denominator
+    assert row.test_nll == pytest.approx(2.0)
+    assert row.val_accuracy == pytest.approx(0.1)
+    assert (row.num_seeds, row.params) == (3, ARCHITECTURE.params)
+    (single,) = train_table(Runs(), candidates, tested[:1])
+    assert single.test_accuracy_sd is None
+    assert train_table(Runs(), candidates, []) == []
+
+
+@pytest.mark.ray
+def test_train_runs_goes_on_and_refuses_another_run(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    ARCHITECTURE.to_yaml(path)
+    config = tmp_path / "c.yaml"
+    config.write_text("data: {name: fake}\ntraining: {epochs: 1, batch_size: 64}\n")
+    out = tmp_path / "run"
+    command = ["train", str(path), "--config", str(config), "--seeds", "2"]
+    command += ["--out", str(out), "--format", "json", "--quiet"]
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["label"] for row in rows] == ["mine", "all_conv", "paper_rule"]
+    assert all(row["num_seeds"] == 2 for row in rows)
+    assert (out / "test.csv").exists()
+    # Again: nothing is trained twice, the same table.
+    again = train_architectures(
+        [Candidate("mine", ARCHITECTURE)],
+        config_from_dict(
+            {
+                "data": {"name": "fake"},
+                "training": CONFIG.training.model_dump() | {"batch_size": 64},
+            }
+        ),
+        num_seeds=2,
+        out=out,
+        quiet=True,
+    )
+    assert [row.test_accuracy for row in again] == [r["test_accuracy"] for r in rows]
+    with pytest.raises(InputError, match="holds another training run: .*training"):
+        train_architectures(
+            [Candidate("mine", ARCHITECTURE)], CONFIG, num_seeds=2, out=out, quiet=True
+        )
