@@ -262,7 +262,7 @@ def _differences(old: SearchConfig, new: SearchConfig) -> list[str]:
 
 
 def _comparable(config: SearchConfig) -> dict[str, Any]:
-    """A run's settings with each architecture by its id: files may spell it otherwise."""
+    """Settings of a run, each architecture by its id: files may spell it otherwise."""
     data = config.to_dict()
     del data["resources"], data["space"]  # a given list does not look at the space
     options = data["search"]["options"]
