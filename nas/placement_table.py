@@ -21,6 +21,7 @@ from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
+    from nas.config import SamplingConfig
     from nas.study import Study
 
 Floats = npt.NDArray[np.float64]
@@ -125,9 +126,15 @@ class PlacementTable:
             InputError: The study has no finished trial with this metric.
         """
         sampler = study.config.search.sampler
-        uniform = str(sampler) in UNIFORM_SAMPLERS
+        uniform = sampler in UNIFORM_SAMPLERS
+        frame = study.table()
+        if not uniform:
+            # A sampler's first proposals are random; the ledger numbers proposals.
+            startup = frame["number"] < _num_startup(study.config.search)
+            fixed = frame["is_baseline"] != ""
+            frame["sampled"] = np.where(startup | fixed, "startup", sampler)
         return cls.of_frame(
-            study.table(),
+            frame,
             metric,
             str(study.path),
             "trial {}",
@@ -246,6 +253,16 @@ def read_frame(path: Path) -> pd.DataFrame:
         raise InputError(f"{str(path)!r} is not a readable table: {problem}") from error
 
 
+def _num_startup(search: "SamplingConfig") -> int:
+    """Proposals that a sampler draws at random before it looks at results."""
+    if search.sampler in ("tpe", "gp"):
+        return int(search.options.get("n_startup_trials", 10))  # Optuna's default
+    if search.sampler == "nsga2":  # its first generation; see nas.samplers
+        population = max(4, min(50, search.trials // 8))
+        return int(search.options.get("population_size", population))
+    return 0
+
+
 def _line_of(path: Path) -> str:
     return "line {}" if path.suffix.lower() == ".csv" else "row {}"
 
@@ -287,6 +304,7 @@ class _Frame:
             str(name)
             for name in self.frame.columns
             if name not in NOT_METRICS
+            and not str(name).startswith("param.")
             and pd.api.types.is_numeric_dtype(self.frame[name])
         ]
 
