@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from search_spaces.backbone import PRESETS, Backbone
     from search_spaces.blocks import ConvBlock, MSABlock
     from search_spaces.constraints import Constraints
-    from search_spaces.cost import Cost, architecture_cost, count_macs, count_params
+    from search_spaces.cost import Cost, count_macs, count_params
     from search_spaces.free_space import FreeSpace
     from search_spaces.kinds import KINDS
     from search_spaces.per_stage_count_space import PerStageCountSpace
@@ -38,7 +38,6 @@ _HOMES = {
     "PRESETS": "backbone",
     "PerStageCountSpace": "per_stage_count_space",
     "SearchSpace": "space",
-    "architecture_cost": "cost",
     "count_macs": "cost",
     "count_params": "cost",
 }
@@ -62,7 +61,6 @@ __all__ = [
     "Placement",
     "SearchSpace",
     "Slot",
-    "architecture_cost",
     "count_macs",
     "count_params",
 ]

@@ -5,34 +5,20 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import yaml
 
 from search_spaces.alternet import AlterNet, Head, make_stem
 from search_spaces.attention import Attention, resolve_window
 from search_spaces.backbone import Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks import ConvBlock, MSABlock, matched_head_dim
+from search_spaces.cost import Cost, network_cost
 from search_spaces.errors import InputError
-from search_spaces.placement import Letter, Placement
+from search_spaces.placement import Placement
 
 FORMAT = "alternet/1"
-
-
-class BlockSpec(NamedTuple):
-    """What one slot builds: the shapes, and the attention settings of an MSA."""
-
-    stage: int
-    block: int
-    letter: Letter
-    in_channels: int
-    out_channels: int
-    stride: int
-    in_map_size: int
-    map_size: int
-    heads: int
-    head_dim: int
-    window: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,19 +127,26 @@ class Architecture:
     def __hash__(self) -> int:
         return hash(self.id)
 
+    @cached_property
+    def cost(self) -> Cost:
+        """Parameters, and MACs of one image; exact, without building the network."""
+        return network_cost(
+            self.backbone,
+            self.block_specs,
+            num_classes=self.num_classes,
+            in_channels=self.in_channels,
+            image_size=self.image_size,
+        )
+
     @property
     def params(self) -> int:
         """Number of trainable parameters, counted without building them."""
-        from search_spaces.cost import architecture_cost
-
-        return architecture_cost(self).params
+        return self.cost.params
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one image, counted without building the net."""
-        from search_spaces.cost import architecture_cost
-
-        return architecture_cost(self).macs
+        return self.cost.macs
 
     def build(self, drop_path: float = 0.0) -> AlterNet:
         """Build the network with freshly drawn weights (PyTorch's default init).

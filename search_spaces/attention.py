@@ -203,7 +203,9 @@ class WindowAttention(nn.Module):
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """``(windows, tokens, inner)`` to ``(windows, heads, tokens, head_dim)``."""
-        return x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)
+        windows, tokens, _ = x.shape
+        x = x.reshape(windows, tokens, self.heads, self.head_dim)
+        return x.transpose(1, 2)
 
 
 def _conv1x1(conv: nn.Conv2d, tokens: Tensor) -> Tensor:

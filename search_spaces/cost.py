@@ -6,18 +6,16 @@ and ``count_macs`` count those of any built module instead.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from search_spaces.backbone import EXPANSION
+from search_spaces.backbone import EXPANSION, Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks import conv_block_params, msa_block_params
-
-if TYPE_CHECKING:
-    from search_spaces.architecture import Architecture, BlockSpec
 
 
 class Cost(NamedTuple):
@@ -33,7 +31,7 @@ class Cost(NamedTuple):
     macs: int
 
 
-def block_cost(spec: "BlockSpec", *, bottleneck: bool) -> Cost:
+def block_cost(spec: BlockSpec, *, bottleneck: bool) -> Cost:
     """Cost of one block.
 
     Args:
@@ -73,26 +71,36 @@ def block_cost(spec: "BlockSpec", *, bottleneck: bool) -> Cost:
     return Cost(params, macs)
 
 
-def architecture_cost(architecture: "Architecture") -> Cost:
-    """Exact cost of an architecture, without building it.
+def network_cost(
+    backbone: Backbone,
+    block_specs: Sequence[BlockSpec],
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+) -> Cost:
+    """Exact cost of a whole network, without building it.
 
     Args:
-        architecture: What to count.
+        backbone: Its stem and block kind.
+        block_specs: Shapes of its blocks.
+        num_classes: Number of logits.
+        in_channels: Channels of the image.
+        image_size: Height (= width) of the image in pixels.
 
     Returns:
         Parameters, and MACs of one image.
     """
-    backbone = architecture.backbone
     bottleneck = backbone.block == "bottleneck"
     kernel = 7 if backbone.stem == "imagenet" else 3
-    stem = kernel * kernel * architecture.in_channels * backbone.stem_width
-    size = architecture.image_size
+    stem = kernel * kernel * in_channels * backbone.stem_width
+    size = image_size
     if backbone.stem != "cifar":
         size = (size + 1) // 2  # the conv's own map, before any pool
-    features = architecture.block_specs[-1].out_channels
-    params = stem + 2 * features + (features + 1) * architecture.num_classes
-    macs = stem * size * size + features * architecture.num_classes
-    for spec in architecture.block_specs:
+    features = block_specs[-1].out_channels
+    params = stem + 2 * features + (features + 1) * num_classes
+    macs = stem * size * size + features * num_classes
+    for spec in block_specs:
         cost = block_cost(spec, bottleneck=bottleneck)
         params += cost.params
         macs += cost.macs

@@ -22,7 +22,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.attention import Attention, Setting
 from search_spaces.backbone import Backbone
 from search_spaces.constraints import Constraints
-from search_spaces.cost import Cost, architecture_cost, block_cost
+from search_spaces.cost import Cost, block_cost
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
@@ -182,7 +182,7 @@ class SearchSpace(ABC):
     def violations(self, architecture: Architecture) -> dict[str, float]:
         """How far each constraint is missed; values <= 0 are kept."""
         return self.constraints.violations(
-            architecture.placement.num_msas, architecture_cost(architecture)
+            architecture.placement.num_msas, architecture.cost
         )
 
     def is_infeasible(self, architecture: Architecture) -> bool:
@@ -395,7 +395,7 @@ class SearchSpace(ABC):
     def _fixed_cost(self) -> Cost:
         """Cost of stem and head, which all architectures share."""
         one = self._build(Placement.all_conv(self.backbone.depths), {})
-        total = architecture_cost(one)
+        total = one.cost
         bottleneck = self.backbone.block == "bottleneck"
         blocks = [block_cost(spec, bottleneck=bottleneck) for spec in one.block_specs]
         return Cost(

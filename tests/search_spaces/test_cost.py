@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from search_spaces import Architecture, Attention, Backbone, Placement
-from search_spaces.cost import architecture_cost, count_macs, count_params
+from search_spaces.cost import count_macs, count_params
 
 CASES = [
     (block, stem, placement, size, image_size)
@@ -27,7 +27,7 @@ def test_closed_form_equals_the_flop_counter(block, stem, placement, size, image
     )
     with torch.device("meta"):
         net = architecture.build()
-    cost = architecture_cost(architecture)
+    cost = architecture.cost
     assert cost.params == count_params(net)
     assert cost.macs == count_macs(net, (1, 3, image_size, image_size))
 
