@@ -256,11 +256,17 @@ class Ledger:
     # ------------------------------------------------------------------ writing
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Write what is told inside in one go, where the storage can."""
+    def batch(self, *, durable: bool = False) -> Iterator[None]:
+        """Write what is told inside in one go, where the storage can.
+
+        Args:
+            durable: Whether it must survive a power failure.
+        """
         backend = getattr(self.study._storage, "_backend", None)
         context: AbstractContextManager[None] = (
-            backend.batch() if isinstance(backend, Journal) else nullcontext()
+            backend.batch(durable=durable)
+            if isinstance(backend, Journal)
+            else nullcontext()
         )
         with context:
             yield
@@ -450,7 +456,7 @@ class Ledger:
             self.fail(number, error, attributes=attrs)
             return error
         values = [finite[objective.metric] for objective in self.objectives]
-        with self.batch():
+        with self.batch(durable=True):
             self._set(number, attrs)
             self.study.tell(number, values)
         self._open.discard(number)
@@ -469,7 +475,7 @@ class Ledger:
         Its metrics belong to a smaller budget, so it has no objective values in
         Optuna's eyes and cannot be on a Pareto front.
         """
-        with self.batch():
+        with self.batch(durable=True):
             self._set(
                 number,
                 {**finite_only(metrics)[0], **(attributes or {}), "rung": rung},
@@ -481,7 +487,7 @@ class Ledger:
         self, number: int, error: str, *, attributes: Mapping[str, Any] | None = None
     ) -> None:
         """Write down that a trial failed by its own doing; it is not repeated."""
-        with self.batch():
+        with self.batch(durable=True):
             self._set(number, {**(attributes or {}), "error": _one_line(error)})
             self.study.tell(number, state=TrialState.FAIL)
         self._open.discard(number)
