@@ -7,6 +7,7 @@ const front = {
   chosen: [],
   place: [],
   canvas: byId("scatter-canvas"),
+  marks: byId("scatter-marks"), // above it, redrawn at every move of the pointer
   box: byId("scatter"),
   tooltip: byId("tooltip"),
 };
@@ -46,13 +47,7 @@ function setUpFront() {
 function drawFront() {
   const width = front.box.clientWidth;
   const height = Math.round(Math.max(260, Math.min(520, width * 0.72)));
-  const density = Math.max(2, window.devicePixelRatio || 1); // sharp in print, too
-  const canvas = front.canvas;
-  canvas.style.height = `${height}px`;
-  canvas.width = Math.round(width * density);
-  canvas.height = Math.round(height * density);
-  const pen = canvas.getContext("2d");
-  pen.scale(density, density);
+  const pen = clearCanvas(front.canvas, width, height);
   pen.fillStyle = "#ffffff";
   pen.fillRect(0, 0, width, height);
   const area = { left: 58, right: width - 10, top: 10, bottom: height - 44 };
@@ -75,6 +70,24 @@ function drawFront() {
   drawStep(pen, xs, ys);
   eachPlace((i) => trials.pareto[i], (px, py) => diamond(pen, px, py));
   eachPlace((i) => trials.baseline[i], (px, py) => triangle(pen, px, py));
+  drawMarks();
+}
+
+// An empty canvas of that size in CSS pixels.
+function clearCanvas(canvas, width, height) {
+  const density = Math.max(2, window.devicePixelRatio || 1); // sharp in print, too
+  canvas.style.height = `${height}px`;
+  canvas.width = Math.round(width * density);
+  canvas.height = Math.round(height * density);
+  const pen = canvas.getContext("2d");
+  pen.scale(density, density);
+  return pen;
+}
+
+// Rings around the selected trials and the one pointed at.
+function drawMarks() {
+  const { clientWidth, clientHeight } = front.canvas;
+  const pen = clearCanvas(front.marks, clientWidth, clientHeight);
   front.chosen.forEach((index, order) => mark(pen, index, CHOSEN[order]));
   if (front.hover >= 0 && front.place[front.hover]) {
     const [px, py] = front.place[front.hover];
@@ -230,7 +243,7 @@ function nearest(event) {
 function point(index) {
   if (index === front.hover) return;
   front.hover = index;
-  drawFront();
+  drawMarks();
   const tooltip = front.tooltip;
   tooltip.hidden = index < 0 || !front.place[index];
   if (tooltip.hidden) return;
@@ -265,7 +278,7 @@ function toggle(index) {
     front.chosen.push(index);
     if (front.chosen.length > CHOSEN.length) front.chosen.shift();
   }
-  drawFront();
+  drawMarks();
   showChosen();
 }
 
@@ -285,7 +298,7 @@ function walk(event) {
   } else if (event.key === "Escape") {
     front.chosen = [];
     point(-1);
-    drawFront();
+    drawMarks();
     showChosen();
   } else return;
   event.preventDefault();

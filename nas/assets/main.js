@@ -22,5 +22,4 @@ showProgress();
 showFailures();
 showProvenance();
 drawFront();
-showChosen();
 document.documentElement.dataset.ready = "true";

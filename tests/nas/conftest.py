@@ -55,6 +55,7 @@ class KnownStudy:
                 "seed": trial.seed,
                 "epochs": trial.epochs,
                 **trial.metrics,
+                "is_baseline": trial.is_baseline,
             }
             for trial in self.known
         )
@@ -215,3 +216,18 @@ def trained_study(tmp_path_factory):
             )
         )
     return KnownStudy(trials, "digits", config.make_objectives(), path, config)
+
+
+@pytest.fixture(scope="session")
+def local_ray():
+    """One Ray cluster of two CPUs on the loopback interface for all tests."""
+    import search_parts
+
+    from nas.ray_runner import Resources, ray_cluster
+
+    with ray_cluster(Resources(max_concurrent=2)):
+        import ray
+
+        # Workers cannot import test modules: send the functions themselves.
+        ray.cloudpickle.register_pickle_by_value(search_parts)
+        yield

