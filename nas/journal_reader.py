@@ -3,10 +3,17 @@
 Optuna replays a journal by copying each trial once for every attribute, and refuses
 the whole file if one line is damaged. A reader of a study wants neither: this one
 applies each line in place, goes on where it stopped, and notes damaged lines
-instead of giving up. It never writes.
+instead of giving up.
+
+A driver leaves an index beside the journal: what the first so many bytes of it
+amount to. A reader that finds one reads only the rest (10,000 trials are 60 MB of
+journal, but 15 MB of index). The journal stays the truth: an index that does not
+belong to it, or is damaged, is not used.
 """
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +34,11 @@ _SET_TRIAL_USER_ATTR = 8
 
 _RUNNING, _WAITING = 0, 4
 
+INDEX_FILE = "study.index"
+_INDEX_FORMAT = "nas-index/1"
+_FINGERPRINTED = 4096
+"""Bytes of the journal that an index remembers, to know that it belongs to it."""
+
 
 @dataclass
 class _Entry:
@@ -38,6 +50,10 @@ class _Entry:
     params: dict[str, Any] = field(default_factory=dict)
     started: str | None = None
     finished: str | None = None
+
+    def fields(self) -> tuple[Any, ...]:
+        """All but the number."""
+        return self.state, self.attrs, self.params, self.started, self.finished
 
     def row(self) -> Row:
         return Row(
@@ -72,7 +88,47 @@ class JournalReader:
         self._rows: dict[int, Row] = {}
         self.user_attrs: dict[str, Any] = {}
         self.problems: list[str] = []
+        self._start_from_index()
         self.refresh()
+
+    def _start_from_index(self) -> None:
+        try:
+            index = json.loads(self._path.with_name(INDEX_FILE).read_bytes())
+            if index["format"] != _INDEX_FORMAT or index[
+                "fingerprint"
+            ] != self._fingerprint(index["offset"]):
+                return
+            entries = [
+                _Entry(number, *fields) for number, fields in enumerate(index["rows"])
+            ]
+            user_attrs, problems = dict(index["user_attrs"]), list(index["problems"])
+            offset, num_lines = int(index["offset"]), int(index["num_lines"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # none, damaged, or of another version: the journal has it all
+        self._entries, self.user_attrs, self.problems = entries, user_attrs, problems
+        self._offset, self._num_lines = offset, num_lines
+
+    def _fingerprint(self, offset: int) -> str:
+        """Digest of the journal's bytes before an offset."""
+        with self._path.open("rb") as file:
+            file.seek(max(0, offset - _FINGERPRINTED))
+            return hashlib.sha256(file.read(min(offset, _FINGERPRINTED))).hexdigest()
+
+    def write_index(self) -> None:
+        """Leave an index of all that has been read, for later readers."""
+        index = {
+            "format": _INDEX_FORMAT,
+            "offset": self._offset,
+            "num_lines": self._num_lines,
+            "fingerprint": self._fingerprint(self._offset),
+            "user_attrs": self.user_attrs,
+            "problems": self.problems,
+            "rows": [entry.fields() for entry in self._entries],
+        }
+        path = self._path.with_name(INDEX_FILE)
+        draft = path.with_name(f".{INDEX_FILE}.{os.getpid()}")
+        draft.write_text(json.dumps(index, separators=(",", ":")))
+        draft.replace(path)
 
     def refresh(self) -> None:
         """Read what was appended since the last time."""

@@ -14,11 +14,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.journal_reader import JournalReader
+from nas.study import JOURNAL_FILE
 from nas.trial_run import FAILED_BY_TRIAL, trial_directory
 from search_spaces.errors import InputError
 
@@ -34,6 +36,9 @@ _ENVIRONMENT = {
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher limits them
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+
+_INDEX_EVERY = 500
+"""Ended trials between two indices: what a reader of a live study must replay."""
 
 _SLOT_REFRESH_S = 2.0
 """How often the cluster is asked for its size, so that a node that joins is used."""
@@ -249,6 +254,7 @@ def run_trials(
     from nas.searcher import LedgerScheduler, LedgerSearcher
     from nas.trial_worker import TrialWorker
 
+    listener = _Indexing(listener, context.study / JOURNAL_FILE)
     slots = _Slots(resources)
     if resources.max_concurrent is None and slots.count() == 0:
         raise InputError(
@@ -296,6 +302,30 @@ def run_trials(
             for number in ledger.reclaim("interrupted: the search was stopped"):
                 listener.ended(ledger.trial(number))
     return bool(searcher.finished)
+
+
+class _Indexing:
+    """A listener that passes everything on and refreshes the study's index."""
+
+    def __init__(self, listener: Any, journal: Path) -> None:
+        self._listener = listener
+        self._journal = journal
+        self._reader: JournalReader | None = None
+        self._num_ended = 0
+
+    def started(self, proposal: Any) -> None:
+        """Pass it on."""
+        self._listener.started(proposal)
+
+    def ended(self, trial: Any) -> None:
+        """Pass it on; now and then write the index."""
+        self._listener.ended(trial)
+        self._num_ended += 1
+        if self._num_ended % _INDEX_EVERY == 0 and self._journal.exists():
+            self._reader = self._reader or JournalReader(self._journal)
+            self._reader.refresh()
+            with suppress(OSError):  # a full disk: the journal has it all
+                self._reader.write_index()
 
 
 @contextmanager

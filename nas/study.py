@@ -8,6 +8,7 @@ pandas until a table is asked for.
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -242,6 +243,7 @@ class Study:
             InputError: The directory cannot be written to.
         """
         frame = self.table()
+        _write_index_of(self._source)
         paths = tuple(self.path / name for name in TABLE_FILES)
         try:
             for path in paths:
@@ -256,6 +258,13 @@ class Study:
                 f"the table cannot be written to {self.path}: {error.strerror}"
             ) from error
         return paths
+
+
+def _write_index_of(source: "JournalReader | _StorageSource") -> None:
+    """Leave an index, so that the next reader starts in a fraction of the time."""
+    if isinstance(source, JournalReader):
+        with suppress(OSError):  # a full disk: the journal has it all
+            source.write_index()
 
 
 def read_settings(directory: Path) -> dict[str, Any]:

@@ -60,3 +60,63 @@ def fake_trial(run: TrialRun) -> TrialOutcome:
     """A trial function that computes :func:`measured`."""
     architecture = Architecture.from_dict(dict(run.architecture))
     return TrialOutcome(measured(architecture, run.seed), {"accuracy": 0.01})
+
+
+def misbehaving_trial(run: TrialRun) -> TrialOutcome:
+    """Does something else wrong at each of the first trials."""
+    import os
+    import time
+
+    match run.number:
+        case 0:
+            raise ValueError("boom\nover two lines")
+        case 1:
+            return TrialOutcome({"accuracy": float("nan"), "macs": 1.0})
+        case 2:
+            return TrialOutcome({"accuracy": 0.5})
+        case 3:
+            os._exit(1)  # as if the system had killed the process
+        case 4:
+            time.sleep(600)
+        case 5:
+            raise MemoryError("cannot allocate 8 GiB")
+    return fake_trial(run)
+
+
+def climbing_trial(run: TrialRun) -> TrialOutcome:
+    """Reports at each rung; the more MSAs, the better at every epoch."""
+    architecture = Architecture.from_dict(dict(run.architecture))
+    best = measured(architecture)
+    for epoch in range(1, run.epochs + 1):
+        now = {**best, "accuracy": best["accuracy"] * epoch / run.epochs}
+        if epoch in run.rungs:
+            run.report(epoch, now)
+    return TrialOutcome(now)
+
+
+def config(**changes: object) -> object:
+    """A search over the 32 placements of :func:`small_space`."""
+    from nas.config import config_from_dict
+
+    search = {"sampler": "exhaustive", "trials": 8, "baselines": False}
+    search |= changes.pop("search", {})
+    resources = {"max_concurrent": 2} | changes.pop("resources", {})
+    return config_from_dict(
+        {
+            "name": "test",
+            "data": {"name": "fake", "image_size": 16},
+            "space": {
+                "backbone": {
+                    "block": "basic",
+                    "stem": "patch2",
+                    "depths": [3, 3],
+                    "widths": [8, 16],
+                    "strides": [1, 2],
+                }
+            },
+            "training": {"epochs": 4},
+            "search": search,
+            "resources": resources,
+            **changes,
+        }
+    )
