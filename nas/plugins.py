@@ -1,0 +1,39 @@
+"""A user's own evaluators and data sets: modules that register them on import.
+
+A config names the modules (``plugins: [my_metrics]``). They are imported where the
+config is read and in every worker, from the installed packages or from the directory
+in which the command is started.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from search_spaces.errors import InputError
+
+
+def import_plugins(names: Iterable[str]) -> None:
+    """Import modules that call ``register_evaluator`` or ``register_dataset``.
+
+    Args:
+        names: Dotted names of the modules.
+
+    Raises:
+        InputError: A module is not there, or fails on import.
+    """
+    for name in names:
+        here = str(Path.cwd())
+        if here not in sys.path:
+            # Where `python -m` looks, too. Ray hands the path on to its workers.
+            sys.path.append(here)
+        try:
+            importlib.import_module(name)
+        except InputError:
+            raise
+        except Exception as error:
+            problem = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(
+                "plugins are modules that can be imported from here or are installed; "
+                f"{name!r} gives {problem}"
+            ) from error
