@@ -121,7 +121,7 @@ def factorial_architectures(
 
 def _placements_of(space: SearchSpace, seed: int) -> list[Placement]:
     """The placements of a space, or a large sample of them, without repetition."""
-    if isinstance(space, FreeSpace) and space.constraints == Constraints():
+    if type(space) is FreeSpace and space.constraints == Constraints():
         depths = space.backbone.depths
         slots = (slot[:2] for slot in Placement.all_conv(depths).slots())
         free = [slot for slot in slots if space.slot_is_free(*slot)]

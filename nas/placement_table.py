@@ -167,22 +167,21 @@ class PlacementTable:
             InputError: A column is missing, a cell has no usable value, the depths
                 differ from row to row, or no row is left.
         """
-        checked = _Frame(frame, metric, source, row_name)
+        checked = CheckedFrame(frame, source, row_name)
+        values = checked.metric(metric)
         notes: list[str] = []
-        keep = checked.complete(notes) & checked.measured(notes)
-        epochs, keep = checked.one_budget(keep, notes)
-        if not keep.any():
+        epochs, rows = checked.usable_rows(notes, metric)
+        if not len(rows):
             raise InputError(
                 f"a rule test needs at least one complete trial with {metric!r}; "
                 f"{source} has {len(frame)} rows and none of them is"
             )
-        rows = np.flatnonzero(keep)
         placements = checked.parsed(rows)
         table = cls(
             source,
             metric,
             tuple(placements),
-            checked.values[rows],
+            values[rows],
             sampling,
             _randomised(frame, rows),
             checked.floats_or_none("params", rows),
@@ -280,23 +279,63 @@ def _randomised(frame: pd.DataFrame, rows: Any) -> npt.NDArray[np.bool_] | None:
     return np.array([word in blind for word in said], dtype=bool)
 
 
-class _Frame:
-    """A data frame and the checks on it."""
+class CheckedFrame:
+    """A data frame of trials and the checks on it.
+
+    Args:
+        frame: One row a trial.
+        source: Where it came from, for messages.
+        row_name: How a message names a row; see :meth:`PlacementTable.of_frame`.
+
+    Raises:
+        InputError: There is no column ``placement``.
+    """
 
     def __init__(
-        self, frame: pd.DataFrame, metric: str, source: str, row_name: str
+        self, frame: pd.DataFrame, source: str, row_name: str = "row {}"
     ) -> None:
-        self.frame, self.metric, self.source = frame, metric, source
-        self.row_name = row_name
+        self.frame, self.source, self.row_name = frame, source, row_name
         if "placement" not in frame.columns:
             raise InputError(
                 f"a table for the rule test has a column 'placement'; {source} has "
                 + (", ".join(map(repr, map(str, frame.columns))) or "no columns")
             )
-        if metric not in frame.columns or metric in NOT_METRICS:
+
+    def metric(self, name: str) -> Floats:
+        """The values of a metric.
+
+        Args:
+            name: Its column.
+
+        Returns:
+            ``(rows,)`` with NaN where a cell is empty.
+
+        Raises:
+            InputError: There is no such metric or a cell is not a number.
+        """
+        if name not in self.frame.columns or name in NOT_METRICS:
             found = ", ".join(self.metrics()) or "none"
-            raise InputError(f"{source} has no metric {metric!r}; metrics: {found}")
-        self.values = self.floats(metric)
+            raise InputError(f"{self.source} has no metric {name!r}; metrics: {found}")
+        return self.floats(name)
+
+    def usable_rows(
+        self, notes: list[str], metric: str | None = None
+    ) -> tuple[int | None, npt.NDArray[np.intp]]:
+        """Complete rows of one budget.
+
+        Args:
+            notes: What is left out is added here.
+            metric: A metric that must be measured.
+
+        Returns:
+            The budget in epochs, ``None`` if the table has none, and the positions of
+            the rows.
+        """
+        keep = self.complete(notes)
+        if metric is not None:
+            keep = keep & self.measured(metric, notes)
+        epochs, keep = self.one_budget(keep, notes)
+        return epochs, np.flatnonzero(keep)
 
     def metrics(self) -> list[str]:
         """Numeric columns that can be outcomes."""
@@ -354,13 +393,13 @@ class _Frame:
             )
         return keep
 
-    def measured(self, notes: list[str]) -> npt.NDArray[np.bool_]:
-        """Rows with a finite metric."""
-        finite = np.isfinite(self.values)
+    def measured(self, metric: str, notes: list[str]) -> npt.NDArray[np.bool_]:
+        """Rows in which the metric is a finite number."""
+        finite = np.isfinite(self.metric(metric))
         if not finite.all():
             count = int((~finite).sum())
             verb = "row has" if count == 1 else "rows have"
-            notes.append(f"{count} {verb} no finite {self.metric!r} and cannot be used")
+            notes.append(f"{count} {verb} no finite {metric!r} and cannot be used")
         return finite
 
     def one_budget(

@@ -191,10 +191,12 @@ def known_direction(
     Returns:
         The direction, and a note if it was assumed.
     """
-    from evaluators.registry import all_metrics
-
     if asked is not None:
         return asked, ""
+    if metric == "accuracy":  # known without importing every evaluator and torch
+        return "maximize", ""
+    from evaluators.registry import all_metrics
+
     known = all_metrics().get(metric)
     if known is not None:
         return known.direction, ""

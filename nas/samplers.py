@@ -181,6 +181,16 @@ def _given(context: SamplerContext) -> Design:
     return fixed_sequence([Architecture.from_dict(one) for one in listed])
 
 
+def _build_up(context: SamplerContext) -> Design:
+    from nas.build_up import BuildUpDesign
+
+    if not context.objectives:
+        raise InputError("sampler 'build_up' needs an objective that a step improves")
+    return BuildUpDesign(
+        _search_space(context), context.objectives[0], **(context.options or {})
+    )
+
+
 def _search_space(context: SamplerContext) -> "SearchSpace":
     """The space, for a design that asks more of it than :class:`Space` promises."""
     from search_spaces.space import SearchSpace
@@ -203,6 +213,7 @@ SAMPLERS: dict[str, SamplerFactory] = {
     "exhaustive": _exhaustive,
     "uniform": _uniform,
     "factorial": _factorial,
+    "build_up": _build_up,
     "given": _given,
 }
 """Every sampler by name; add a line for a new one."""

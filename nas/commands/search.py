@@ -20,6 +20,13 @@ import click
     metavar="local|auto|ray://HOST:PORT",
     help="Run on this Ray cluster.  [local]",
 )
+@click.option(
+    "--replay",
+    "table",
+    metavar="STUDY|TABLE",
+    type=click.Path(exists=True),
+    help="Look results up in this table instead of training: seconds, no data, no Ray.",
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     config: str,
@@ -28,6 +35,7 @@ def command(
     seed: int | None,
     overrides: tuple[str, ...],
     address: str | None,
+    table: str | None,
     quiet: bool,
 ) -> None:
     """Search placements; the result is a study directory.
@@ -44,6 +52,11 @@ def command(
     if seed is not None:
         changes.append(f"seed={seed}")
     settings = load_config(config, changes)
+    if table is not None:
+        from nas.replay import replay
+
+        click.echo(replay(settings, table, out or f"results/{settings.name}").path)
+        return
     try:
         study = search(settings, out, address, quiet=quiet)
     except SearchInterrupted as stop:
