@@ -3,13 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/evaluator_cost.py
 
 Process time of one thread: one epoch of the `tiny` backbone (placement CM-CM-CM) on
-8,000 random images of 32x32 pixels with the default recipe, then every registered
-evaluator with its default options and 2,000 validation images. The numbers go into
-`cost_in_epochs` of the evaluators and from there into docs/metrics.md.
+random images of 32x32 pixels with the default recipe, scaled to 8,000 images, then
+every registered evaluator with its default options and 2,000 validation images. The
+numbers go into `cost_in_epochs` of the evaluators and from there into docs/metrics.md.
 """
 
 import argparse
 import statistics
+import sys
 import time
 
 import torch
@@ -20,6 +21,9 @@ from nas.config import TrainingConfig
 from nas.datasets import Dataset, Split
 from nas.training import train
 from search_spaces import Architecture, Attention, Backbone, Placement
+
+NUM_IMAGES = 8000
+"""Images of the epoch that costs are compared with."""
 
 
 def random_dataset(num_train: int, num_validation: int) -> Dataset:
@@ -46,7 +50,9 @@ def random_dataset(num_train: int, num_validation: int) -> Dataset:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--train-images", type=int, default=8000)
+    parser.add_argument(
+        "--train-images", type=int, default=NUM_IMAGES, help="for the timing"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     dataset = random_dataset(options.train_images, 2000)
@@ -68,11 +74,13 @@ def main() -> None:
         net = architecture.build()
         start = time.process_time()
         train(net, dataset, config, seed=0, device=torch.device("cpu"))
-        epochs.append(time.process_time() - start)
+        scale = NUM_IMAGES / options.train_images  # steps all cost the same
+        epochs.append(scale * (time.process_time() - start))
         for name, evaluator in EVALUATORS.items():
             start = time.process_time()
             evaluator().evaluate(net, data)
             seconds[name].append(time.process_time() - start)
+            print(f"{name}: {seconds[name][-1]:.2f} s", file=sys.stderr)
     epoch = statistics.median(epochs)
     print(f"one epoch: {epoch:.1f} s ({min(epochs):.1f}-{max(epochs):.1f})\n")
     print("| evaluator | seconds | share of an epoch |")

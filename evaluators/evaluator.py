@@ -64,10 +64,19 @@ class EvaluationError(RuntimeError):
 
 
 class Evaluator(ABC):
-    """Base of all evaluators; concrete ones are frozen dataclasses of options."""
+    """Base of all evaluators; concrete ones are frozen dataclasses of options.
+
+    Attributes:
+        name: Name in configurations and tables.
+        metrics: What it yields.
+        cost_in_epochs: Time of one evaluation with default options, as a share of one
+            training epoch; ``None`` if nobody measured it. How it was measured:
+            benchmarks/evaluator_cost.py.
+    """
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
+    cost_in_epochs: ClassVar[float | None] = None
 
     @abstractmethod
     def evaluate(self, model: nn.Module, data: EvaluationData) -> Evaluation:

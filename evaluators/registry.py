@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -171,13 +171,60 @@ def _describe(hint: Any) -> str:
     return names.get(hint, str(hint))
 
 
-def default_options(evaluator: type[Evaluator]) -> dict[str, Any]:
-    """An evaluator's options and their defaults."""
-    return {
-        field.name: field.default
-        for field in fields(cast(Any, evaluator))
-        if field.init and field.default is not MISSING
-    }
+def metrics_page() -> str:
+    """The text of docs/metrics.md."""
+    rows = []
+    listed: set[str] = set()
+    for evaluator in EVALUATORS.values():
+        cost = evaluator.cost_in_epochs
+        share = "not measured" if cost is None else f"{cost:.2g}"
+        for metric in evaluator.metrics:
+            if metric.name in listed:
+                continue
+            listed.add(metric.name)
+            owners = [
+                f"`{other.name}`"
+                for other in EVALUATORS.values()
+                if metric in other.metrics
+            ]
+            cells = (
+                f"`{metric.name}`",
+                metric.unit,
+                metric.direction,
+                metric.definition,
+                metric.source,
+                ", ".join(owners),
+                share,
+            )
+            rows.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+    return _PAGE_HEAD + "\n".join(rows) + "\n" + _PAGE_END
+
+
+_PAGE_HEAD = """\
+# Metrics
+
+<!-- Written by `python -m evaluators.registry > docs/metrics.md`; do not edit. -->
+
+Every number that an evaluator yields, under the name it has in all tables, configs and
+figures. Directions: `none` means that neither way is better in itself. Every sampled
+metric comes with a standard error. A metric that is not defined for a network (a mean
+over MSA blocks of an all-Conv net) is absent, not zero.
+
+| metric | unit | direction | definition | source | evaluator | cost |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+
+_PAGE_END = """
+**Cost** is the time of one evaluation by the (first-named) evaluator with its default
+options, in training epochs: process time of one CPU thread, the `tiny` backbone with
+placement CM-CM-CM, an epoch of 8,000 images of 32x32 pixels, 2,000 validation images
+(`benchmarks/evaluator_cost.py`). Evaluators with a fixed number of images cost less
+beside a larger training set.
+
+"The paper" is Park & Kim, *How Do Vision Transformers Work?*, ICLR 2022
+(arXiv 2202.06709); notebooks and `ops/` are those of its repository
+`xxxnell/how-do-vits-work`.
+"""
 
 
 for _evaluator in (
@@ -196,3 +243,7 @@ for _evaluator in (
     Latency,
 ):
     register_evaluator(_evaluator)
+
+
+if __name__ == "__main__":
+    print(metrics_page(), end="")

@@ -109,7 +109,10 @@ def fourier_figures(measured: Mapping[str, Details]) -> list[Figure]:
         )
     variants = {d["variant"] for d in measured.values()}
     top = "π" if variants == {"nyquist"} else "the notebook's last index"
-    note = f"relative to frequency 0; top frequency: {top}; {images_note(measured)}"
+    note = (
+        f"grey: MSA blocks; relative to frequency 0; top frequency: {top}; "
+        f"{images_note(measured)}"
+    )
     number = len(measured)
     return [
         Figure("fourier", tuple(curves), number, True, note),
@@ -165,7 +168,7 @@ def variance_figures(measured: Mapping[str, Details]) -> list[Figure]:
             tuple(levels + changes),
             len(measured),
             True,
-            f"variance over positions, mean of channels; {images_note(measured)}",
+            f"grey: MSA blocks; variance over positions; {images_note(measured)}",
         )
     ]
 
@@ -205,7 +208,7 @@ def lesion_figures(measured: Mapping[str, Details]) -> list[Figure]:
                 **_depth(blocks),
             )
         )
-    note = f"without retraining; {images_note(measured)}"
+    note = f"grey: MSA blocks; without retraining; {images_note(measured)}"
     return [Figure("lesion", tuple(panels), len(panels), True, note)]
 
 

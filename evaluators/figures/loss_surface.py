@@ -127,49 +127,42 @@ def landscape_figures(measured: Mapping[str, Details]) -> list[Figure]:
     """
     panels = []
     for title in ("NLL", "NLL + L2"):
-        for name, details in measured.items():
-            axis = tuple(details["axis"])
-            grid = _total(details) if "+" in title else details["nll"]
-            # Relative to the centre, on a scale that shows the valley and the walls.
-            centre = details["centre_nll"]
-            if "+" in title:
-                centre += details["centre_l2"]
-            if details["dimensions"] == 1:
+        grids = {name: _rises(details, title) for name, details in measured.items()}
+        seen = [
+            v for grid in grids.values() for row in grid for v in row if v is not None
+        ]
+        limits = (min(seen), max(seen)) if seen else None  # one scale for all networks
+        for name, grid in grids.items():
+            axis = tuple(measured[name]["axis"])
+            if measured[name]["dimensions"] == 1:
                 points = [
-                    (x, value) for x, value in zip(axis, grid[0], strict=True) if value
+                    (x, v) for x, v in zip(axis, grid[0], strict=True) if v is not None
                 ]
                 line = Line(
-                    title,
-                    tuple(x for x, _ in points),
-                    tuple(value - centre for _, value in points),
+                    title, tuple(x for x, _ in points), tuple(v for _, v in points)
                 )
-                panels.append(
-                    Panel(name, "direction", f"{title} - centre (nats)", (line,))
-                )
-                continue
-            values = tuple(
-                tuple(None if v is None else _signed_root(v - centre) for v in row)
-                for row in grid
-            )
-            panels.append(
-                Panel(
-                    name,
-                    "direction 1",
-                    "direction 2",
-                    image=Image(axis, axis, values, f"√({title} - centre)"),
-                )
-            )
+                label = f"signed √({title} - centre)"
+                panels.append(Panel(name, "direction", label, (line,)))
+            else:
+                image = Image(axis, axis, grid, f"signed √({title} - centre)", limits)
+                panels.append(Panel(name, "direction 1", "direction 2", image=image))
     variants = " or ".join(sorted({d["variant"] for d in measured.values()}))
     note = f"directions normalised: {variants}; {images_note(measured)}"
     return [Figure("loss_landscape", tuple(panels), len(measured), note=note)]
 
 
-def _total(details: Details) -> list[list[float | None]]:
-    return [
-        [None if a is None or b is None else a + b for a, b in zip(x, y, strict=True)]
-        for x, y in zip(details["nll"], details["l2"], strict=True)
-    ]
+def _rises(details: Details, title: str) -> tuple[tuple[float | None, ...], ...]:
+    """Signed root of the rise over the centre: shows the valley and the walls."""
+    with_l2 = "+" in title
+    centre = details["centre_nll"] + (details["centre_l2"] if with_l2 else 0.0)
 
+    def rise(nll: float | None, l2: float | None) -> float | None:
+        if nll is None or l2 is None:
+            return None
+        value = nll + (l2 if with_l2 else 0.0) - centre
+        return sqrt(value) if value >= 0 else -sqrt(-value)
 
-def _signed_root(value: float) -> float:
-    return sqrt(value) if value >= 0 else -sqrt(-value)
+    return tuple(
+        tuple(rise(nll, l2) for nll, l2 in zip(*rows, strict=True))
+        for rows in zip(details["nll"], details["l2"], strict=True)
+    )
