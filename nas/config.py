@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from nas.plugins import import_plugins
 from nas.record import Objective
 from search_spaces import KINDS, Attention, Backbone, InputError, SearchSpace
 from search_spaces.architecture import attention_from_dict, backbone_from_dict
@@ -268,12 +269,17 @@ class ResourcesConfig(Section):
     Attributes:
         cpus_per_trial: CPUs of a trial; it gets as many math threads.
         gpus_per_trial: GPUs of a trial; fractions share one.
+        workers_per_trial: Processes that train one network together, each with the
+            CPUs and GPUs above and its share of every batch (Ray Train). More than
+            one is for networks that are too slow for one GPU: trials then run one
+            after another.
         max_concurrent: Most trials at once; ``None`` for as many as fit.
         address: ``local``, ``auto`` or ``ray://host:port``.
     """
 
     cpus_per_trial: float = Field(default=1, gt=0)
     gpus_per_trial: float = Field(default=0, ge=0)
+    workers_per_trial: int = Field(default=1, ge=1)
     max_concurrent: int | None = Field(default=None, ge=1)
     address: str = "local"
 
@@ -292,6 +298,7 @@ class SearchConfig(Section):
         search: Sampler and number of trials.
         resources: CPUs and GPUs.
         storage: Optuna storage URL; ``None`` is a journal file in the study.
+        plugins: Modules that register evaluators or data sets when they are imported.
     """
 
     name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -312,6 +319,16 @@ class SearchConfig(Section):
     search: SamplingConfig = SamplingConfig()
     resources: ResourcesConfig = ResourcesConfig()
     storage: str | None = None
+    plugins: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _import_plugins(cls, values: Any) -> Any:
+        # First of all: what they register is allowed in the sections below.
+        names = values.get("plugins") if isinstance(values, dict) else None
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            import_plugins(names)
+        return values
 
     @field_validator("evaluators", mode="before")
     @classmethod
@@ -335,6 +352,21 @@ class SearchConfig(Section):
             else one
             for one in value
         ]
+
+    @model_validator(mode="after")
+    def _workers_share_batches(self) -> Self:
+        workers, batch = self.resources.workers_per_trial, self.training.batch_size
+        if batch % workers:
+            raise InputError(
+                "resources.workers_per_trial must divide training.batch_size, "
+                f"got {workers} and {batch}"
+            )
+        if workers > 1 and self.search.fidelity is not None:
+            raise InputError(
+                "search.fidelity stops trials of one worker; with "
+                f"resources.workers_per_trial {workers} it must be left out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _objectives_are_measured(self) -> Self:

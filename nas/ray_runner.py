@@ -21,7 +21,7 @@ from typing import Any
 
 from nas.journal_reader import JournalReader
 from nas.study import JOURNAL_FILE
-from nas.trial_run import FAILED_BY_TRIAL, trial_directory
+from nas.trial_run import FAILED_BY_TRIAL, Cause, trial_directory
 from search_spaces.errors import InputError
 
 _ENVIRONMENT = {
@@ -52,6 +52,8 @@ class Resources:
         cpus: CPUs of a trial; it gets as many math threads.
         gpus: GPUs of a trial; fractions share one.
         max_concurrent: Most trials at once; ``None`` for as many as fit.
+        worker_cpus: CPUs that a trial's own workers reserve besides; a local cluster
+            is made large enough for them.
         address: ``local`` starts a cluster on this machine; ``auto``,
             ``HOST:PORT`` or ``ray://HOST:PORT`` joins one.
     """
@@ -59,6 +61,7 @@ class Resources:
     cpus: float = 1.0
     gpus: float = 0.0
     max_concurrent: int | None = None
+    worker_cpus: float = 0.0
     address: str = "local"
 
     def slots_on(self, offer: dict[str, float]) -> int:
@@ -150,7 +153,8 @@ def _local_cpus(resources: Resources) -> int:
         available = len(os.sched_getaffinity(0))
     else:
         available = os.cpu_count() or 1
-    wanted = math.ceil((resources.max_concurrent or 1) * resources.cpus)
+    per_trial = resources.cpus + resources.worker_cpus
+    wanted = math.ceil((resources.max_concurrent or 1) * per_trial)
     return max(available, wanted if resources.max_concurrent else 0)
 
 
@@ -301,6 +305,10 @@ def run_trials(
         finally:
             for number in ledger.reclaim("interrupted: the search was stopped"):
                 listener.ended(ledger.trial(number))
+    if searcher.fatal:
+        raise RuntimeError(
+            f"no worker can be started, the search was stopped: {searcher.fatal}"
+        )
     return bool(searcher.finished)
 
 
@@ -343,17 +351,23 @@ def _stop_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _diagnose(study: Path) -> Callable[[int, str], tuple[str, bool]]:
+def _diagnose(study: Path) -> Callable[[int, str], tuple[str, Cause]]:
     """Make the function that says why a worker was lost."""
     from nas.trial_worker import TIME_LIMIT_FILE
 
-    def diagnose(number: int, text: str) -> tuple[str, bool]:
+    def diagnose(number: int, text: str) -> tuple[str, Cause]:
         stack = trial_directory(study, number) / TIME_LIMIT_FILE
         if stack.is_file() and "Timeout" in (words := stack.read_text()):
-            return f"ran longer than its time limit; stopped in {_top(words)}", True
+            return (
+                f"ran longer than its time limit; stopped in {_top(words)}",
+                Cause.TRIAL,
+            )
         if FAILED_BY_TRIAL in text:
-            return text.split(FAILED_BY_TRIAL, 1)[1].splitlines()[0].strip(), True
-        return f"lost with its worker: {_summary(text)}", False
+            return text.split(FAILED_BY_TRIAL, 1)[1].splitlines()[
+                0
+            ].strip(), Cause.TRIAL
+        summary, cause = _summary(text)
+        return f"lost with its worker: {summary}", cause
 
     return diagnose
 
@@ -365,24 +379,26 @@ def _top(stack: str) -> str:
     return frames[0].removeprefix("File ") if frames else "an unknown place"
 
 
-_CAUSES = (
-    ("OutOfMemory", "the node ran out of memory and Ray ended the worker"),
-    ("out of memory", "the node ran out of memory"),
-    ("node has died", "its node died"),
-    ("node failed", "its node died"),
-    ("node was terminated", "its node died"),
-    ("connection error code 2", "its process died (killed, or out of memory)"),
-    ("SIGKILL", "its process was killed (by the system if memory ran out)"),
+_SIGNS = (
+    ("node has died", "its node died", Cause.NODE),
+    ("node failed", "its node died", Cause.NODE),
+    ("node was terminated", "its node died", Cause.NODE),
+    ("OutOfMemory", "memory ran out and Ray ended the process", Cause.WORKER),
+    (
+        "connection error code 2",
+        "its process died (killed, or out of memory)",
+        Cause.WORKER,
+    ),
+    ("SIGKILL", "its process was killed (or memory ran out)", Cause.WORKER),
 )
 
 
-def _summary(text: str) -> str:
-    """One line of Ray's page of text about a dead actor."""
-    if "creation task" in text:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return f"its process could not start: {lines[-1][:300]}"
-    for sign, cause in _CAUSES:
-        if sign.lower() in text.lower():
-            return cause
+def _summary(text: str) -> tuple[str, Cause]:
+    """One line of Ray's page of text about a dead actor, and who is to blame."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[1:4])[:300] or "the process ended"
+    if "creation task" in text:
+        return f"its process could not start: {lines[-1][:300]}", Cause.START
+    for sign, words, cause in _SIGNS:
+        if sign.lower() in text.lower():
+            return words, cause
+    return " ".join(lines[1:4])[:300] or "the process ended", Cause.WORKER

@@ -19,6 +19,7 @@ import yaml
 from nas.attributes import STUDY_FORMAT
 from nas.baselines import baselines
 from nas.config import SearchConfig
+from nas.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.final_test import chosen_trials, final_test, write_test
 from nas.lease import Lease
 from nas.record import Trial, TrialState
@@ -141,7 +142,8 @@ class _Search:
         self._config = config
         self._directory = directory.absolute()
         self._quiet = quiet
-        self._function = function or train_trial
+        together = config.resources.workers_per_trial > 1
+        self._function = function or (train_data_parallel if together else train_trial)
         self._dataset: Dataset | None = None
         if function is None:
             self._dataset = load_dataset(config.data)
@@ -200,6 +202,15 @@ class _Search:
         from nas.ray_runner import Resources
 
         wanted = self._config.resources
+        if wanted.workers_per_trial > 1:
+            # The trial itself only waits for its workers, which reserve for
+            # themselves; a second one would wait for the same CPUs.
+            return Resources(
+                cpus=IDLE_CPUS,
+                max_concurrent=1,
+                worker_cpus=wanted.workers_per_trial * wanted.cpus_per_trial,
+                address=wanted.address,
+            )
         return Resources(
             cpus=wanted.cpus_per_trial,
             gpus=wanted.gpus_per_trial,
@@ -333,7 +344,10 @@ def train_trial(run: TrialRun) -> TrialOutcome:
     """
     import torch
 
+    from nas.plugins import import_plugins
     from nas.trial import train_and_evaluate
+
+    import_plugins(run.settings.plugins)
 
     def report(epoch: int, metrics: dict[str, float]) -> bool:
         if epoch not in run.rungs:

@@ -20,6 +20,10 @@ from nas.ledger import Ledger, Proposal
 from nas.proposer import Proposer
 from nas.record import Trial
 from nas.samplers import Wait
+from nas.trial_run import Cause
+
+_MAX_FAILED_STARTS = 6
+"""Workers that fail to start, one after the other, before the search gives up."""
 
 
 class Listener(Protocol):
@@ -39,6 +43,7 @@ class LedgerSearcher(Searcher):
 
     Attributes:
         finished: Whether the search came to its own end.
+        fatal: Why no worker can be started at all, or ``""``.
         numbers: Number of the trial by Tune's id, of trials that are under way.
 
     Args:
@@ -47,7 +52,7 @@ class LedgerSearcher(Searcher):
         listener: Who is told about it.
         max_running: Says how many trials may be under way now.
         diagnose: Turns the number of a lost trial and Ray's error text into a
-            reason, and whether the trial itself is the cause.
+            reason and a cause.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class LedgerSearcher(Searcher):
         proposer: Proposer,
         listener: Listener,
         max_running: Callable[[], int],
-        diagnose: Callable[[int, str], tuple[str, bool]],
+        diagnose: Callable[[int, str], tuple[str, Cause]],
     ) -> None:
         super().__init__()
         self._ledger = ledger
@@ -65,6 +70,8 @@ class LedgerSearcher(Searcher):
         self._max_running = max_running
         self._diagnose = diagnose
         self.finished = False
+        self.fatal = ""
+        self._num_failed_starts = 0
         self.numbers: dict[str, int] = {}
         self.errors: dict[str, str] = {}
         self.stopped_at: dict[str, int] = {}
@@ -79,6 +86,8 @@ class LedgerSearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """Name the next training run to Tune."""
+        if self.fatal:
+            return str(Searcher.FINISHED)
         if len(self.numbers) >= max(1, self._max_running()):
             return None
         proposal = self._proposer.next()
@@ -117,11 +126,7 @@ class LedgerSearcher(Searcher):
         )
         attributes = outcome.get("attributes", {})
         if error:
-            reason, by_trial = self._diagnose(number, self.errors.pop(trial_id, ""))
-            if by_trial:
-                self._ledger.fail(number, reason)
-            else:
-                self._ledger.lose(number, reason)
+            self._lost(number, *self._diagnose(number, self.errors.pop(trial_id, "")))
         elif trial_id in self.stopped_at:
             rung = self.stopped_at.pop(trial_id)
             self._ledger.prune(number, rung, outcome["metrics"], attributes=attributes)
@@ -136,7 +141,19 @@ class LedgerSearcher(Searcher):
             )
         else:
             return  # interrupted: whoever closes the search reclaims it
+        if not error:
+            self._num_failed_starts = 0
         self._listener.ended(self._ledger.trial(number))
+
+    def _lost(self, number: int, reason: str, cause: Cause) -> None:
+        if cause is Cause.TRIAL:
+            self._ledger.fail(number, reason)
+            return
+        self._ledger.lose(number, reason, blame_trial=cause is Cause.WORKER)
+        if cause is Cause.START:
+            self._num_failed_starts += 1
+            if self._num_failed_starts >= _MAX_FAILED_STARTS:
+                self.fatal = reason
 
 
 class LedgerScheduler(FIFOScheduler):

@@ -48,6 +48,23 @@ Report = Callable[[Epoch], bool]
 
 
 @dataclass(frozen=True)
+class DataParallelWorker:
+    """The place of one process among those that train a network together.
+
+    ``torch.distributed`` is initialised. All processes draw the same random numbers;
+    each takes every ``num_workers``-th image of a batch. BatchNorm statistics are
+    those of a worker's own share, and the first worker's are kept.
+
+    Attributes:
+        rank: From 0.
+        num_workers: Divides the batch size.
+    """
+
+    rank: int
+    num_workers: int
+
+
+@dataclass(frozen=True)
 class Schedule:
     """Linear warm-up from 0, then half a cosine to 0, step by step.
 
@@ -80,6 +97,7 @@ def train(
     epochs: int | None = None,
     report: Report | None = None,
     checkpoint: Path | None = None,
+    worker: DataParallelWorker | None = None,
 ) -> list[Epoch]:
     """Train a network in place.
 
@@ -96,9 +114,12 @@ def train(
         epochs: Instead of ``config.epochs``; the schedule is stretched to it.
         report: Called after each epoch; may stop the run.
         checkpoint: File that keeps the state between epochs.
+        worker: Which part of each batch this process takes, if several train one
+            network together. Only the first validates, reports and saves.
 
     Returns:
-        One record an epoch, those before a continued checkpoint included.
+        One record an epoch, those before a continued checkpoint included; without
+        validation values in the other workers.
 
     Raises:
         DivergedError: The loss is not finite.
@@ -109,8 +130,12 @@ def train(
     warmup = min(config.warmup_epochs, num_epochs)
     schedule = Schedule(config.learning_rate, round(warmup * steps), num_epochs * steps)
     memory_format = _memory_format(config)
-    model.to(device=device, memory_format=memory_format)
+    model.to(device).to(memory_format=memory_format)
     optimizer = make_optimizer(model, config)
+    forward = model
+    if worker is not None:
+        forward = nn.parallel.DistributedDataParallel(model)
+    is_first = worker is None or worker.rank == 0
     augment = make_augmentation(config)
     mix = make_label_mixing(config, dataset.num_classes)
     history: list[Epoch] = []
@@ -126,6 +151,8 @@ def train(
             for index in range(steps):
                 step = epoch * steps + index
                 rows = order[index * config.batch_size :][: config.batch_size]
+                if worker is not None:
+                    rows = rows[worker.rank :: worker.num_workers]
                 pixels = images.pixels(rows, device)
                 labels = images.labels[rows].to(device)
                 if augment is not None:
@@ -138,12 +165,12 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 with autocast(config, device):
-                    logits = model(batch.contiguous(memory_format=memory_format))
+                    logits = forward(batch.contiguous(memory_format=memory_format))
                 loss = functional.cross_entropy(
                     logits.float(), targets, label_smoothing=config.label_smoothing
                 )
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 if config.clip_norm:
                     nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
                 optimizer.step()
@@ -151,9 +178,11 @@ def train(
                 # On CUDA a look at the value would stall the queue at every step.
                 if device.type == "cpu" or index == steps - 1:
                     _check_finite(total, step, num_epochs * steps)
-            val_loss, val_accuracy = validate(
-                model, dataset.image_set(dataset.validation), config, device
-            )
+            val_loss, val_accuracy = math.nan, math.nan
+            if is_first:
+                val_loss, val_accuracy = validate(
+                    model, dataset.image_set(dataset.validation), config, device
+                )
             record = Epoch(
                 epoch + 1,
                 schedule(epoch * steps + steps - 1),
@@ -163,9 +192,9 @@ def train(
                 time.perf_counter() - started,
             )
             history.append(record)
-            if checkpoint is not None:
+            if checkpoint is not None and is_first:
                 _save(checkpoint, model, optimizer, generator, history)
-            if report is not None and report(record):
+            if report is not None and is_first and report(record):
                 break
     model.eval()
     return history
@@ -184,7 +213,8 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam
     Returns:
         The optimizer.
     """
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         plain = parameter.ndim < 2 or name.endswith("position_bias")
         (free if plain else decayed).append(parameter)
@@ -277,7 +307,7 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "generator": generator.get_state(),
         "global": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "history": [asdict(record) for record in history],
     }
     path.parent.mkdir(parents=True, exist_ok=True)

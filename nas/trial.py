@@ -18,7 +18,7 @@ from evaluators.registry import make_evaluators
 from nas.augmentation import make_augmentation
 from nas.config import SearchConfig
 from nas.datasets import Dataset
-from nas.training import Epoch, train
+from nas.training import DataParallelWorker, Epoch, train
 from search_spaces import AlterNet, Architecture
 
 ReportRung = Callable[[int, dict[str, float]], bool]
@@ -55,6 +55,7 @@ def train_and_evaluate(
     report: ReportRung | None = None,
     device: torch.device | None = None,
     checkpoint: Path | None = None,
+    worker: DataParallelWorker | None = None,
 ) -> TrialResult:
     """Train one architecture and score it with the configured evaluators.
 
@@ -71,9 +72,11 @@ def train_and_evaluate(
         device: Where to train; CUDA if there is one.
         checkpoint: File that keeps the state between epochs and is continued from;
             removed when the trial is done.
+        worker: Which part of each batch this process takes, if several train the
+            network together. Only the first evaluates and writes.
 
     Returns:
-        The metrics.
+        The metrics; none in the other workers.
 
     Raises:
         DivergedError: The loss is not finite.
@@ -102,8 +105,11 @@ def train_and_evaluate(
         epochs=budget,
         report=after_epoch,
         checkpoint=checkpoint,
+        worker=worker,
     )
     last = history[-1]
+    if worker is not None and worker.rank > 0:
+        return TrialResult({}, {}, last.epoch, time.perf_counter() - started)
     metrics = {"accuracy": last.val_accuracy, "nll": last.val_loss, **sizes}
     errors: dict[str, float] = {}
     details: dict[str, dict[str, Any]] = {}

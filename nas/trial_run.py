@@ -7,6 +7,7 @@ itself. Any exception it raises fails that one trial.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from search_spaces.errors import InputError
 
 FAILED_BY_TRIAL = "NAS-TRIAL-FAILED:"
 """Marks an exception of which the trial, not its worker, is the cause."""
+
+
+class Cause(StrEnum):
+    """Who is to blame for a trial that ended without an answer."""
+
+    TRIAL = "trial"  # its own doing: failed, not repeated
+    WORKER = "worker"  # its process died: repeated, but not for ever
+    NODE = "node"  # its node died: repeated
+    START = "start"  # its process never started: repeated, or nothing works at all
 
 
 class TrialStopped(Exception):
