@@ -63,11 +63,13 @@ def fake_trial(run: TrialRun) -> TrialOutcome:
 
 
 def misbehaving_trial(run: TrialRun) -> TrialOutcome:
-    """Does something else wrong at each of the first trials."""
+    """Does something else wrong at each of the space's first placements."""
     import os
     import time
 
-    match run.number:
+    placements = [a.placement for a in small_space().enumerate()]
+    architecture = Architecture.from_dict(dict(run.architecture))
+    match placements.index(architecture.placement):
         case 0:
             raise ValueError("boom\nover two lines")
         case 1:
@@ -75,7 +77,10 @@ def misbehaving_trial(run: TrialRun) -> TrialOutcome:
         case 2:
             return TrialOutcome({"accuracy": 0.5})
         case 3:
-            os._exit(1)  # as if the system had killed the process
+            marker = run.directory.parent / "died-once"
+            if not marker.exists():
+                marker.touch()
+                os._exit(1)  # as if the system had killed the process
         case 4:
             time.sleep(600)
         case 5:
