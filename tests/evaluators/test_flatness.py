@@ -253,3 +253,21 @@ def test_gradient_of_the_batch_loss_is_that_of_the_network():
     assert torch.allclose(loss, expected)
     for parameter, gradient in zip(net.parameters(), gradients, strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_gives_the_values_of_the_cpu():
+    data = make_data(weight_decay=0.05)
+    expected = FEW(make_net(), data)
+    assert FEW(make_net().cuda(), data) == pytest.approx(expected, rel=1e-3)
+
+
+def test_tf32_is_off_during_the_measurement_and_restored():
+    before = torch.backends.cudnn.allow_tf32
+    seen = []
+    net = make_net()
+    net.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    FEW.evaluate(net, make_data())
+    assert seen and not any(seen)
+    assert torch.backends.cudnn.allow_tf32 == before
