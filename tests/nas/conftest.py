@@ -47,7 +47,7 @@ class KnownStudy:
         return json.loads(path.read_text())
 
     def table(self):
-        return pd.DataFrame(
+        rows = [
             {
                 "number": trial.number,
                 "state": str(trial.state),
@@ -58,7 +58,9 @@ class KnownStudy:
                 "is_baseline": trial.is_baseline,
             }
             for trial in self.known
-        )
+        ]
+        columns = ["number", "state", "placement", "seed", "epochs", "is_baseline"]
+        return pd.DataFrame(rows, columns=None if rows else columns)
 
     def architecture(self, number):
         from search_spaces import Architecture
