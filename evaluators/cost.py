@@ -19,6 +19,7 @@ class Cost(Evaluator):
     """
 
     name: ClassVar[str] = "cost"
+    cost_in_epochs: ClassVar[float | None] = 0.003
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="params",
@@ -47,8 +48,11 @@ class Cost(Evaluator):
         """Count; see the base class."""
         shape = (1, *data.validation.images.shape[1:])
         with untouched(model):
-            macs = count_macs(model, shape)
             params = count_params(model)
+            # The counter's hooks fail on views of weights that require gradients
+            # (timm's attention pool).
+            model.requires_grad_(False)
+            macs = count_macs(model, shape)
         return Evaluation(
             metrics={"params": float(params), "macs": float(macs)},
             details={"input_shape": list(shape)},

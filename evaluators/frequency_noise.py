@@ -146,6 +146,7 @@ class FrequencyNoise(Evaluator):
     """
 
     name: ClassVar[str] = "frequency_noise"
+    cost_in_epochs: ClassVar[float | None] = 0.5
     metrics: ClassVar[tuple[Metric, ...]] = tuple(
         Metric(
             name=f"noise_drop{suffix}",

@@ -36,6 +36,7 @@ class Latency(Evaluator):
     """
 
     name: ClassVar[str] = "latency"
+    cost_in_epochs: ClassVar[float | None] = 0.06
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="latency",

@@ -66,6 +66,7 @@ class LossLandscape(Evaluator):
     precision: Precision = "float32"
 
     name: ClassVar[str] = "loss_landscape"
+    cost_in_epochs: ClassVar[float | None] = 7.2
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "landscape_rise",

@@ -130,6 +130,7 @@ class LowPass(Evaluator):
     """
 
     name: ClassVar[str] = "low_pass"
+    cost_in_epochs: ClassVar[float | None] = 0.03
     metrics: ClassVar[tuple[Metric, ...]] = tuple(
         Metric(
             name=f"low_pass{level}{suffix}",

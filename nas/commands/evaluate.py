@@ -101,11 +101,11 @@ def command(
     )
     measurements = []
     for target in loaded:
-        if not target.trained:
-            click.echo(f"{target.name}: no weights given, measured untrained", err=True)
         measurement = measure(
             target, evaluators, dataset, config, split=split, device=device
         )
+        if not target.trained:
+            click.echo(f"{target.name}: no weights given, measured untrained", err=True)
         for evaluator, problem in measurement.errors.items():
             click.echo(f"{target.name}: {evaluator}: {problem}", err=True)
         measurements.append(measurement)

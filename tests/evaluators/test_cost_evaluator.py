@@ -64,3 +64,18 @@ def test_attention_is_counted_in_full():
     # In eval mode PyTorch runs this layer in one fused kernel, which no counter sees.
     assert Cost()(Model(), random_data())["macs"] == expected
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_weight_used_through_a_view_is_no_obstacle():
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query = nn.Parameter(torch.zeros(1, 5))
+            self.linear = nn.Linear(5, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(self.query.expand(len(x), -1))
+
+    model = Model()
+    assert Cost()(model, random_data()) == {"macs": 20.0, "params": 29.0}
+    assert all(parameter.requires_grad for parameter in model.parameters())
