@@ -348,7 +348,7 @@ class SearchConfig(Section):
             {"metric": one, "direction": _direction_of(one)}
             if isinstance(one, str)
             else {"direction": _direction_of(one.get("metric")), **one}
-            if isinstance(one, dict)
+            if isinstance(one, dict) and "direction" not in one
             else one
             for one in value
         ]
