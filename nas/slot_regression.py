@@ -161,6 +161,18 @@ class SlotRegression:
         size = float(np.linalg.norm(padded))
         return size > 0 and bool(np.linalg.norm(padded @ self._null) < 1e-7 * size)
 
+    def error_per_noise(self, contrast: Floats) -> float:
+        """Standard error of a combination for noise of one unit in every row.
+
+        Args:
+            contrast: Weight of each slot, ``(slots,)``; must be estimable.
+
+        Returns:
+            What the design makes of the noise, whatever the response.
+        """
+        inverse, _, _ = self._fit
+        return float(np.linalg.norm(self._padded(contrast) @ inverse))
+
     def estimate(self, contrast: Floats) -> Estimate | None:
         """Estimate a combination of slot effects.
 

@@ -57,6 +57,12 @@ def command(
 
         click.echo(replay(settings, table, out or f"results/{settings.name}").path)
         return
+    if not quiet:
+        from nas.power import power_of_search
+
+        power = power_of_search(settings)
+        if power is not None:
+            click.echo(f"power: {power}", err=True)
     try:
         study = search(settings, out, address, quiet=quiet)
     except SearchInterrupted as stop:
