@@ -116,12 +116,12 @@ def fixed_sequence(architectures: Iterable["Architecture"]) -> Design:
 
 
 def _tpe(context: SamplerContext) -> "BaseSampler":
-    from optuna.samplers import TPESampler
+    from nas.bounded_tpe import BoundedTPESampler
 
     # multivariate: Optuna 5 leaves it off for several objectives, where it was the
     # sampler with the fewest duplicates (52 asks for 40 distinct points, not 152).
     options = {"multivariate": True, **(context.options or {})}
-    return TPESampler(seed=context.seed, **options)
+    return BoundedTPESampler(seed=context.seed, **options)
 
 
 def _nsga2(context: SamplerContext) -> "BaseSampler":
