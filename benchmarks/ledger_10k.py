@@ -66,14 +66,14 @@ def fill(study: Path, space: FreeSpace, num_trials: int) -> float:
     settings = {
         "study": {"format": STUDY_FORMAT},
         "name": "many",
-        "objectives": [{"metric": o.metric, "direction": o.direction} for o in OBJECTIVES],
+        "objectives": [
+            {"metric": o.metric, "direction": o.direction} for o in OBJECTIVES
+        ],
         "search": {"trials": num_trials},
         "evaluators": {"accuracy": {}, "cost": {}},
     }
     (study / CONFIG_FILE).write_text(yaml.safe_dump(settings))
-    ledger = Ledger(
-        Location("", study / JOURNAL_FILE), "many", OBJECTIVES, create=True
-    )
+    ledger = Ledger(Location("", study / JOURNAL_FILE), "many", OBJECTIVES, create=True)
     proposer = Proposer(ledger, Plan(space, "random", num_trials, 0, 10))
     rng = random.Random(0)
     started = time.perf_counter()

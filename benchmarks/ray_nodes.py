@@ -92,9 +92,21 @@ def kill(pid: int) -> None:
 class Node:
     """One ``ray start --block`` and everything below it."""
 
-    def __init__(self, session: Path, num_cpus: int, *, head: bool) -> None:
+    def __init__(
+        self,
+        session: Path,
+        num_cpus: int,
+        *,
+        head: bool,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         where = (
-            ["--head", f"--port={PORT}", f"--temp-dir={session}"]
+            [
+                "--head",
+                f"--port={PORT}",
+                f"--temp-dir={session}",
+                "--include-dashboard=false",
+            ]
             if head
             else [f"--address={ADDRESS}"]
         )
@@ -102,6 +114,7 @@ class Node:
         self._log = (session / f"node-{time.time_ns()}.out").open("w")
         self._process = subprocess.Popen(
             [
+                *prefix,
                 sys.executable,
                 str(ray),
                 "start",
@@ -109,7 +122,6 @@ class Node:
                 "--node-ip-address=127.0.0.1",
                 f"--num-cpus={num_cpus}",
                 "--object-store-memory=100000000",
-                "--include-dashboard=false",
                 "--disable-usage-stats",
                 "--block",
             ],
@@ -176,6 +188,14 @@ class Cluster:
         for node in new:
             node.wait_until_up()
         self.nodes += new
+
+    def add_blind_node(self, directory: Path) -> None:
+        """Start a node for which a directory is empty, as on another host."""
+        mount = f'mount -t tmpfs tmpfs {directory} && exec "$@"'
+        prefix = ("unshare", "-m", "bash", "-c", mount, "--")
+        node = Node(self._session, 1, head=False, prefix=prefix)
+        node.wait_until_up()
+        self.nodes.append(node)
 
     def end(self) -> None:
         """End every node."""
