@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PORT = 6399
 ADDRESS = f"127.0.0.1:{PORT}"
@@ -27,6 +28,9 @@ _ENVIRONMENT = {
 }
 _START_S = 240.0
 """Patience with `ray start`: 8 s on a quiet machine, minutes on a busy one."""
+
+
+_ATTEMPTS = 4
 
 
 def enter_own_network() -> None:
@@ -89,6 +93,10 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+class NodeNotStartedError(RuntimeError):
+    """``ray start`` gave up; it does after 30 s, which a busy machine may need."""
+
+
 class Node:
     """One ``ray start --block`` and everything below it."""
 
@@ -143,7 +151,7 @@ class Node:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise RuntimeError(
+                raise NodeNotStartedError(
                     f"ray start ended:\n{Path(self._log.name).read_text()}"
                 )
             if "Ray runtime started" in Path(self._log.name).read_text():
@@ -178,24 +186,32 @@ class Cluster:
 
     def __init__(self, session: Path) -> None:
         self._session = session
-        self.head = Node(session, 0, head=True)
-        self.head.wait_until_up()
         self.nodes: list[Node] = []
+        self.head = self._start(0, head=True)
+
+    def _start(self, num_cpus: int, **options: Any) -> Node:
+        """Start a node, again if the machine was too busy."""
+        for attempt in range(_ATTEMPTS):
+            node = Node(self._session, num_cpus, **options)
+            try:
+                node.wait_until_up()
+                return node
+            except NodeNotStartedError:
+                node.end()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     def add_nodes(self, count: int, num_cpus: int = 1) -> None:
-        """Start nodes side by side and wait for all."""
-        new = [Node(self._session, num_cpus, head=False) for _ in range(count)]
-        for node in new:
-            node.wait_until_up()
-        self.nodes += new
+        """Start nodes one after the other."""
+        for _ in range(count):
+            self.nodes.append(self._start(num_cpus, head=False))
 
     def add_blind_node(self, directory: Path) -> None:
         """Start a node for which a directory is empty, as on another host."""
         mount = f'mount -t tmpfs tmpfs {directory} && exec "$@"'
         prefix = ("unshare", "-m", "bash", "-c", mount, "--")
-        node = Node(self._session, 1, head=False, prefix=prefix)
-        node.wait_until_up()
-        self.nodes.append(node)
+        self.nodes.append(self._start(1, head=False, prefix=prefix))
 
     def end(self) -> None:
         """End every node."""

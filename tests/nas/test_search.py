@@ -183,7 +183,7 @@ def test_fractions_of_a_cpu_run_more_trials_at_once(tmp_path):
         import time
 
         here = run.directory.parent
-        for _ in range(300):
+        for _ in range(3000):
             if len(list(here.glob("*/worker.json"))) >= 4:
                 return fake_trial(run)
             time.sleep(0.1)
