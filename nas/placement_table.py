@@ -333,7 +333,7 @@ class CheckedFrame:
         """
         keep = self.complete(notes)
         if metric is not None:
-            keep = keep & self.measured(metric, notes)
+            keep = self.measured(metric, keep, notes)
         epochs, keep = self.one_budget(keep, notes)
         return epochs, np.flatnonzero(keep)
 
@@ -393,14 +393,15 @@ class CheckedFrame:
             )
         return keep
 
-    def measured(self, metric: str, notes: list[str]) -> npt.NDArray[np.bool_]:
-        """Rows in which the metric is a finite number."""
+    def measured(
+        self, metric: str, keep: npt.NDArray[np.bool_], notes: list[str]
+    ) -> npt.NDArray[np.bool_]:
+        """Of the rows to keep, those in which the metric is a finite number."""
         finite = np.isfinite(self.metric(metric))
-        if not finite.all():
-            count = int((~finite).sum())
+        if count := int((keep & ~finite).sum()):
             verb = "row has" if count == 1 else "rows have"
             notes.append(f"{count} {verb} no finite {metric!r} and cannot be used")
-        return finite
+        return keep & finite
 
     def one_budget(
         self, keep: npt.NDArray[np.bool_], notes: list[str]

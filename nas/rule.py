@@ -318,28 +318,31 @@ def _checks(
     controls: dict[str, Effect],
     strided_vary: bool,
 ) -> tuple[Check, ...]:
-    """The rivals of whatever side the headline is on."""
+    """The rivals of the side that the headline is on."""
     if headline.effect is None:
         return ()
     side = 1 if headline.effect > 0 else -1
-    good = side == sign
     checks = [
         Check.of(
             "same_count",
             "position is told apart from the number of MSAs in the stage",
             [controls["same_count"]],
             side,
-        ),
+        )
+    ]
+    if side != sign:
+        # Only the claim has to survive the other rivals: an MSA that is better
+        # elsewhere than at the end contradicts it, whatever makes it so.
+        return tuple(checks)
+    checks.append(
         Check.of(
             "beyond_depth",
             "more than a trend over the depth of the model",
             [controls["beyond_depth"], controls["beyond_depth_within_stage"]],
             side,
-        ),
-    ]
-    if good and strided_vary:
-        # Only the claim has to survive this: an MSA that is better at the start than
-        # at the end contradicts it, whatever makes it so.
+        )
+    )
+    if strided_vary:
         checks.append(
             Check.of(
                 "not_strided",
@@ -348,7 +351,7 @@ def _checks(
                 side,
             )
         )
-    if good and len(layout.depths) > 1:
+    if len(layout.depths) > 1:
         checks.append(
             Check.of(
                 "no_single_stage",

@@ -35,6 +35,15 @@ LABELS: dict[Place, str] = {
 }
 
 
+RIVALS = {
+    "same_count": "number of MSAs",
+    "beyond_depth": "depth in the model",
+    "not_strided": "strided first blocks",
+    "no_single_stage": "one stage alone",
+}
+"""What a check that failed leaves open, by the check's name."""
+
+
 @dataclass(frozen=True)
 class SlotMark:
     """One slot of the left panel.
@@ -85,6 +94,7 @@ class RuleFigure:
 
     Attributes:
         title: The verdict in a line.
+        open_question: What keeps it from a verdict, or ``""``.
         subtitle: Numbers of trials, placements, and how they were sampled.
         label: Name of the axis of effects.
         better: Sign of the good side; 0 if neither is.
@@ -93,6 +103,7 @@ class RuleFigure:
     """
 
     title: str
+    open_question: str
     subtitle: str
     label: str
     better: int
@@ -132,6 +143,7 @@ def rule_figure(test: RuleTest) -> RuleFigure:
     ]
     return RuleFigure(
         title=f"MSAs belong at the end of a stage: {test.verdict}",
+        open_question=_open_question(test),
         subtitle=(
             f"{test.num_trials} trials of {test.num_placements} placements, "
             f"{test.sampling} sampling, 95% intervals"
@@ -141,6 +153,15 @@ def rule_figure(test: RuleTest) -> RuleFigure:
         slots=tuple(slots),
         contrasts=tuple(contrasts),
     )
+
+
+def _open_question(test: RuleTest) -> str:
+    if test.verdict != "inconclusive":
+        return ""
+    if test.end_of_stage.effect is None or len(test.reasons) == 1:
+        return test.reasons[0]
+    failed = [RIVALS[check.name] for check in test.checks if not check.passed]
+    return f"not ruled out: {', '.join(failed)}"
 
 
 def _mark(name: str, effect: Effect, is_headline: bool = False) -> ContrastMark:
@@ -176,6 +197,8 @@ def to_matplotlib(figure: RuleFigure) -> "Figure":
     canvas.suptitle(figure.title, fontweight="bold", x=0.01, ha="left")
     _draw_slots(left, figure)
     _draw_contrasts(right, figure)
+    details = "\n".join(filter(None, [figure.open_question, figure.subtitle]))
+    right.set_title(details, fontsize=8, color="0.35", loc="right")
     return canvas
 
 
@@ -275,7 +298,6 @@ def _draw_contrasts(axis: "Axes", figure: RuleFigure) -> None:
     axis.set_ylim(-len(figure.contrasts) + 0.4, 0.6)
     side = {1: " (right is better)", -1: " (left is better)", 0: ""}[figure.better]
     axis.set_xlabel(figure.label + side)
-    axis.set_title(figure.subtitle, fontsize=8, color="0.35", loc="right")
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
 

@@ -31,6 +31,17 @@ def test_the_figure_shows_what_the_test_found():
     assert sum(mark.is_headline for mark in figure.contrasts) == 1
     assert test.verdict in figure.title
     assert "60 trials" in figure.subtitle and figure.better == 1
+    assert figure.open_question == ""
+
+
+def test_what_keeps_it_from_a_verdict_is_named():
+    rng = np.random.default_rng(1)
+    bits = free_design(rng, 200, (3, 3))
+    values = 2 * bits[:, 5] + 0.5 * rng.normal(size=200)
+    figure = rule_figure(rule_test(table(bits, values, (3, 3))))
+    assert figure.open_question == "not ruled out: one stage alone"
+    figure = rule_figure(rule_test(table(bits, rng.normal(size=200), (3, 3))))
+    assert "holds zero" in figure.open_question
 
 
 def test_the_good_side_is_named():
