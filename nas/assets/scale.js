@@ -24,7 +24,7 @@ function makeScale(values, from, to, wantsLog = false) {
   return scale;
 }
 
-function linearTicks(start, end, about = 5) {
+function linearTicks(start, end, about = 7) {
   const rough = (end - start) / about;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;
