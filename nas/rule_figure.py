@@ -226,11 +226,9 @@ def _draw_slots(axis: "Axes", figure: RuleFigure) -> None:
             and slot.high is not None
         ]
         if shown:
-            xs, effects, lows, highs = (
-                np.array(column) for column in zip(*shown, strict=True)
-            )
+            places, effects, lows, highs = np.array(shown).T
             arms = [effects - lows, highs - effects]
-            axis.errorbar(xs, effects, yerr=arms, label=label, **_style(place))
+            axis.errorbar(places, effects, yerr=arms, label=label, **_style(place))
     for slot in figure.slots:
         if slot.effect is None:
             axis.annotate(
