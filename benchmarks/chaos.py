@@ -61,7 +61,7 @@ class Driver:
     def _start(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "nas.cli", *arguments, "--address", ADDRESS]
         self.process = subprocess.Popen(
-            command, stdout=self._log, stderr=self._log, start_new_session=True
+            command, stdout=self._log, stderr=self._log, process_group=0
         )
         self.num_starts += 1
 

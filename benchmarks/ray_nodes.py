@@ -135,7 +135,7 @@ class Node:
             ],
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,
         )
         self.is_head = head
 

@@ -22,6 +22,13 @@ MEMORY = 1000
 class BoundedTPESampler(TPESampler):
     """``TPESampler`` with a bounded memory; takes the same arguments."""
 
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The parameters that all remembered trials have in common."""
+        remembered: Any = _Remembered(study, self._front())
+        return super().infer_relative_search_space(remembered, trial)
+
     def _sample(
         self,
         study: optuna.Study,

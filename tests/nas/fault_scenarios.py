@@ -42,7 +42,7 @@ def start_search(directory: Path, num_trials: int, *, resume: bool = False):
     command = [sys.executable, __file__, f"drive-{verb}", str(directory)]
     log = (directory / "driver.log").open("a")
     return subprocess.Popen(
-        [*command, str(num_trials)], stdout=log, stderr=log, start_new_session=True
+        [*command, str(num_trials)], stdout=log, stderr=log, process_group=0
     )
 
 

@@ -138,6 +138,7 @@ def test_a_trial_that_eats_its_workers_is_given_up(tmp_path, local_ray):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_memory_that_really_runs_out_fails_one_trial(tmp_path, local_ray):
     def greedy(run):
         import resource
@@ -162,6 +163,7 @@ def test_memory_that_really_runs_out_fails_one_trial(tmp_path, local_ray):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_full_disk_ends_the_search_and_a_freed_one_goes_on(tmp_path, local_ray):
     path = tmp_path / "disk"
     path.mkdir()
@@ -270,6 +272,7 @@ def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray):
     assert sorted(complete) == placements(6)
 
 
+@pytest.mark.ray
 def test_a_checkpoint_is_continued_by_the_repeated_trial(tmp_path, local_ray):
     """Real training: killed after its second epoch, it goes on with the third."""
     from nas.config import config_from_dict

@@ -15,7 +15,7 @@ from nas.lease import Lease
 from nas.record import TrialState
 from nas.search_run import SearchFailedError, resume, search
 from nas.study import Study
-from nas.study_status import StudyStatus
+from nas.study_status import StudyStatus, to_json
 from search_spaces.errors import InputError
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -49,9 +49,12 @@ def test_whatever_a_trial_does_the_search_goes_on_and_says_so(tmp_path, capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "10 trials: 5 complete, 5 failed; 1 were lost with their worker" in err
-    status = StudyStatus.of(study)
-    assert (status.state, status.num_lost) == ("finished", 1)
-    assert status.counts["complete"] == 5
+    status = json.loads(to_json(StudyStatus.of(study)))
+    assert (status["state"], status["num_lost"]) == ("finished", 1)
+    assert status["counts"]["complete"] == 5
+    assert status["best"]["accuracy"]["value"] == max(
+        t.metrics["accuracy"] for t in kept if t.state == TrialState.COMPLETE
+    )
 
 
 def test_a_finished_search_is_extended_and_nothing_is_done_twice(tmp_path):
@@ -76,7 +79,9 @@ def test_a_finished_search_is_extended_and_nothing_is_done_twice(tmp_path):
     assert (path / "trials.parquet").exists()
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", pytest.param("random", marks=pytest.mark.slow)]
+)
 def test_one_worker_and_one_seed_give_one_table(tmp_path, sampler):
     settings = config(search={"sampler": sampler}, resources={"max_concurrent": 1})
     tables = [
@@ -117,6 +122,7 @@ def test_halving_stops_trials_and_keeps_them_off_the_front(tmp_path):
     assert more.trials()[:16] == trials
 
 
+@pytest.mark.slow
 def test_no_complete_trial_is_a_failure_of_the_run(tmp_path):
     def hopeless(run):
         raise RuntimeError("never works")
@@ -156,6 +162,7 @@ def test_wrong_input_leaves_nothing_behind(tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_a_study_in_a_database(tmp_path):
     url = f"sqlite:///{tmp_path}/all.db"
     settings = config(storage=url, search={"trials": 3})
@@ -178,6 +185,7 @@ def test_the_config_of_a_study_runs_it_again(tmp_path):
     assert load_config(tmp_path / "s" / "config.yaml") == settings
 
 
+@pytest.mark.slow
 def test_fractions_of_a_cpu_run_more_trials_at_once(tmp_path):
     def wait_for_company(run):
         import time
@@ -197,6 +205,7 @@ def test_fractions_of_a_cpu_run_more_trials_at_once(tmp_path):
     assert {t.state for t in study.trials()} == {TrialState.COMPLETE}
 
 
+@pytest.mark.slow
 def test_works_outside_the_main_thread(tmp_path):
     found = []
 
@@ -208,15 +217,3 @@ def test_works_outside_the_main_thread(tmp_path):
     thread.start()
     thread.join()
     assert len(found[0].trials()) == 8
-
-
-def test_status_as_json(tmp_path):
-    from nas.study_status import to_json
-
-    study = search(config(), tmp_path / "s", quiet=True, function=fake_trial)
-    status = json.loads(to_json(StudyStatus.of(study)))
-    assert status["state"] == "finished"
-    assert status["counts"]["complete"] == 8
-    assert status["best"]["accuracy"]["value"] == max(
-        t.metrics["accuracy"] for t in study.trials()
-    )
