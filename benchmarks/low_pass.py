@@ -75,8 +75,11 @@ def ratio(slow: list[float], fast: list[float]) -> str:
 
 
 def transforms(repeats: int) -> None:
-    print("| map | full FFT, ms | ours, ms | full FFT / ours | largest difference |")
-    print("| --- | --- | --- | --- | --- |")
+    print(
+        "| map | full FFT, ms | ours, ms | full FFT / ours | of the fastest runs "
+        "| largest difference |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
     generator = torch.Generator().manual_seed(0)
     shapes = ((128, 16, 32, 32), (128, 16, 16, 16), (128, 32, 8, 8), (128, 64, 4, 4))
     for shape in shapes:
@@ -88,7 +91,8 @@ def transforms(repeats: int) -> None:
         gap = float((ours(maps)[: len(expected)] - expected).abs().max())
         print(
             f"| {shape} | {describe(times['fft'])} | {describe(times['ours'])} "
-            f"| {ratio(times['fft'], times['ours'])} | {gap:.1e} |"
+            f"| {ratio(times['fft'], times['ours'])} "
+            f"| {min(times['fft']) / min(times['ours']):.1f} | {gap:.1e} |"
         )
 
 
@@ -153,7 +157,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=512)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    transforms(options.repeats)
+    transforms(4 * options.repeats)
     print()
     networks(options.repeats, options.images)
 

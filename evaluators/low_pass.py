@@ -14,7 +14,7 @@ Differences from the notebook, both on purpose:
   sample lies at pi and both read ``(height - 1) / 2``, whose frequency
   ``(1 - 1 / height) pi`` is in the details.
 * Only the diagonal is computed: one matrix product with cosines and sines while the
-  feature map passes a hook, instead of a full FFT of every stored map (11 to 27 times
+  feature map passes a hook, instead of a full FFT of every stored map (8 to 22 times
   faster on a CPU: benchmarks/low_pass.py).
 
 No sign is assumed: on trained nets MSAs lower the value, and so do most Convs after

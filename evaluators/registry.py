@@ -218,8 +218,9 @@ _PAGE_END = """
 **Cost** is the time of one evaluation by the (first-named) evaluator with its default
 options, in training epochs: process time of one CPU thread, the `tiny` backbone with
 placement CM-CM-CM, an epoch of 8,000 images of 32x32 pixels, 2,000 validation images
-(`benchmarks/evaluator_cost.py`). Evaluators with a fixed number of images cost less
-beside a larger training set.
+(`benchmarks/evaluator_cost.py`). Measured once on a busy machine: good to a factor of
+about 1.5. Evaluators with a fixed number of images cost less beside a larger training
+set.
 
 "The paper" is Park & Kim, *How Do Vision Transformers Work?*, ICLR 2022
 (arXiv 2202.06709); notebooks and `ops/` are those of its repository
