@@ -214,7 +214,13 @@ def check_study_is_shared(study: Path) -> None:
         for node in others:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             answer = sees.options(scheduling_strategy=there).remote(str(marker))
-            if not ray.get(answer, timeout=120):
+            try:
+                visible = ray.get(answer, timeout=120)
+            except ray.exceptions.RayError:
+                if _is_alive(node["NodeID"]):
+                    raise
+                continue  # lost in this moment: nobody needs to see anything there
+            if not visible:
                 blind.append(node["NodeManagerHostname"])
     finally:
         marker.unlink()
@@ -224,6 +230,13 @@ def check_study_is_shared(study: Path) -> None:
             f"of them see, but {study} is not visible on {', '.join(sorted(blind))}; "
             "use a shared path (--out /shared/...), e.g. NFS"
         )
+
+
+def _is_alive(node_id: str) -> bool:
+    import ray
+
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return any(node["Alive"] and node["NodeID"] == node_id for node in nodes)
 
 
 def run_trials(
@@ -383,6 +396,7 @@ _SIGNS = (
     ("node has died", "its node died", Cause.NODE),
     ("node failed", "its node died", Cause.NODE),
     ("node was terminated", "its node died", Cause.NODE),
+    ("is unavailable", "its node, or the way to it, was lost", Cause.NODE),
     ("OutOfMemory", "memory ran out and Ray ended the process", Cause.WORKER),
     (
         "connection error code 2",

@@ -213,7 +213,7 @@ class TrialWorker(Trainable):
             (directory / ERROR_FILE).write_text(text)
         except OSError:
             print(text, file=sys.stderr)  # the ledger still gets the message
-        message = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}".removesuffix(": ")
         if "CUDA error" in message:
             # The process's CUDA context is lost: give the process up.
             raise RuntimeError(f"{FAILED_BY_TRIAL} {message}") from error

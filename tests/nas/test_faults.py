@@ -158,7 +158,7 @@ def test_memory_that_really_runs_out_fails_one_trial(tmp_path, local_ray):
         config(search={"trials": 4}), tmp_path / "s", quiet=True, function=greedy
     )
     (failed,) = [t for t in study.trials() if t.state == TrialState.FAILED]
-    assert (failed.placement, failed.error) == ("CCC-CCM", "MemoryError: ")
+    assert (failed.placement, failed.error) == ("CCC-CCM", "MemoryError")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
