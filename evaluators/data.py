@@ -9,7 +9,7 @@ from torch import Tensor
 from search_spaces.errors import InputError
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-"""Maps images in [0, 1] ``(batch, channels, height, width)`` to images of that shape."""
+"""Images in [0, 1] ``(batch, channels, height, width)`` to images of that shape."""
 
 
 @dataclass(frozen=True)
