@@ -85,6 +85,7 @@ def sign_table(blocks: pd.DataFrame, num_draws: int = 2000) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Read the arguments, write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", type=Path)
     parser.add_argument("--out", type=Path, required=True)
