@@ -115,6 +115,7 @@ def chaos(
     driver = Driver(study, config)
     killed: Counter[str] = Counter()
     seen: dict[int, dict[str, float]] = {}
+    num_done = 0
     deadline = time.monotonic() + options.time_limit
     while wanted:
         if time.monotonic() > deadline:
@@ -129,9 +130,14 @@ def chaos(
         if not (study / "study.log").exists():
             continue
         workers = running_workers(study)
-        if not workers:
-            continue  # nothing is being trained: a kill now would prove little
-        for number, metrics in finished(study).items():
+        done = finished(study)
+        if not workers or (killed and len(done) <= num_done):
+            # Nothing is being trained, or nothing was finished since the last kill:
+            # a search whose every worker is killed at once never gets anywhere (and
+            # a trial whose worker dies three times is rightly given up).
+            continue
+        num_done = len(done)
+        for number, metrics in done.items():
             if seen.setdefault(number, metrics) != metrics:
                 raise AssertionError(f"the result of trial {number} has changed")
         kind = wanted.pop()

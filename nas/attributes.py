@@ -89,7 +89,7 @@ class Row:
         metrics = {
             name: float(value)
             for name, value in attrs.items()
-            if name not in RESERVED and isinstance(value, int | float)
+            if name not in RESERVED and type(value) in (float, int)
         }
         rung = attrs.get("rung")
         if rung is not None and not metrics:
