@@ -134,7 +134,7 @@ def chaos(
         if not workers or (killed and len(done) <= num_done):
             # Nothing is being trained, or nothing was finished since the last kill:
             # a search whose every worker is killed at once never gets anywhere (and
-            # a trial whose worker dies three times is rightly given up).
+            # a trial whose worker dies again and again is rightly given up).
             continue
         num_done = len(done)
         for number, metrics in done.items():

@@ -28,9 +28,10 @@ from nas.samplers import Space
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
-MAX_LOSSES = 3
+MAX_LOSSES = 6
 """Workers that one trial may take down before it counts as failed; our choice: a
-node that dies is bad luck once or twice, a third time it is the trial's doing."""
+trial that needs more memory than there is costs six starts of a worker, a minute,
+and nobody else's misfortune hits the same trial six times."""
 
 Key = tuple[str, int, int]
 """Architecture id, seed, epochs: what is never trained twice."""

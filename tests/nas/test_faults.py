@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from search_parts import config, fake_trial, small_space
 
+from nas.ledger import MAX_LOSSES
 from nas.record import TrialState
 from nas.search_run import resume, search
 from nas.study import Study
@@ -133,7 +134,7 @@ def test_a_trial_that_eats_its_workers_is_given_up(tmp_path, local_ray):
     kept = [t for t in trials if t.retried_as is None]
     (given_up,) = [t for t in kept if t.state == TrialState.FAILED]
     assert given_up.placement == "CCC-CCM"
-    assert "given up after 3 lost workers" in given_up.error
+    assert f"given up after {MAX_LOSSES} lost workers" in given_up.error
     assert len(kept) == 4
 
 
