@@ -37,6 +37,8 @@ _ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+_INIT_ATTEMPTS = 3
+
 _INDEX_EVERY = 500
 """Ended trials between two indices: what a reader of a live study must replay."""
 
@@ -103,23 +105,38 @@ def ray_cluster(resources: Resources) -> Iterator[None]:
         options: dict[str, Any] = {"num_cpus": _local_cpus(resources)} if local else {}
         if local:
             options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        _connect(resources.address, options)
+    try:
+        yield
+    finally:
+        if not joined:
+            ray.shutdown()
+
+
+def _connect(address: str, options: dict[str, Any]) -> None:
+    """``ray.init``, again if the machine was too busy for its 30 s of patience."""
+    import ray
+
+    for attempt in range(_INIT_ATTEMPTS):
         try:
             ray.init(
-                address=resources.address,
+                address=address,
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 configure_logging=False,
                 **options,
             )
+            return
         except (ConnectionError, ValueError) as error:
             raise InputError(
                 "address must be 'local', 'auto' or that of a running Ray cluster, "
-                f"got {resources.address!r}: {' '.join(str(error).split())[:300]}"
+                f"got {address!r}: {' '.join(str(error).split())[:300]}"
             ) from error
-    try:
-        yield
-    finally:
-        if not joined:
+        except Exception as error:
+            # Ray 2.60 raises a bare Exception here.
+            busy = "timed out during startup" in str(error)
+            if not busy or attempt == _INIT_ATTEMPTS - 1:
+                raise
             ray.shutdown()
 
 
