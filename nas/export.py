@@ -174,6 +174,13 @@ def export(
     choice = choose_trials(study, which)
     check_target(directory, force=force)
     dataset = load_dataset(study.config.data)
+    recorded = study.header.get("data_fingerprint")
+    if recorded is not None and recorded != dataset.fingerprint:
+        raise InputError(
+            f"the images must be those of the search (fingerprint {recorded}), because "
+            "the export is checked on them; the config now leads to others "
+            f"({dataset.fingerprint})"
+        )
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     try:

@@ -240,6 +240,14 @@ def test_another_accuracy_than_recorded_fails_the_export(trained_study, tmp_path
     assert not names(tmp_path)
 
 
+def test_other_images_than_those_of_the_search_are_told(trained_study, tmp_path):
+    header = {"data_fingerprint": "0123456789ab"}
+    study = dataclasses.replace(trained_study, header=header)
+    with pytest.raises(InputError, match="those of the search .fingerprint 0123456789"):
+        export(study, "1", tmp_path / "model")
+    assert not names(tmp_path)
+
+
 def test_missing_packages_are_told_before_anything_is_written(
     trained_study, tmp_path, monkeypatch
 ):
