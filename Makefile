@@ -36,7 +36,7 @@ quickstart: $(VENV)/.installed  ## Run a real search, print the front, export th
 	$(BIN)/nas export $(QUICKSTART) best --to $(QUICKSTART)/export --force
 
 test: $(VENV)/.installed-dev lint types  ## Lint, types and the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 lint: $(VENV)/.installed-dev  ## ruff
 	$(BIN)/ruff check .

@@ -23,6 +23,9 @@ SMALL = {
     "num_repeats": 4,
     "num_warmups": 1,
     "num_resamples": 5,
+    "num_points": 3,
+    "top_k": 2,
+    "max_products": 12,
 }
 
 
