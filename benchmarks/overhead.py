@@ -22,6 +22,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -96,6 +97,12 @@ def ours(num_trials: int, slots: int, function=noop) -> tuple[list[float], Ledge
         return watch.ends, ledger
 
 
+def suggest_letters(trial):
+    """The space for Tune, which pickles it."""
+    for i in range(SLOTS):
+        trial.suggest_categorical(f"b{i}", ["C", "M"])
+
+
 def tune_runs(num_trials: int, slots: int, *, stock: bool) -> list[float]:
     """Tune with OptunaSearch; stock or at its best."""
     from ray import tune
@@ -126,16 +133,12 @@ def tune_runs(num_trials: int, slots: int, *, stock: bool) -> list[float]:
     def function(config):
         tune.report(score("".join(config[f"b{i}"] for i in range(SLOTS))))
 
-    def space(trial):
-        for i in range(SLOTS):
-            trial.suggest_categorical(f"b{i}", ["C", "M"])
-
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=0, multivariate=True)
     search = OptunaSearch(
-        space,
+        suggest_letters,
         metric=["accuracy", "macs"],
         mode=["max", "min"],
         **({} if stock else {"sampler": sampler}),
@@ -203,8 +206,10 @@ def main() -> None:
     with ray_cluster(Resources(max_concurrent=slots)):
         for _ in range(options.repeats):
             times["ours"].append(per_trial(ours(options.noop, slots)[0], slots))
+            print(times, file=sys.stderr, flush=True)
             best = tune_runs(options.noop, slots, stock=False)
             times["best"].append(per_trial(best, slots))
+            print(times, file=sys.stderr, flush=True)
             stock = tune_runs(options.stock, slots, stock=True)
             times["stock"].append(per_trial(stock, slots))
             times["optuna"].append(per_trial(bare_optuna(options.noop), 1))

@@ -4,7 +4,7 @@ import multiprocessing
 import optuna
 import pytest
 
-from nas.journal import Journal
+from nas.journal import _DISK, Journal
 from search_spaces.errors import InputError
 
 
@@ -78,15 +78,46 @@ def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
     journal = Journal(path)
     journal.append_logs([{"a": 1}])
 
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
+    whole = type(path).open
 
-    monkeypatch.setattr("nas.journal.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"), journal.batch(durable=True):
+    def full(self, mode):
+        file = whole(self, mode, buffering=0)
+        write = file.write
+
+        class Disk:
+            def write(self, block):
+                write(block[:3])
+                raise OSError(28, "No space left on device")
+
+            def __getattr__(self, name):
+                return getattr(file, name)
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                file.close()
+
+        return Disk()
+
+    monkeypatch.setattr(type(path), "open", full)
+    with pytest.raises(OSError, match="No space left"):
         journal.append_logs([{"a": 2}])
     monkeypatch.undo()
+    assert path.read_bytes() == b'{"a":1}\n'
     journal.append_logs([{"a": 3}])
     assert [log["a"] for log in journal.read_logs(0)] == [1, 3]
+
+
+def test_results_are_put_on_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("nas.journal.os.fsync", lambda number: synced.append(number))
+    journal = Journal(tmp_path / "study.log")
+    journal.append_logs([{"a": 1}])
+    with journal.batch(durable=True):
+        journal.append_logs([{"a": 2}])
+    _DISK.submit(int).result()  # whatever was queued before is done
+    assert len(synced) == 1
 
 
 def _write(path, name):
