@@ -50,7 +50,8 @@ def test_slurm_starts_a_node_on_each_host_and_resumes(tmp_path):
         "scontrol": 'printf "h1\\nh2\\nh3\\n"',
         "srun": f'echo "srun $*" >> {log}',
         "nas": f'echo "nas $*" >> {log}',
-        "sleep": "true",
+        # Long enough for the nodes in the background to write down their call.
+        "sleep": "/bin/sleep 1",
     }.items():
         (tools / name).write_text(f"#!/bin/bash\n{body}\n")
         (tools / name).chmod(0o755)
