@@ -222,6 +222,32 @@ placement CM-CM-CM, an epoch of 8,000 images of 32x32 pixels, 2,000 validation i
 about 1.5. Evaluators with a fixed number of images cost less beside a larger training
 set.
 
+## Which signs trained networks show
+
+122 networks of 98 placements trained on CIFAR-10 ([the
+study](../results/cifar10-placement/README.md)): the share of blocks that *lower* the relative
+log amplitude at the true Nyquist frequency, or the logarithm of the feature-map
+variance, from input to output ("stream") or on the residual branch against the shortcut
+("branch"). 95% bootstrap intervals over networks; changes in nats
+(`python results/signs.py STUDY --out DIR`).
+
+| measure | level | blocks | n | share that lowers it | mean change |
+| --- | --- | --- | --- | --- | --- |
+| high frequency | branch | Conv | 560 | 0.76 [0.73, 0.79] | -0.35 [-0.40, -0.31] |
+| high frequency | branch | MSA | 538 | 0.99 [0.98, 1.00] | -1.96 [-2.07, -1.84] |
+| high frequency | stream | Conv | 560 | 0.88 [0.85, 0.90] | -0.31 [-0.33, -0.29] |
+| high frequency | stream | MSA | 538 | 0.74 [0.70, 0.78] | -0.33 [-0.37, -0.29] |
+| variance | branch | Conv | 560 | 0.60 [0.56, 0.63] | -0.10 [-0.18, -0.01] |
+| variance | branch | MSA | 538 | 0.96 [0.94, 0.97] | -3.32 [-3.47, -3.16] |
+| variance | stream | Conv | 560 | 0.01 [0.00, 0.02] | +0.94 [+0.90, +0.98] |
+| variance | stream | MSA | 538 | 0.31 [0.28, 0.35] | +0.13 [+0.11, +0.15] |
+
+The paper expects MSA blocks to lower both and Conv blocks to raise both. Seen: MSA
+branches are much stronger low-pass filters than Conv branches, and Conv blocks raise
+the variance almost always. Not seen: Conv blocks do *not* raise the relative high
+frequencies of the stream, whose constant part grows with depth, and MSA blocks lower
+the variance of the stream in a third of cases only. No evaluator assumes a sign.
+
 "The paper" is Park & Kim, *How Do Vision Transformers Work?*, ICLR 2022
 (arXiv 2202.06709); notebooks and `ops/` are those of its repository
 `xxxnell/how-do-vits-work`.
