@@ -225,9 +225,9 @@ set.
 ## Which signs trained networks show
 
 122 networks of 98 placements trained on CIFAR-10 ([the
-study](../results/cifar10-placement/README.md)): the share of blocks that *lower* the relative
-log amplitude at the true Nyquist frequency, or the logarithm of the feature-map
-variance, from input to output ("stream") or on the residual branch against the shortcut
+study](../results/cifar10-placement/README.md)): the share of blocks that *lower* the
+relative log amplitude at the true Nyquist frequency, or the logarithm of the
+feature-map variance, from input to output ("stream") or on the residual branch against the shortcut
 ("branch"). 95% bootstrap intervals over networks; changes in nats
 (`python results/signs.py STUDY --out DIR`).
 
