@@ -227,8 +227,8 @@ set.
 122 networks of 98 placements trained on CIFAR-10 ([the
 study](../results/cifar10-placement/README.md)): the share of blocks that *lower* the
 relative log amplitude at the true Nyquist frequency, or the logarithm of the
-feature-map variance, from input to output ("stream") or on the residual branch against the shortcut
-("branch"). 95% bootstrap intervals over networks; changes in nats
+feature-map variance, from input to output ("stream") or on the residual branch against
+the shortcut ("branch"). 95% bootstrap intervals over networks; changes in nats
 (`python results/signs.py STUDY --out DIR`).
 
 | measure | level | blocks | n | share that lowers it | mean change |
