@@ -6,7 +6,7 @@ shares those between the workers of a node without a copy.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +93,8 @@ class Dataset:
         """A split as the evaluators take it (shares memory with the arrays)."""
         import torch
 
-        # Ray's shared arrays are read-only, which from_numpy warns about; nothing
-        # here writes to images.
-        images = split.images
-        if not images.flags.writeable:
-            images = images.view()
-        return ImageSet(
-            _shared(torch, images), _shared(torch, split.labels), self.mean, self.std
-        )
+        images, labels = (_shared(torch, one) for one in (split.images, split.labels))
+        return ImageSet(images, labels, self.mean, self.std)
 
     def evaluation_data(
         self,
@@ -130,6 +124,8 @@ class Dataset:
 def _shared(torch: Any, array: Any) -> Any:
     import warnings
 
+    # Ray's shared arrays are read-only, which from_numpy warns about; nothing here
+    # writes to images.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not writable.*")
         return torch.from_numpy(array)
@@ -417,33 +413,42 @@ def _imagefolder(config: DataConfig) -> RawDataset:
         classes,
         splits.get("validation"),
         splits.get("test"),
-        decode=lambda paths: _decode(paths.tolist(), size),
+        decode=lambda paths: read_images(paths.tolist(), size),
     )
 
 
-def _decode(paths: list[str], size: int) -> Pixels:
-    """Read images, resize the short side and crop the centre to a square."""
+def read_images(paths: Sequence[str | Path], size: int, channels: int = 3) -> Pixels:
+    """Read image files: short side resized (bicubic), centre cropped to a square.
+
+    Args:
+        paths: Files that Pillow can read.
+        size: Height (= width) in pixels.
+        channels: 1 for grey, 3 for RGB.
+
+    Returns:
+        ``(num, channels, size, size)`` uint8.
+
+    Raises:
+        InputError: A file is missing or not an image.
+    """
     from PIL import Image, UnidentifiedImageError
 
-    array = np.empty((len(paths), 3, size, size), np.uint8)
+    square = (size, size)
+    pixels = np.empty((len(paths), channels, *square), np.uint8)
     for index, path in enumerate(paths):
         try:
             with Image.open(path) as opened:
-                image = opened.convert("RGB")
+                image = opened.convert("L" if channels == 1 else "RGB")
         except (OSError, UnidentifiedImageError) as error:
             raise InputError(f"an image cannot be read: {path}: {error}") from error
-        if image.size != (size, size):
-            width, height = image.size
-            scale = size / min(width, height)
-            resized = (
-                max(size, round(width * scale)),
-                max(size, round(height * scale)),
-            )
-            image = image.resize(resized, Image.Resampling.BICUBIC)
-            left, top = (resized[0] - size) // 2, (resized[1] - size) // 2
+        if image.size != square:
+            scale = size / min(image.size)
+            width, height = (max(size, round(n * scale)) for n in image.size)
+            image = image.resize((width, height), Image.Resampling.BICUBIC)
+            left, top = (width - size) // 2, (height - size) // 2
             image = image.crop((left, top, left + size, top + size))
-        array[index] = np.asarray(image).transpose(2, 0, 1)
-    return array
+        pixels[index] = np.asarray(image).reshape(*square, -1).transpose(2, 0, 1)
+    return pixels
 
 
 for _name, _loader in (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluators.data import ImageSet
-from nas.datasets import Dataset
+from nas.datasets import Dataset, read_images
 from search_spaces.errors import InputError
 
 FORMAT = "alternet-preprocessing/1"
@@ -67,26 +67,7 @@ class Preprocessing:
         Raises:
             InputError: A file is missing or not an image.
         """
-        import numpy as np
-        from PIL import Image, UnidentifiedImageError
-
-        side = self.image_size
-        size = (side, side)
-        pixels = np.empty((len(paths), self.in_channels, *size), np.uint8)
-        for index, path in enumerate(paths):
-            try:
-                with Image.open(path) as opened:
-                    image = opened.convert("L" if self.in_channels == 1 else "RGB")
-            except (OSError, UnidentifiedImageError) as error:
-                raise InputError(f"an image cannot be read: {path}: {error}") from error
-            if image.size != size:
-                # As nas.datasets reads an imagefolder.
-                scale = side / min(image.size)
-                width, height = (max(side, round(n * scale)) for n in image.size)
-                image = image.resize((width, height), Image.Resampling.BICUBIC)
-                left, top = (width - side) // 2, (height - side) // 2
-                image = image.crop((left, top, left + side, top + side))
-            pixels[index] = np.asarray(image).reshape(*size, -1).transpose(2, 0, 1)
+        pixels = read_images(paths, self.image_size, self.in_channels)
         return torch.from_numpy(pixels)
 
     def to_json(self, path: Path) -> None:
