@@ -80,8 +80,8 @@ class Driver:
 
 def running_workers(study: Path) -> dict[int, int]:
     """Process ids of the workers that train now, by trial."""
+    from nas.execution.trial_worker_file import read_worker
     from nas.study import Study
-    from nas.trial_worker_file import read_worker
 
     opened = Study.open(study)
     found = {}
@@ -175,7 +175,7 @@ def audit(
 ) -> dict[str, object]:
     """Compare the study with what was asked for."""
     from nas.config import config_from_dict
-    from nas.datasets import image_shape
+    from nas.data.datasets import image_shape
     from nas.study import Study
 
     config = config_from_dict(settings)

@@ -17,9 +17,9 @@ from dataclasses import replace
 import torch
 
 from evaluators.registry import EVALUATORS
-from nas.augmentation import make_augmentation
 from nas.config import TrainingConfig
-from nas.datasets import Dataset, Split
+from nas.data.augmentation import make_augmentation
+from nas.data.datasets import Dataset, Split
 from nas.training import train
 from search_spaces import Architecture, Attention, Backbone, Placement
 

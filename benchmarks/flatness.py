@@ -34,9 +34,9 @@ from evaluators.batch_loss import BatchLoss
 from evaluators.hvp import Hessian
 from evaluators.lanczos import lanczos
 from evaluators.minibatches import draw_minibatches, generator_for
-from nas.augmentation import make_augmentation
 from nas.config import DataConfig, TrainingConfig
-from nas.datasets import Dataset, load_dataset
+from nas.data.augmentation import make_augmentation
+from nas.data.datasets import Dataset, load_dataset
 from nas.training import train
 from search_spaces import Architecture, Attention, Backbone, Placement
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import yaml
 
-from nas.attributes import STUDY_FORMAT
-from nas.ledger import Ledger, Location, Proposal
-from nas.proposer import Plan, Proposer
+from nas.ledger.attributes import STUDY_FORMAT
+from nas.ledger.ledger import Ledger, Location, Proposal
 from nas.record import Objective
+from nas.sampling.proposer import Plan, Proposer
 from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
 from search_spaces import Backbone, FreeSpace
 

@@ -5,7 +5,7 @@
 No-op trials, seconds for each after the workers are up (the first trials of every
 variant, one a slot, are not counted):
 
-    ours    nas.ray_runner: ledger on disk, TPE, all metrics as attributes
+    ours    nas.execution.ray_runner: ledger on disk, TPE, all metrics as attributes
     best    Tune at its best: class trainable, reused actors, TPE in memory
     stock   Tune as its documentation shows it: function trainable, OptunaSearch
             (a new process a trial)
@@ -27,12 +27,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from nas.ledger import Ledger, Location
-from nas.proposer import Plan, Proposer
-from nas.ray_runner import Resources, ray_cluster, run_trials
+from nas.execution.ray_runner import Resources, ray_cluster, run_trials
+from nas.execution.trial_run import TrialOutcome, TrialRun
+from nas.execution.trial_worker import WorkerContext
+from nas.ledger.ledger import Ledger, Location
 from nas.record import Objective
-from nas.trial_run import TrialOutcome, TrialRun
-from nas.trial_worker import WorkerContext
+from nas.sampling.proposer import Plan, Proposer
 from search_spaces import Backbone, FreeSpace
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("macs", "minimize"))

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nas.config import SearchConfig, load_config
-    from nas.export import load_export
-    from nas.pareto import ParetoFront
+    from nas.export.exporter import load_export
+    from nas.pareto.front import ParetoFront
     from nas.record import Objective, Trial, TrialState
-    from nas.rule import RuleTest
+    from nas.rule.rule_test import RuleTest
     from nas.search_run import resume, search
     from nas.study import Study
     from nas.train import train_architectures
 
 _HOMES = {
     "Objective": "nas.record",
-    "ParetoFront": "nas.pareto",
-    "RuleTest": "nas.rule",
+    "ParetoFront": "nas.pareto.front",
+    "RuleTest": "nas.rule.rule_test",
     "SearchConfig": "nas.config",
     "Study": "nas.study",
     "Trial": "nas.record",
     "TrialState": "nas.record",
     "load_config": "nas.config",
-    "load_export": "nas.export",
+    "load_export": "nas.export.exporter",
     "resume": "nas.search_run",
     "search": "nas.search_run",
     "train_architectures": "nas.train",

@@ -23,28 +23,28 @@ PAGES: dict[str, tuple[str, ...]] = {
         "all_metrics",
     ),
     "nas.config": ("config_from_dict",),
-    "nas.datasets": (
+    "nas.data.datasets": (
         "Dataset",
         "RawDataset",
         "Split",
         "load_dataset",
         "register_dataset",
     ),
-    "nas.trial_run": ("TrialRun", "TrialOutcome"),
+    "nas.execution.trial_run": ("TrialRun", "TrialOutcome"),
     "nas.trial": ("train_and_evaluate", "evaluate"),
     "nas.training": ("train",),
-    "nas.pareto": (
+    "nas.pareto.front": (
         "non_dominated",
         "hypervolume",
         "hypervolume_over_trials",
         "reference_point",
     ),
-    "nas.pareto_table": ("ParetoTable", "Constraint"),
-    "nas.pareto_figure": ("front_figure", "draw"),
-    "nas.rule": ("rule_test",),
-    "nas.export": ("export",),
-    "nas.preprocessing": ("Preprocessing",),
-    "nas.report": ("write_report",),
+    "nas.pareto.table": ("ParetoTable", "Constraint"),
+    "nas.pareto.figure": ("front_figure", "draw"),
+    "nas.rule.rule_test": ("rule_test",),
+    "nas.export.exporter": ("export",),
+    "nas.data.preprocessing": ("Preprocessing",),
+    "nas.report.page": ("write_report",),
     "nas.diagram": ("to_svg", "to_text"),
 }
 """What is meant to be used from Python, by module."""

@@ -13,8 +13,8 @@ from search_spaces.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from nas.datasets import Dataset
-    from nas.preprocessing import Preprocessing
+    from nas.data.datasets import Dataset
+    from nas.data.preprocessing import Preprocessing
 
 TIMM = "timm:"
 DEFAULT_EVALUATORS = ("accuracy", "calibration", "low_pass", "feature_variance", "cost")
@@ -107,7 +107,7 @@ def data_config(
     Raises:
         InputError: There is no such source, or an override is wrong.
     """
-    from nas.datasets import LOADERS
+    from nas.data.datasets import LOADERS
 
     if data is None:
         study = study_of(targets)
@@ -138,8 +138,8 @@ def load_target(
     Raises:
         InputError: There is no such network, or its weights do not fit.
     """
-    from nas.export import load_export
-    from nas.export_format import load_weights
+    from nas.export.exporter import load_export
+    from nas.export.formats import load_weights
     from search_spaces import Architecture
 
     if source.startswith(TIMM):
@@ -231,7 +231,7 @@ def _load_timm(
     trained = pretrained or weights is not None
     preprocessing = None
     if pretrained:
-        from nas.preprocessing import Preprocessing
+        from nas.data.preprocessing import Preprocessing
 
         published: Any = model.pretrained_cfg
         preprocessing = Preprocessing(
@@ -270,7 +270,7 @@ def measure(
     Raises:
         InputError: The network does not fit the images.
     """
-    from nas.augmentation import make_augmentation
+    from nas.data.augmentation import make_augmentation
 
     dataset = _prepared(target, dataset)
     held_out = dataset.test if split == "test" else dataset.validation

@@ -17,7 +17,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
-    from nas.datasets import Dataset
+    from nas.data.datasets import Dataset
     from nas.study import Study
 
 TEST_FILE = "test.csv"
@@ -56,7 +56,7 @@ class TestResult:
 
 def chosen_trials(study: "Study") -> list[Trial]:
     """The trials that are tested: the front, and the baselines beside it."""
-    from nas.pareto_table import ParetoTable
+    from nas.pareto.table import ParetoTable
 
     table = ParetoTable.of(study)
     return [
@@ -83,7 +83,7 @@ def final_test(
     Raises:
         InputError: A weights file is damaged.
     """
-    from nas.export_format import load_weights
+    from nas.export.formats import load_weights
     from nas.training import validate
     from nas.trial import default_device
 

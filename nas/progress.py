@@ -48,7 +48,7 @@ def duration_text(seconds: float) -> str:
 
 
 class Progress:
-    """Shows a search; a context manager and a :class:`nas.searcher.Listener`.
+    """Shows a search; a context manager and a :class:`nas.execution.searcher.Listener`.
 
     On a terminal a bar that is redrawn; elsewhere one line for each trial that ended.
 

@@ -17,10 +17,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from nas.attributes import STUDY_FORMAT
-from nas.baselines import baselines
 from nas.config import SearchConfig, SpaceConfig
-from nas.placement_table import CheckedFrame, read_frame
+from nas.ledger.attributes import STUDY_FORMAT
+from nas.rule.placement_table import CheckedFrame, read_frame
+from nas.sampling.baselines import baselines
 from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -69,7 +69,7 @@ class Recorded:
 
     @classmethod
     def of_frame(cls, frame: pd.DataFrame, source: str = "the table") -> "Recorded":
-        """Take a data frame; see :class:`nas.placement_table.PlacementTable`.
+        """Take a data frame; see :class:`nas.rule.placement_table.PlacementTable`.
 
         Args:
             frame: One row a run.
@@ -234,9 +234,9 @@ def replay(
         InputError: The table or the directory cannot be used, the table has none of
             the objectives, or the search wants budgets that a table does not have.
     """
-    from nas.lease import Lease
-    from nas.ledger import Ledger, Location, Proposal
-    from nas.proposer import Plan, Proposer
+    from nas.ledger.lease import Lease
+    from nas.ledger.ledger import Ledger, Location, Proposal
+    from nas.sampling.proposer import Plan, Proposer
 
     recorded = table if isinstance(table, Recorded) else Recorded.read(table)
     source = "a table" if isinstance(table, Recorded) else Path(table).name

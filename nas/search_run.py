@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from nas.attributes import STUDY_FORMAT
-from nas.baselines import baselines
 from nas.config import SearchConfig
-from nas.data_parallel import IDLE_CPUS, train_data_parallel
+from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
+from nas.execution.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
 from nas.final_test import chosen_trials, final_test, write_test
-from nas.lease import Lease
+from nas.ledger.attributes import STUDY_FORMAT
+from nas.ledger.lease import Lease
 from nas.record import Trial, TrialState
+from nas.sampling.baselines import baselines
 from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
-from nas.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
-    from nas.datasets import Dataset
-    from nas.ledger import Ledger
+    from nas.data.datasets import Dataset
+    from nas.ledger.ledger import Ledger
 
 DEFAULT_PARENT = Path("results")
 
@@ -131,8 +131,8 @@ class _Search:
         quiet: bool,
         function: TrialFunction | None,
     ) -> None:
-        from nas.datasets import load_dataset
-        from nas.samplers import SAMPLERS
+        from nas.data.datasets import load_dataset
+        from nas.sampling.samplers import SAMPLERS
 
         if config.search.sampler not in SAMPLERS:
             raise InputError(
@@ -151,14 +151,14 @@ class _Search:
 
     def _shape(self) -> tuple[int, int, int]:
         if self._dataset is None:
-            from nas.datasets import image_shape
+            from nas.data.datasets import image_shape
 
             return image_shape(self._config.data)
         data = self._dataset
         return data.num_classes, data.in_channels, data.image_size
 
     def start(self) -> Study:
-        from nas.ray_runner import ray_cluster
+        from nas.execution.ray_runner import ray_cluster
 
         with ray_cluster(self._resources()):
             made = not self._directory.exists()
@@ -175,7 +175,7 @@ class _Search:
                 raise
 
     def resume(self, study: Study, trials: int | None) -> Study:
-        from nas.ray_runner import ray_cluster
+        from nas.execution.ray_runner import ray_cluster
 
         with Lease(self._directory):
             ledger = self._ledger(create=False)
@@ -199,7 +199,7 @@ class _Search:
                 return self._run(ledger, num_trials)
 
     def _resources(self) -> Any:
-        from nas.ray_runner import Resources
+        from nas.execution.ray_runner import Resources
 
         wanted = self._config.resources
         if wanted.workers_per_trial > 1:
@@ -228,7 +228,7 @@ class _Search:
             ) from error
 
     def _check_directory(self) -> None:
-        from nas.ray_runner import check_study_is_shared
+        from nas.execution.ray_runner import check_study_is_shared
 
         check_study_is_shared(self._directory)
 
@@ -247,7 +247,7 @@ class _Search:
         draft.replace(path)
 
     def _ledger(self, *, create: bool) -> "Ledger":
-        from nas.ledger import Ledger, Location
+        from nas.ledger.ledger import Ledger, Location
 
         location = Location(self._config.storage or "", self._directory / JOURNAL_FILE)
         return Ledger(
@@ -258,11 +258,11 @@ class _Search:
         )
 
     def _run(self, ledger: "Ledger", num_trials: int) -> Study:
-        from nas.halving import Halving, rungs
+        from nas.execution.ray_runner import run_trials
+        from nas.execution.trial_worker import WorkerContext
         from nas.progress import Progress
-        from nas.proposer import Plan, Proposer
-        from nas.ray_runner import run_trials
-        from nas.trial_worker import WorkerContext
+        from nas.sampling.halving import Halving, rungs
+        from nas.sampling.proposer import Plan, Proposer
 
         config, wanted = self._config, self._config.search
         deadline = time.time() + wanted.time_limit_s if wanted.time_limit_s else None

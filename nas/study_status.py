@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from nas.lease import is_driven, read_owner
+from nas.execution.trial_worker_file import read_worker
+from nas.ledger.lease import is_driven, read_owner
 from nas.progress import best_so_far
 from nas.record import Trial, TrialState
 from nas.study import Study
-from nas.trial_worker_file import read_worker
 
 
 @dataclass(frozen=True)

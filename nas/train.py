@@ -74,7 +74,7 @@ def with_baselines(candidates: Sequence[Candidate]) -> list[Candidate]:
     Returns:
         The candidates, then their baselines; equal networks once.
     """
-    from nas.baselines import baselines
+    from nas.sampling.baselines import baselines
 
     listed = {one.architecture.id: one for one in candidates}
     for one in candidates:
@@ -149,7 +149,7 @@ def check_fit(candidates: Iterable[Candidate], config: SearchConfig) -> None:
     Raises:
         InputError: Classes, channels or image size differ.
     """
-    from nas.datasets import image_shape
+    from nas.data.datasets import image_shape
 
     shape = image_shape(config.data)
     for one in candidates:
@@ -230,7 +230,7 @@ def train_architectures(
         InputError: The architectures do not fit the images, or ``out`` holds
             something else.
     """
-    from nas.datasets import load_dataset
+    from nas.data.datasets import load_dataset
     from nas.final_test import final_test, write_test
     from nas.search_run import resume, search
     from nas.study import CONFIG_FILE, Study

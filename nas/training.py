@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluators.data import ImageSet
-from nas.augmentation import make_augmentation, make_label_mixing
 from nas.config import TrainingConfig
-from nas.datasets import Dataset
+from nas.data.augmentation import make_augmentation, make_label_mixing
+from nas.data.datasets import Dataset
 
 
 class DivergedError(RuntimeError):

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 
 from evaluators.evaluator import Evaluation
 from evaluators.registry import make_evaluators
-from nas.augmentation import make_augmentation
 from nas.config import SearchConfig
-from nas.datasets import Dataset
+from nas.data.augmentation import make_augmentation
+from nas.data.datasets import Dataset
 from nas.training import DataParallelWorker, Epoch, train
 from search_spaces import AlterNet, Architecture
 

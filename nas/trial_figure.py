@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas.diagram import COLOURS, INKS
-from nas.pareto_figure import FORMATS, GREY, STUDY_COLOURS
-from nas.pareto_table import format_value, metric_names, trial_value
+from nas.pareto.figure import FORMATS, GREY, STUDY_COLOURS
+from nas.pareto.table import format_value, metric_names, trial_value
 from nas.trial_view import TrialView
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement

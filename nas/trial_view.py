@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nas.pareto_table import ParetoTable, TrialSource, trial_value
+from nas.pareto.table import ParetoTable, TrialSource, trial_value
 from nas.record import Trial
 from search_spaces.errors import InputError
 

@@ -70,7 +70,7 @@ def extending():
 def written(tmp_path, monkeypatch):
     """The files of docs/extending.md in a directory of their own."""
     from evaluators import registry
-    from nas import datasets
+    from nas.data import datasets
 
     for name, text in extending().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -106,7 +106,7 @@ def tiny_network(dataset):
 def test_the_evaluator_measures(written):
     from evaluators.registry import make_evaluator
     from nas.config import load_config
-    from nas.datasets import load_dataset
+    from nas.data.datasets import load_dataset
 
     config = load_config("my_search.yaml")
     dataset = load_dataset(config.data)
@@ -119,7 +119,7 @@ def test_the_evaluator_measures(written):
 
 def test_the_data_set_loads(written):
     from nas.config import load_config
-    from nas.datasets import load_dataset
+    from nas.data.datasets import load_dataset
 
     dataset = load_dataset(load_config("my_stripes.yaml").data)
     assert dataset.class_names == ("horizontal", "vertical")
@@ -128,8 +128,8 @@ def test_the_data_set_loads(written):
 
 def test_the_block_trains_and_is_measured(written, monkeypatch):
     from nas.config import config_from_dict
-    from nas.datasets import load_dataset
-    from nas.trial_run import TrialRun
+    from nas.data.datasets import load_dataset
+    from nas.execution.trial_run import TrialRun
 
     monkeypatch.syspath_prepend(str(written))
     module = importlib.import_module("my_block")

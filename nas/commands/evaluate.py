@@ -87,7 +87,7 @@ def command(
     TARGET is a directory that `nas export` wrote, a trial (STUDY/trials/NUMBER), an
     ARCHITECTURE.yaml (untrained unless --weights is given), or timm:NAME.
     """
-    from nas.datasets import load_dataset
+    from nas.data.datasets import load_dataset
     from nas.evaluate import data_config, load_target, measure, unique_names
 
     evaluators = _evaluators(names, options, figures is not None)
@@ -156,7 +156,7 @@ def _print(measurements: "list[Measurement]") -> None:
     from rich.table import Table
 
     from evaluators.registry import all_metrics
-    from nas.pareto_table import format_value
+    from nas.pareto.table import format_value
 
     known = all_metrics()
     table = Table()

@@ -35,8 +35,8 @@ def command(
     "best" is the trial with the best value of the study's first objective. Every file
     is checked against the network before the export is put in its place.
     """
-    from nas.export import export
-    from nas.export_format import Format
+    from nas.export.exporter import export
+    from nas.export.formats import Format
     from nas.study import Study
     from search_spaces.errors import InputError
 

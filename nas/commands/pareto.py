@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from nas.pareto import Floats
-    from nas.pareto_table import ParetoTable
+    from nas.pareto.front import Floats
+    from nas.pareto.table import ParetoTable
 
 
 @click.command()
@@ -67,8 +67,8 @@ def command(
     show_all: bool,
 ) -> None:
     """Show the trials of STUDY that no other trial beats in every objective."""
-    from nas.pareto_figure import common_reference
-    from nas.pareto_table import Constraint, ParetoTable, parse_axes
+    from nas.pareto.figure import common_reference
+    from nas.pareto.table import Constraint, ParetoTable, parse_axes
     from nas.study import Study
 
     first = Study.open(study)
@@ -81,7 +81,7 @@ def command(
     if reference is not None:
         point = _parse_reference(reference, tables[0].front.metrics)
     if plot is not None:
-        from nas.pareto_figure import draw, front_figure
+        from nas.pareto.figure import draw, front_figure
 
         draw(front_figure(tables, point), plot)
         click.echo(f"drew {plot}", err=True)
@@ -136,7 +136,7 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
     from rich.console import Console
     from rich.table import Table
 
-    from nas.pareto_table import format_value
+    from nas.pareto.table import format_value
 
     # Without a terminal nothing may be cut off: the width is then our own.
     console = Console(width=None if sys.stdout.isatty() else 200)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from nas.rule import Direction, RuleTest
-    from nas.rule_controls import Effect
+    from nas.rule.controls import Effect
+    from nas.rule.rule_test import Direction, RuleTest
 
 
 @click.command()
@@ -46,11 +46,11 @@ def command(
     columns placement (e.g. CCC-CCM) and the metric; seed, epochs, state and params
     are used if they are there.
     """
-    from nas.rule import rule_test
+    from nas.rule.rule_test import rule_test
 
     test = rule_test(source, metric, direction)
     if plot is not None:
-        from nas.rule_figure import draw, rule_figure
+        from nas.rule.figure import draw, rule_figure
 
         draw(rule_figure(test), plot)
         click.echo(f"drew {plot}", err=True)

@@ -58,7 +58,7 @@ def command(
         click.echo(replay(settings, table, out or f"results/{settings.name}").path)
         return
     if not quiet:
-        from nas.power import power_of_search
+        from nas.rule.power import power_of_search
 
         power = power_of_search(settings)
         if power is not None:

@@ -64,7 +64,7 @@ def _print(view: "TrialView") -> None:
     from rich.table import Table
 
     from nas.diagram import to_text
-    from nas.pareto_table import format_value
+    from nas.pareto.table import format_value
     from nas.trial_view import sparkline
     from search_spaces.placement import Placement
 

@@ -40,7 +40,7 @@ def command(
     import random
 
     from nas.config import load_config
-    from nas.datasets import image_shape
+    from nas.data.datasets import image_shape
 
     settings = load_config(config, overrides)
     space = settings.space.make(*image_shape(settings.data))

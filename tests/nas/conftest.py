@@ -165,7 +165,7 @@ def make_trials():
 @pytest.fixture(scope="session")
 def trained_study(tmp_path_factory):
     """Three small networks trained for an epoch on real digits, with their files."""
-    from nas.datasets import load_dataset
+    from nas.data.datasets import load_dataset
     from nas.trial import train_and_evaluate
     from search_spaces import Architecture, Attention, Placement
 
@@ -225,7 +225,7 @@ def local_ray():
     """One Ray cluster of two CPUs on the loopback interface for all tests."""
     import search_parts
 
-    from nas.ray_runner import Resources, ray_cluster
+    from nas.execution.ray_runner import Resources, ray_cluster
 
     with ray_cluster(Resources(max_concurrent=2)):
         import ray

@@ -77,7 +77,7 @@ def trials(directory: Path) -> list:
 
 def workers(directory: Path) -> dict[int, int]:
     """Process ids by number of the running trials that a worker has begun."""
-    from nas.trial_worker_file import read_worker
+    from nas.execution.trial_worker_file import read_worker
 
     found = {}
     for trial in trials(directory):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nas.placement_table import PlacementTable
+from nas.rule.placement_table import PlacementTable
 from search_spaces.placement import Placement
 
 

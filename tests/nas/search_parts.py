@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from nas.ledger import Ledger, Location, Proposal
-from nas.proposer import Plan, Proposer
+from nas.execution.trial_run import TrialOutcome, TrialRun
+from nas.ledger.ledger import Ledger, Location, Proposal
 from nas.record import Objective
-from nas.trial_run import TrialOutcome, TrialRun
+from nas.sampling.proposer import Plan, Proposer
 from search_spaces import Architecture, Backbone, FreeSpace
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("macs", "minimize"))

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.datasets import load_dataset
-from nas.export import export, load_export
-from nas.export_format import Format
+from nas.data.datasets import load_dataset
+from nas.export.exporter import export, load_export
+from nas.export.formats import Format
 
 pytestmark = pytest.mark.slow
 

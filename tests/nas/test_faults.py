@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from search_parts import config, fake_trial, small_space
 
-from nas.ledger import MAX_LOSSES
+from nas.ledger.ledger import MAX_LOSSES
 from nas.record import TrialState
 from nas.search_run import resume, search
 from nas.study import Study
@@ -207,8 +207,8 @@ def test_a_read_only_study_can_be_read_but_not_resumed(tmp_path):
     from search_parts import new_ledger, plan, run_all
     from test_study import settings
 
-    from nas.lease import Lease
-    from nas.proposer import Proposer
+    from nas.ledger.lease import Lease
+    from nas.sampling.proposer import Proposer
     from search_spaces.errors import InputError
 
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings()))
@@ -277,8 +277,8 @@ def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray):
 def test_a_checkpoint_is_continued_by_the_repeated_trial(tmp_path, local_ray):
     """Real training: killed after its second epoch, it goes on with the third."""
     from nas.config import config_from_dict
+    from nas.execution.trial_run import TrialRun
     from nas.search_run import train_trial
-    from nas.trial_run import TrialRun
 
     settings = config_from_dict(
         {

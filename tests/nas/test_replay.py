@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nas.build_up import BuildUpDesign
 from nas.config import load_config
 from nas.record import Objective, Trial, TrialState
 from nas.replay import Recorded, recorded_space, replay
-from nas.rule import rule_test
-from nas.samplers import WAIT
+from nas.rule.rule_test import rule_test
+from nas.sampling.build_up import BuildUpDesign
+from nas.sampling.design import WAIT
 from nas.study import Study
 from search_spaces.backbone import Backbone
 from search_spaces.errors import InputError

@@ -11,7 +11,7 @@ from search_parts import (
     small_space,
 )
 
-from nas.lease import Lease
+from nas.ledger.lease import Lease
 from nas.record import TrialState
 from nas.search_run import SearchFailedError, resume, search
 from nas.study import Study

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from search_parts import OBJECTIVES, measured, new_ledger, plan, run_all
 
-from nas.journal_reader import INDEX_FILE
-from nas.ledger import Proposal
-from nas.proposer import Proposer
+from nas.ledger.journal_reader import INDEX_FILE
+from nas.ledger.ledger import Proposal
 from nas.record import Objective, TrialState
+from nas.sampling.proposer import Proposer
 from nas.study import Study
 from nas.study_status import StudyStatus
 from search_spaces.errors import InputError

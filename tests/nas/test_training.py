@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nas.config import DataConfig, TrainingConfig
-from nas.datasets import load_dataset
+from nas.data.datasets import load_dataset
 from nas.training import DivergedError, Schedule, make_optimizer, train, validate
 from search_spaces import Architecture, Attention, Backbone, Placement
 

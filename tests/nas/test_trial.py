@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from nas.config import config_from_dict
-from nas.datasets import load_dataset
+from nas.data.datasets import load_dataset
 from nas.training import DivergedError
 from nas.trial import build, evaluate, train_and_evaluate
 from search_spaces import Architecture, Placement

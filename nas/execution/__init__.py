@@ -1,0 +1,1 @@
+"""How trials run: Ray Tune's driver side and the processes that train."""

@@ -1,0 +1,435 @@
+"""Runs a search on Ray: start or join a cluster, run Tune, leave the ledger tidy.
+
+Safe defaults: a local cluster binds to the loopback interface only, has no
+dashboard and sends no usage statistics. Tune's own experiment state goes to a
+temporary directory and is never read: the ledger is the truth.
+"""
+
+import logging
+import math
+import os
+import signal
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.execution.trial_run import FAILED_BY_TRIAL, Cause, trial_directory
+from nas.ledger.journal_reader import JournalReader
+from nas.study import JOURNAL_FILE
+from search_spaces.errors import InputError
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output engine prints a table at verbose=0
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # its state is thrown away
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher limits them
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+_INIT_ATTEMPTS = 3
+
+_INDEX_EVERY = 500
+"""Ended trials between two indices: what a reader of a live study must replay."""
+
+_SLOT_REFRESH_S = 2.0
+"""How often the cluster is asked for its size, so that a node that joins is used."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial gets, and where the trials run.
+
+    Attributes:
+        cpus: CPUs of a trial; it gets as many math threads.
+        gpus: GPUs of a trial; fractions share one.
+        max_concurrent: Most trials at once; ``None`` for as many as fit.
+        worker_cpus: CPUs that a trial's own workers reserve besides; a local cluster
+            is made large enough for them.
+        address: ``local`` starts a cluster on this machine; ``auto``,
+            ``HOST:PORT`` or ``ray://HOST:PORT`` joins one.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    max_concurrent: int | None = None
+    worker_cpus: float = 0.0
+    address: str = "local"
+
+    def slots_on(self, offer: dict[str, float]) -> int:
+        """How many trials fit at once on a node with these resources."""
+        fits = [
+            math.floor(offer.get(name, 0.0) / wanted + 1e-9)
+            for name, wanted in (("CPU", self.cpus), ("GPU", self.gpus))
+            if wanted > 0
+        ]
+        return min(fits, default=0)
+
+
+@contextmanager
+def ray_cluster(resources: Resources) -> Iterator[None]:
+    """Be connected to Ray inside; a connection that was there before is used.
+
+    Args:
+        resources: Says which cluster.
+
+    Raises:
+        InputError: There is no cluster at the address, or no node that is large
+            enough for a trial.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    local = resources.address == "local"
+    if local:
+        # Without it Ray 2.60 replaces 127.0.0.1 by the host's address.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        _let_workers_import_us()
+    import ray
+
+    # Lost workers are reported in one line each by ourselves.
+    for name in ("ray", "ray.tune", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    joined = ray.is_initialized()
+    if not joined:
+        _keep_stdout_clean()
+        options: dict[str, Any] = {"num_cpus": _local_cpus(resources)} if local else {}
+        if local:
+            options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        _connect(resources.address, options)
+    try:
+        yield
+    finally:
+        if not joined:
+            ray.shutdown()
+
+
+def _connect(address: str, options: dict[str, Any]) -> None:
+    """``ray.init``, again if the machine was too busy for its 30 s of patience."""
+    import ray
+
+    for attempt in range(_INIT_ATTEMPTS):
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                configure_logging=False,
+                **options,
+            )
+            return
+        except (ConnectionError, ValueError) as error:
+            raise InputError(
+                "address must be 'local', 'auto' or that of a running Ray cluster, "
+                f"got {address!r}: {' '.join(str(error).split())[:300]}"
+            ) from error
+        except Exception as error:
+            # Ray 2.60 raises a bare Exception here.
+            busy = "timed out during startup" in str(error)
+            if not busy or attempt == _INIT_ATTEMPTS - 1:
+                raise
+            ray.shutdown()
+
+
+def _let_workers_import_us() -> None:
+    """Make local workers find this package when it runs from a source tree."""
+    root = str(Path(__file__).resolve().parent.parent)
+    known = os.environ.get("PYTHONPATH", "")
+    if root not in known.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, known)))
+
+
+def _keep_stdout_clean() -> None:
+    """Stop Ray from printing raylet messages to stdout, which is for results.
+
+    Ray 2.60 has no switch for it: ``log_to_driver=False`` covers the output of
+    workers only. What happened to a worker is in the ledger and in our progress.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = _print_nothing
+
+
+def _print_nothing(*_: Any, **__: Any) -> None:
+    """Take a message and drop it."""
+
+
+def _local_cpus(resources: Resources) -> int:
+    """CPUs of a local cluster: this machine's, or what the trials at once need."""
+    if hasattr(os, "sched_getaffinity"):
+        available = len(os.sched_getaffinity(0))
+    else:
+        available = os.cpu_count() or 1
+    per_trial = resources.cpus + resources.worker_cpus
+    wanted = math.ceil((resources.max_concurrent or 1) * per_trial)
+    return max(available, wanted if resources.max_concurrent else 0)
+
+
+class _Slots:
+    """How many trials the cluster can run at once, now."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._asked = -math.inf
+        self._num = 0
+
+    def __call__(self) -> int:
+        limit = self._resources.max_concurrent
+        if limit is not None:
+            return limit
+        now = time.monotonic()
+        if now - self._asked > _SLOT_REFRESH_S:
+            self._num = self.count()
+            self._asked = now
+        return self._num
+
+    def count(self) -> int:
+        """Ask the cluster."""
+        import ray
+
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        alive = [node["Resources"] for node in nodes if node["Alive"]]
+        return sum(self._resources.slots_on(offer) for offer in alive)
+
+
+def check_study_is_shared(study: Path) -> None:
+    """Refuse a study directory that some node of the cluster does not see.
+
+    Args:
+        study: The study directory.
+
+    Raises:
+        InputError: A node does not see it; says which.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = ray.get_runtime_context().get_node_id()
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    others = [n for n in nodes if n["Alive"] and n["NodeID"] != here]
+    if not others:
+        return
+    marker = study / f".shared-{uuid.uuid4().hex}"
+    marker.touch()
+    try:
+
+        @ray.remote(num_cpus=0)
+        def sees(path: str) -> bool:
+            return os.path.exists(path)
+
+        blind = []
+        for node in others:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            answer = sees.options(scheduling_strategy=there).remote(str(marker))
+            try:
+                visible = ray.get(answer, timeout=120)
+            except ray.exceptions.RayError:
+                if _is_alive(node["NodeID"]):
+                    raise
+                continue  # lost in this moment: nobody needs to see anything there
+            if not visible:
+                blind.append(node["NodeManagerHostname"])
+    finally:
+        marker.unlink()
+    if blind:
+        raise InputError(
+            "on several nodes the study directory must be on a file system that all "
+            f"of them see, but {study} is not visible on {', '.join(sorted(blind))}; "
+            "use a shared path (--out /shared/...), e.g. NFS"
+        )
+
+
+def _is_alive(node_id: str) -> bool:
+    import ray
+
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return any(node["Alive"] and node["NodeID"] == node_id for node in nodes)
+
+
+def run_trials(
+    *,
+    ledger: Any,
+    proposer: Any,
+    context: Any,
+    resources: Resources,
+    listener: Any,
+    halving: Any = None,
+) -> bool:
+    """Run a search to its end, or until it is interrupted.
+
+    Ctrl-C and SIGTERM end it in an orderly way: what was running is queued again.
+
+    Args:
+        ledger: The :class:`nas.ledger.ledger.Ledger` of the study.
+        proposer: The :class:`nas.sampling.proposer.Proposer` that says what is next.
+        context: The :class:`nas.execution.trial_worker.WorkerContext` of the trials.
+        resources: What each trial gets.
+        listener: The :class:`nas.execution.searcher.Listener` to tell.
+        halving: The :class:`nas.sampling.halving.Halving`, or ``None``.
+
+    Returns:
+        Whether the search came to its own end.
+
+    Raises:
+        InputError: No node is large enough for a trial.
+    """
+    from ray import tune
+
+    from nas.execution.searcher import LedgerScheduler, LedgerSearcher
+    from nas.execution.trial_worker import TrialWorker
+
+    listener = _Indexing(listener, context.study / JOURNAL_FILE)
+    slots = _Slots(resources)
+    if resources.max_concurrent is None and slots.count() == 0:
+        raise InputError(
+            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs on one "
+            "node, but no node of the cluster has them; lower resources.cpus_per_trial "
+            "or resources.gpus_per_trial (or set max_concurrent, if nodes are still "
+            "to come)"
+        )
+    searcher = LedgerSearcher(
+        ledger, proposer, listener, slots, _diagnose(context.study)
+    )
+    bundle = {"CPU": resources.cpus}
+    if resources.gpus:
+        bundle["GPU"] = resources.gpus
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialWorker, context=context),
+        tune.PlacementGroupFactory([bundle]),
+    )
+    with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _stop_on_sigterm():
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=LedgerScheduler(searcher, ledger, halving),
+                num_samples=10**9,  # the proposer ends the search
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+                trial_name_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="search",
+                storage_path=scratch,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(
+                    checkpoint_frequency=0, checkpoint_at_end=False
+                ),
+            ),
+        )
+        try:
+            tuner.fit()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            for number in ledger.reclaim("interrupted: the search was stopped"):
+                listener.ended(ledger.trial(number))
+    if searcher.fatal:
+        raise RuntimeError(
+            f"no worker can be started, the search was stopped: {searcher.fatal}"
+        )
+    return bool(searcher.finished)
+
+
+class _Indexing:
+    """A listener that passes everything on and refreshes the study's index."""
+
+    def __init__(self, listener: Any, journal: Path) -> None:
+        self._listener = listener
+        self._journal = journal
+        self._reader: JournalReader | None = None
+        self._num_ended = 0
+
+    def started(self, proposal: Any) -> None:
+        """Pass it on."""
+        self._listener.started(proposal)
+
+    def ended(self, trial: Any) -> None:
+        """Pass it on; now and then write the index."""
+        self._listener.ended(trial)
+        self._num_ended += 1
+        if self._num_ended % _INDEX_EVERY == 0 and self._journal.exists():
+            self._reader = self._reader or JournalReader(self._journal)
+            self._reader.refresh()
+            with suppress(OSError):  # a full disk: the journal has it all
+                self._reader.write_index()
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, which Tune handles in an orderly way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(
+        signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT)
+    )
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _diagnose(study: Path) -> Callable[[int, str], tuple[str, Cause]]:
+    """Make the function that says why a worker was lost."""
+    from nas.execution.trial_worker import TIME_LIMIT_FILE
+
+    def diagnose(number: int, text: str) -> tuple[str, Cause]:
+        stack = trial_directory(study, number) / TIME_LIMIT_FILE
+        if stack.is_file() and "Timeout" in (words := stack.read_text()):
+            return (
+                f"ran longer than its time limit; stopped in {_top(words)}",
+                Cause.TRIAL,
+            )
+        if FAILED_BY_TRIAL in text:
+            return text.split(FAILED_BY_TRIAL, 1)[1].splitlines()[
+                0
+            ].strip(), Cause.TRIAL
+        summary, cause = _summary(text)
+        return f"lost with its worker: {summary}", cause
+
+    return diagnose
+
+
+def _top(stack: str) -> str:
+    """The innermost frame of our own thread in a faulthandler dump."""
+    frames = [line.strip() for line in stack.splitlines() if line.startswith("  File")]
+    frames = [f for f in frames if "threading.py" not in f and "queue.py" not in f]
+    return frames[0].removeprefix("File ") if frames else "an unknown place"
+
+
+_SIGNS = (
+    ("node has died", "its node died", Cause.NODE),
+    ("node failed", "its node died", Cause.NODE),
+    ("node was terminated", "its node died", Cause.NODE),
+    ("is unavailable", "its node, or the way to it, was lost", Cause.NODE),
+    ("OutOfMemory", "memory ran out and Ray ended the process", Cause.WORKER),
+    (
+        "connection error code 2",
+        "its process died (killed, or out of memory)",
+        Cause.WORKER,
+    ),
+    ("SIGKILL", "its process was killed (or memory ran out)", Cause.WORKER),
+)
+
+
+def _summary(text: str) -> tuple[str, Cause]:
+    """One line of Ray's page of text about a dead actor, and who is to blame."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if "creation task" in text:
+        return f"its process could not start: {lines[-1][:300]}", Cause.START
+    for sign, words, cause in _SIGNS:
+        if sign.lower() in text.lower():
+            return words, cause
+    return " ".join(lines[1:4])[:300] or "the process ended", Cause.WORKER

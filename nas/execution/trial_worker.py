@@ -1,0 +1,255 @@
+"""The process that trains: a Ray Tune trainable that lives through many trials.
+
+Starting a process and importing torch costs seconds, so Tune is asked to reuse
+workers (about 40 times less overhead per trial). Errors of a trial are caught here
+and sent back as data: the worker survives them. What it cannot catch (a kill, a
+node that is gone, memory that ran out) reaches Tune as a dead actor, and the ledger
+queues the trial again.
+"""
+
+import faulthandler
+import json
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from ray.tune import Trainable
+
+from nas.execution.trial_run import (
+    FAILED_BY_TRIAL,
+    TrialFunction,
+    TrialOutcome,
+    TrialRun,
+    TrialStopped,
+    checkpoint_file,
+    trial_directory,
+)
+from nas.execution.trial_worker_file import write_worker
+
+TIME_LIMIT_FILE = "time_limit.txt"
+"""Where a trial that ran too long leaves the stack it was stopped in."""
+
+ERROR_FILE = "error.txt"
+"""The whole traceback of a trial that failed."""
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What all trials of a search share; sent once to each node.
+
+    Attributes:
+        function: Trains and measures one network.
+        study: The study directory, which every node must see.
+        settings: Passed on to the function.
+        data: Passed on to the function; put NumPy arrays here, not tensors.
+        cpus: CPUs of a trial.
+        gpus: GPUs of a trial.
+        rungs: Epochs at which a trial reports and may be stopped.
+        time_limit_s: Seconds after which a trial's process is ended, or ``None``.
+    """
+
+    function: TrialFunction
+    study: Path
+    settings: Any = None
+    data: Any = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+    rungs: tuple[int, ...] = ()
+    time_limit_s: float | None = None
+
+
+class _RunInSteps:
+    """Runs a trial in a thread that pauses at each rung until told to go on."""
+
+    def __init__(self, function: TrialFunction, run: TrialRun) -> None:
+        self._function = function
+        self._run = replace(run, report=self._report)
+        self._events: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self._answers: queue.Queue[bool] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def _work(self) -> None:
+        try:
+            self._events.put(("outcome", self._function(self._run)))
+        except TrialStopped:
+            self._events.put(("stopped", None))
+        except BaseException as error:  # noqa: BLE001 - handed to the other thread
+            self._events.put(("error", error))
+
+    def _report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        self._events.put(("rung", (epoch, dict(metrics))))
+        if not self._answers.get():
+            raise TrialStopped
+
+    def step(self) -> tuple[str, Any]:
+        """Run to the next rung or to the end."""
+        if self._thread.ident is None:
+            self._thread.start()
+        else:
+            self._answers.put(True)
+        return self._events.get()
+
+    def stop(self) -> None:
+        """End a run that waits at a rung."""
+        if self._thread.is_alive():
+            self._answers.put(False)
+            self._thread.join()
+
+
+class TrialWorker(Trainable):
+    """Runs the trials that Tune hands it, one after the other."""
+
+    def setup(  # type: ignore[override]  # as tune.with_parameters calls it
+        self, config: dict[str, Any], context: WorkerContext
+    ) -> None:
+        """Take the first trial; called once in a process.
+
+        Args:
+            config: The first trial.
+            context: What all trials share.
+        """
+        if not context.study.is_dir():
+            raise RuntimeError(
+                f"host {socket.gethostname()} does not see the study directory "
+                f"{context.study}; it must be on a file system that all nodes share"
+            )
+        self._context = context
+        self._steps: _RunInSteps | None = None
+        self._limit_file: TextIO | None = None
+        _limit_threads(max(1, int(context.cpus)))
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial."""
+        self._close()
+        self._run: dict[str, Any] = json.loads(new_config["run"])
+        self._started = time.time()
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Run the trial to its next rung or to its end.
+
+        Returns:
+            ``outcome``, a JSON text; ``done`` at the end, ``rung`` before it.
+        """
+        try:
+            kind, value = self._advance()
+        except OSError as error:  # the study directory is full or read-only
+            kind, value = "error", error
+        attributes = {
+            "node": socket.gethostname(),
+            "duration_s": time.time() - self._started,
+        }
+        if kind == "rung":
+            epoch, metrics = value
+            so_far = {"metrics": _plain(metrics), "attributes": attributes}
+            return {"rung": epoch, "outcome": json.dumps(so_far)}
+        outcome: dict[str, Any] = {"attributes": attributes, "done": True}
+        if kind == "error":
+            outcome["error"] = self._describe(value)
+        else:
+            outcome["metrics"] = _plain(value.metrics)
+            outcome["standard_errors"] = _plain(value.standard_errors)
+        self._close()
+        return {"done": True, "outcome": json.dumps(outcome)}
+
+    def _advance(self) -> tuple[str, Any]:
+        context, run = self._context, self._run
+        directory = trial_directory(context.study, run["number"])
+        if self._steps is None:
+            directory.mkdir(parents=True, exist_ok=True)
+            write_worker(directory, self._started)
+            checkpoint = checkpoint_file(
+                context.study, run["architecture_id"], run["seed"], run["epochs"]
+            )
+            self._steps = _RunInSteps(
+                context.function,
+                TrialRun(
+                    number=run["number"],
+                    architecture=run["architecture"],
+                    seed=run["seed"],
+                    epochs=run["epochs"],
+                    directory=directory,
+                    checkpoint=checkpoint,
+                    settings=context.settings,
+                    data=context.data,
+                    cpus=context.cpus,
+                    gpus=context.gpus,
+                    rungs=tuple(r for r in context.rungs if r < run["epochs"]),
+                ),
+            )
+            self._arm(directory)
+        kind, value = self._steps.step()
+        if kind == "outcome" and not isinstance(value, TrialOutcome):
+            return "error", TypeError(
+                f"a trial function returns a TrialOutcome, got {type(value).__name__}"
+            )
+        return kind, value
+
+    def _arm(self, directory: Path) -> None:
+        """End the process if the trial takes too long.
+
+        The watchdog is a C thread, so that it works even while native code holds
+        the interpreter lock.
+        """
+        if self._context.time_limit_s is not None:
+            self._limit_file = (directory / TIME_LIMIT_FILE).open("w")
+            faulthandler.dump_traceback_later(
+                self._context.time_limit_s, exit=True, file=self._limit_file
+            )
+
+    def _describe(self, error: BaseException) -> str:
+        text = "".join(traceback.format_exception(error))
+        directory = trial_directory(self._context.study, self._run["number"])
+        try:
+            (directory / ERROR_FILE).write_text(text)
+        except OSError:
+            print(text, file=sys.stderr)  # the ledger still gets the message
+        message = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if "CUDA error" in message:
+            # The process's CUDA context is lost: give the process up.
+            raise RuntimeError(f"{FAILED_BY_TRIAL} {message}") from error
+        return message
+
+    def _close(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        if self._steps is not None:
+            self._steps.stop()
+            self._steps = None
+        if self._limit_file is not None:
+            path = Path(self._limit_file.name)
+            self._limit_file.close()
+            path.unlink(missing_ok=True)
+            self._limit_file = None
+
+    def cleanup(self) -> None:
+        """End a run that waits at a rung."""
+        self._close()
+
+
+def _limit_threads(num_threads: int) -> None:
+    """Give math libraries one thread a CPU, loaded already or not."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(num_threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(num_threads)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as JSON can carry them from the worker; the ledger judges them."""
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            plain[str(name)] = float(value)
+        except (TypeError, ValueError):
+            plain[str(name)] = repr(value)
+    return plain

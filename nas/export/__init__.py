@@ -1,0 +1,1 @@
+"""Models taken out of a study: files that run without this tool."""

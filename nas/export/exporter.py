@@ -1,0 +1,319 @@
+"""Take models out of a study: files that run without the search.
+
+An export is a directory of one model. It is written beside its final place, every
+file is checked against the network, and only then is it moved there: a failed export
+leaves nothing behind.
+"""
+
+import csv
+import importlib.metadata
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.data.preprocessing import Preprocessing
+from nas.export.formats import (
+    ARCHITECTURE,
+    ONNX,
+    PREPROCESSING,
+    PROGRAM,
+    WEIGHTS,
+    WRITERS,
+    Exported,
+    ExportError,
+    Format,
+    load_network,
+    load_weights,
+    require_packages,
+)
+from nas.export.model_card import Origin, model_card
+from nas.export.timm_module import MODULE
+from nas.pareto.table import ParetoTable
+from nas.record import Trial, TrialState
+from search_spaces import AlterNet, InputError
+
+if TYPE_CHECKING:
+    from nas.data.datasets import Dataset
+    from nas.study import Study
+
+CARD = "README.md"
+FRONT = "front.csv"
+FILES = (
+    ARCHITECTURE, PREPROCESSING, WEIGHTS, ONNX, PROGRAM, "config.json",
+    f"{MODULE}.py", CARD, FRONT,
+)  # fmt: skip
+"""Every file an export may write; `--force` removes no other."""
+
+ACCURACY_TOLERANCE = 0.005
+"""Largest difference between the accuracy measured at export and the recorded one.
+
+On the machine that trained the model they are equal. Our choice for another one
+(trained on a GPU, exported on a CPU): its rounding may turn a tie, not half a percent.
+"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Trials to export, and why: ``best accuracy``, ``on the front``, ``by number``."""
+
+    trials: tuple[Trial, ...]
+    reason: str
+
+
+def load_export(directory: str | Path) -> tuple[AlterNet, Preprocessing]:
+    """Load an exported model.
+
+    Args:
+        directory: What ``nas export --to`` wrote, for one model.
+
+    Returns:
+        The network in eval mode and the preprocessing of its images.
+
+    Raises:
+        InputError: It is not such a directory, or a file is damaged.
+    """
+    directory = Path(directory)
+    missing = [
+        name
+        for name in (ARCHITECTURE, WEIGHTS, PREPROCESSING)
+        if not (directory / name).is_file()
+    ]
+    if missing:
+        raise InputError(
+            "an export is a directory with "
+            f"{ARCHITECTURE}, {WEIGHTS} and {PREPROCESSING}; "
+            f"{str(directory)!r} has no {' and no '.join(missing)}"
+        )
+    preprocessing = Preprocessing.from_json(directory / PREPROCESSING)
+    return load_network(directory), preprocessing
+
+
+def choose_trials(study: "Study", which: str) -> Choice:
+    """Find the trials a user means.
+
+    Args:
+        study: The study.
+        which: A trial number, ``best`` (the best value of the first objective; among
+            equals the one on the front, then the first trained) or ``pareto`` (all
+            of the front).
+
+    Returns:
+        The trials.
+
+    Raises:
+        InputError: There is no such trial, or it was not trained to its budget.
+    """
+    if which.isdecimal():
+        trial = study.trial(int(which))
+        if trial.state != TrialState.COMPLETE:
+            raise InputError(
+                f"a trial must be complete to be exported, trial {which} is "
+                f"{trial.state}"
+            )
+        return Choice((trial,), "by number")
+    table = ParetoTable.of(study)
+    on_front = table.front.is_pareto
+    if not on_front.any():
+        raise InputError(
+            f"no trial of {study.name!r} is trained yet; nothing to export"
+        )
+    if which == "pareto":
+        chosen = [t for t, f in zip(table.trials, on_front, strict=True) if f]
+        return Choice(tuple(chosen), "on the front")
+    if which == "best":
+        metric = table.front.metrics[0]
+        sign = 1 if table.front.directions[0] == "maximize" else -1
+        values = sign * table.front.values[:, 0]
+        # Some best value is always on the front: it can only be beaten by an equal.
+        best = max(
+            (i for i in range(len(values)) if on_front[i]), key=lambda i: values[i]
+        )
+        return Choice((table.trials[best],), f"best {metric}")
+    raise InputError(
+        f"what is exported is a trial number, 'best' or 'pareto'; got {which!r}"
+    )
+
+
+def export(
+    study: "Study",
+    which: str,
+    directory: str | Path,
+    formats: Sequence[Format] = (Format.YAML, Format.SAFETENSORS),
+    *,
+    force: bool = False,
+) -> list[Path]:
+    """Write models of a study into a directory.
+
+    Args:
+        study: The study.
+        which: A trial number, ``best`` or ``pareto``; see `choose_trials`.
+        directory: Where to. One model goes right into it, a front into one
+            directory ``trial-<number>`` a model, beside front.csv.
+        formats: What to write; YAML, preprocessing and weights are always written.
+        force: Replace an earlier export.
+
+    Returns:
+        The absolute directory of each model.
+
+    Raises:
+        InputError: The trial, the directory or a missing package does not allow it.
+        ExportError: A written file does not do what the network does, or the network
+            does not reproduce its recorded accuracy.
+    """
+    from nas.data.datasets import load_dataset
+
+    directory = Path(os.path.abspath(directory))
+    chosen = tuple(
+        f for f in WRITERS if f in {Format.YAML, Format.SAFETENSORS, *formats}
+    )
+    require_packages(chosen)
+    choice = choose_trials(study, which)
+    check_target(directory, force=force)
+    dataset = load_dataset(study.config.data)
+    recorded = study.header.get("data_fingerprint")
+    if recorded is not None and recorded != dataset.fingerprint:
+        raise InputError(
+            f"the images must be those of the search (fingerprint {recorded}), because "
+            "the export is checked on them; the config now leads to others "
+            f"({dataset.fingerprint})"
+        )
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
+    try:
+        if which != "pareto":
+            _write(study, choice.trials[0], choice.reason, dataset, partial, chosen)
+            names = [""]
+        else:
+            names = [f"trial-{trial.number}" for trial in choice.trials]
+            for trial, name in zip(choice.trials, names, strict=True):
+                (partial / name).mkdir()
+                _write(study, trial, choice.reason, dataset, partial / name, chosen)
+            _write_front(study, partial / FRONT)
+        _move(partial, directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return [directory / name for name in names]
+
+
+def check_target(directory: Path, *, force: bool) -> None:
+    """Check that a directory may be written.
+
+    Args:
+        directory: Where an export shall go.
+        force: Whether an earlier export may be replaced.
+
+    Raises:
+        InputError: It holds something else, or an export without ``force``.
+    """
+    if not directory.name:
+        raise InputError(
+            f"an export needs a directory of its own, got {str(directory)!r}"
+        )
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"an export goes into a directory; {directory} is a file")
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return
+    if not _is_export(directory):
+        raise InputError(
+            f"an export goes into a new or empty directory; {directory} holds other "
+            "files and is left alone"
+        )
+    if not force:
+        raise InputError(
+            f"{directory} already holds an export; --force replaces it, or choose "
+            "another directory"
+        )
+
+
+def _is_export(directory: Path) -> bool:
+    one = all((directory / n).is_file() for n in (ARCHITECTURE, PREPROCESSING))
+    return one or (directory / FRONT).is_file()
+
+
+def _write(
+    study: "Study",
+    trial: Trial,
+    reason: str,
+    dataset: "Dataset",
+    directory: Path,
+    formats: tuple[Format, ...],
+) -> None:
+    architecture = study.architecture(trial.number)
+    weights = study.trial_directory(trial.number) / "weights.safetensors"
+    exported = Exported(
+        architecture, load_weights(architecture, weights), Preprocessing.of(dataset)
+    )
+    for chosen in formats:
+        WRITERS[chosen](directory, exported)
+    origin = Origin(
+        study.name,
+        trial,
+        reason,
+        study.config.data.model_dump(mode="json", exclude={"root"}),
+        study.config.training.model_dump(mode="json"),
+        dataset.fingerprint,
+        {
+            "train": len(dataset.train),
+            "validation": len(dataset.validation),
+            "test": len(dataset.test),
+        },
+        _reproduce(study, trial, dataset, directory),
+        {name: _version(name) for name in ("alternet-nas", "torch")},
+    )
+    card = model_card(exported, origin, formats)
+    (directory / CARD).write_text(card, encoding="utf-8")
+
+
+def _reproduce(
+    study: "Study", trial: Trial, dataset: "Dataset", directory: Path
+) -> float | None:
+    """Validation accuracy of the written files, checked against the record."""
+    from evaluators.registry import make_evaluators
+
+    recorded = trial.metrics.get("accuracy")
+    options = study.config.evaluators.get("accuracy")
+    if recorded is None or options is None:
+        return None
+    (evaluator,) = make_evaluators({"accuracy": options})
+    model, preprocessing = load_export(directory)
+    if (preprocessing.mean, preprocessing.std) != (dataset.mean, dataset.std):
+        raise ExportError("the written preprocessing is not that of the data")
+    measured = evaluator(model, dataset.evaluation_data())["accuracy"]
+    if not abs(measured - recorded) <= ACCURACY_TOLERANCE:
+        raise ExportError(
+            f"trial {trial.number}: the exported model has validation accuracy "
+            f"{measured:.4f}, recorded is {recorded:.4f}; are the data those of the "
+            "search?"
+        )
+    return measured
+
+
+def _write_front(study: "Study", path: Path) -> None:
+    rows = [row for row in ParetoTable.of(study).rows() if row["is_pareto"]]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _move(partial: Path, directory: Path) -> None:
+    """Put the finished export in its place; other files there stay."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (directory / name).unlink(missing_ok=True)
+    for old in directory.iterdir():
+        if re.fullmatch(r"trial-\d+", old.name) and _is_export(old):
+            shutil.rmtree(old)
+    for new in partial.iterdir():
+        new.rename(directory / new.name)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "from source"

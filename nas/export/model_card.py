@@ -1,0 +1,214 @@
+"""The README.md of an export: what the model is, how good, and how to run it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from nas.diagram import to_text
+from nas.export.formats import (
+    ARCHITECTURE,
+    ONNX,
+    PREPROCESSING,
+    PROGRAM,
+    WEIGHTS,
+    Exported,
+    Format,
+)
+from nas.export.timm_module import MODULE
+from nas.pareto.table import format_value
+from nas.record import Trial
+
+_READ = """import json
+
+import numpy as np
+from PIL import Image, ImageOps
+
+record = json.load(open("{preprocessing}"))
+size = (record["image_size"],) * 2
+image = Image.open("image.png").convert("{mode}")
+image = ImageOps.fit(image, size, Image.BICUBIC)  # centre crop
+pixels = np.asarray(image, np.float32).reshape(*size, -1) / 255
+pixels = (pixels - record["mean"]) / record["std"]
+images = pixels.transpose(2, 0, 1)[None].astype(np.float32)  # (1, channels, h, w)"""
+
+_RUN = {
+    Format.PT2: """import torch
+
+network = torch.export.load("{program}").module()
+logits = network(torch.from_numpy(images)).detach().numpy()""",
+    Format.ONNX: """import onnxruntime
+
+session = onnxruntime.InferenceSession("{onnx}")
+(logits,) = session.run(["logits"], {{"images": images}})""",
+    Format.TIMM: """import sys; sys.path.append("."); import {module}  # registers it
+import timm
+import torch
+
+network = timm.create_model("local-dir:.", pretrained=True).eval()
+with torch.no_grad():
+    logits = network(torch.from_numpy(images)).numpy()""",
+}
+
+_NEEDS = {
+    Format.PT2: "torch alone",
+    Format.ONNX: "ONNX Runtime alone",
+    Format.TIMM: "timm alone",
+}
+
+_NAS = """from nas.export.exporter import load_export
+
+network, preprocessing = load_export(".")
+pixels = preprocessing.open_images(["image.png"])
+logits = network(preprocessing(pixels)).detach().numpy()"""
+
+_NAME = 'print(record["class_names"][int(logits.argmax())])'
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an exported model comes from.
+
+    Attributes:
+        study: Name of the study.
+        trial: The trial.
+        reason: Why this trial was exported, e.g. "best accuracy".
+        data: The ``data`` section of the study's config.
+        recipe: The ``training`` section of the study's config.
+        fingerprint: Of the images, by ``Dataset.fingerprint``.
+        num_images: Number of images by split.
+        reproduced: Validation accuracy of the exported weights, measured at export;
+            ``None`` if the study does not record one.
+        versions: Version by package.
+    """
+
+    study: str
+    trial: Trial
+    reason: str
+    data: dict[str, Any]
+    recipe: dict[str, Any]
+    fingerprint: str
+    num_images: dict[str, int]
+    reproduced: float | None
+    versions: dict[str, str]
+
+
+def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) -> str:
+    """Write the card.
+
+    Args:
+        exported: The network.
+        origin: Where it comes from.
+        formats: What was written beside it.
+
+    Returns:
+        Markdown with the YAML header that model hubs read.
+    """
+    architecture, trial = exported.architecture, origin.trial
+    head = {
+        "library_name": "timm" if Format.TIMM in formats else "pytorch",
+        "pipeline_tag": "image-classification",
+        "tags": ["image-classification", "alternet"],
+    }
+    names = exported.preprocessing.class_names
+    parts = [
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
+        f"# AlterNet {architecture.placement}",
+        "An image classifier of Conv blocks (C) and self-attention blocks (M, MSA), "
+        "found by a search over their placement.",
+        f"```text\n{_plain_picture(exported)}\n```",
+        "## Results",
+        _metric_table(trial),
+        _reproduction(origin),
+        "## Origin",
+        _bullets(
+            {
+                "study": origin.study,
+                "trial": f"{trial.number} ({origin.reason})",
+                "architecture": f"`{architecture.id}`, see `{ARCHITECTURE}`",
+                "seed": trial.seed,
+                "epochs": trial.epochs,
+                "made with": ", ".join(f"{k} {v}" for k, v in origin.versions.items()),
+            }
+        ),
+        "## Data",
+        _bullets(
+            {
+                **{k: v for k, v in origin.data.items() if v is not None},
+                "images": ", ".join(f"{n} {k}" for k, n in origin.num_images.items()),
+                "fingerprint": f"`{origin.fingerprint}`",
+                "classes": ", ".join(names[:20]) + (", …" if len(names) > 20 else ""),
+            }
+        ),
+        "## Recipe",
+        _bullets(origin.recipe),
+        "## Use",
+        f"Input: float32 `(batch, {architecture.in_channels}, "
+        f"{architecture.image_size}, {architecture.image_size})`; any batch size. "
+        f"`{PREPROCESSING}` says how to make it, and what the logits mean. Run the "
+        "lines below in this directory, with an image of your own.",
+        *_usage(exported, formats),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _usage(exported: Exported, formats: Sequence[Format]) -> list[str]:
+    mode = "L" if exported.preprocessing.in_channels == 1 else "RGB"
+    files = {
+        "preprocessing": PREPROCESSING,
+        "program": PROGRAM,
+        "onnx": ONNX,
+        "module": MODULE,
+        "mode": mode,
+    }
+    blocks = []
+    for chosen in formats:
+        if chosen in _RUN:
+            code = f"{_READ}\n\n{_RUN[chosen]}\n{_NAME}".format(**files)
+            blocks.append(
+                f"### With {_NEEDS[chosen]} (and Pillow, NumPy)\n\n"
+                f"```python\n{code}\n```"
+            )
+    blocks.append(
+        f"### With alternet-nas, from `{ARCHITECTURE}` and `{WEIGHTS}`\n\n"
+        f"```python\n{_NAS}\n"
+        "print(preprocessing.class_names[int(logits.argmax())])\n```"
+    )
+    return blocks
+
+
+def _plain_picture(exported: Exported) -> str:
+    lines = to_text(exported.architecture.placement).plain.splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _metric_table(trial: Trial) -> str:
+    from evaluators.registry import all_metrics
+
+    known = all_metrics()
+    lines = ["| metric | value | unit | better |", "| --- | ---: | --- | --- |"]
+    for name, value in trial.metrics.items():
+        unit, better = "", ""
+        if name in known:
+            unit = known[name].unit
+            directions = {"maximize": "more", "minimize": "less"}
+            better = directions.get(known[name].direction, "")
+        text = format_value(value, trial.standard_errors.get(name))
+        lines.append(f"| {name} | {text} | {unit} | {better} |")
+    return "\n".join(lines)
+
+
+def _reproduction(origin: Origin) -> str:
+    recorded = origin.trial.metrics.get("accuracy", math.nan)
+    if origin.reproduced is None:
+        return "Values are those the study recorded, on the validation images."
+    return (
+        "Values are those the study recorded, on the validation images. The exported "
+        f"weights reproduce its accuracy: {origin.reproduced!r}, recorded {recorded!r}."
+    )
+
+
+def _bullets(items: dict[str, Any]) -> str:
+    return "\n".join(f"- {key}: {value}" for key, value in items.items())

@@ -1,0 +1,1 @@
+"""What a study writes down: the journal, its rows, and who may write."""

@@ -1,0 +1,1 @@
+"""Non-dominated trials: the front, its table and its figure."""

@@ -1,0 +1,309 @@
+"""The trials of a study beside each other: which are on the front, and why not.
+
+One row a trained trial. A trial that breaks a constraint stays in the table, marked
+infeasible. The axes are the study's objectives, or any other metrics asked for.
+"""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast
+
+from nas.pareto.front import Floats, ParetoFront
+from nas.record import Objective, Trial, TrialState
+from search_spaces.errors import InputError
+
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+class TrialSource(Protocol):
+    """The part of `nas.study.Study` that a table needs."""
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        ...
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the search improves."""
+        ...
+
+    def trials(self) -> list[Trial]:
+        """Every trial of the study."""
+        ...
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a metric, e.g. ``params<=100000``.
+
+    Attributes:
+        metric: Name of the metric, or ``epochs``, ``seed``, ``num_msas``,
+            ``duration_s``.
+        relation: One of `OPERATORS`.
+        bound: Value to compare with.
+    """
+
+    metric: str
+    relation: str
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Constraint":
+        """Read ``metric<=number``; the inverse of ``str``.
+
+        Args:
+            text: For example ``"params<=100000"`` or ``"accuracy > 0.9"``.
+
+        Returns:
+            The constraint.
+
+        Raises:
+            InputError: The text is anything else.
+        """
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*(\S+)\s*", text)
+        try:
+            if match is None:
+                raise ValueError(text)
+            bound = float(match[3].replace(",", "").replace("_", ""))
+            if math.isnan(bound):
+                raise ValueError(text)
+        except ValueError:
+            raise InputError(
+                "a constraint is a metric, one of <= >= < >, and a number, "
+                f"e.g. 'params<=100000'; got {text!r}"
+            ) from None
+        return cls(match[1], match[2], bound)
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.relation}{self.bound:g}"
+
+    def holds(self, trial: Trial) -> bool:
+        """Whether the trial keeps the bound; a missing value does not."""
+        value = trial_value(trial, self.metric)
+        return OPERATORS[self.relation](value, self.bound)
+
+
+@dataclass(frozen=True)
+class ParetoTable:
+    """The trained trials of a study and the front among them.
+
+    Attributes:
+        name: Name of the study.
+        trials: Trials that were trained to their budget, in the order of their
+            numbers.
+        front: Their values; one point a trial.
+        constraints: Bounds that decide which points are feasible.
+    """
+
+    name: str
+    trials: tuple[Trial, ...]
+    front: ParetoFront
+    constraints: tuple[Constraint, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        study: TrialSource,
+        axes: Sequence[Objective] | None = None,
+        constraints: Sequence[Constraint] = (),
+    ) -> "ParetoTable":
+        """Collect the trained trials of a study.
+
+        Args:
+            study: The study; read once.
+            axes: Metrics that span the front; the study's objectives if ``None``.
+            constraints: Bounds; a trial that breaks one is infeasible.
+
+        Returns:
+            The table.
+
+        Raises:
+            InputError: No trained trial has a metric that was asked for.
+        """
+        axes = tuple(study.objectives if axes is None else axes)
+        trials = tuple(
+            sorted(
+                (t for t in study.trials() if t.state == TrialState.COMPLETE),
+                key=lambda trial: trial.number,
+            )
+        )
+        names = [axis.metric for axis in axes] + [c.metric for c in constraints]
+        for name in names if trials else ():
+            if all(math.isnan(trial_value(trial, name)) for trial in trials):
+                raise InputError(
+                    f"no trained trial of {study.name!r} has the metric {name!r}; "
+                    f"there are {', '.join(metric_names(trials))}"
+                )
+        front = ParetoFront.of(
+            [[trial_value(t, axis.metric) for axis in axes] for t in trials],
+            [axis.metric for axis in axes],
+            [axis.direction for axis in axes],
+            [all(c.holds(trial) for c in constraints) for trial in trials],
+        )
+        return cls(study.name, trials, front, tuple(constraints))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain row a trial, all of the same keys.
+
+        Returns:
+            Number, placement, ``is_pareto``, ``is_feasible``, baseline, seed,
+            epochs, every metric and its standard error (``<metric>_se``) where
+            there is one. A missing value is ``None``.
+        """
+        metrics = metric_names(self.trials)
+        sampled = [
+            m for m in metrics if any(m in t.standard_errors for t in self.trials)
+        ]
+        rows = []
+        for trial, on_front, feasible in zip(
+            self.trials, self.front.is_pareto, self.front.feasible, strict=True
+        ):
+            row: dict[str, Any] = {
+                "number": trial.number,
+                "state": str(trial.state),
+                "placement": trial.placement,
+                "is_pareto": bool(on_front),
+                "is_feasible": bool(feasible),
+                "is_baseline": trial.is_baseline,
+                "seed": trial.seed,
+                "epochs": trial.epochs,
+            }
+            for metric in metrics:
+                row[metric] = _plain(trial.metrics.get(metric))
+            for metric in sampled:
+                row[f"{metric}_se"] = _plain(trial.standard_errors.get(metric))
+            row["duration_s"] = _plain(trial.duration_s)
+            rows.append(row)
+        return rows
+
+    def summary(self, reference: Floats | None = None) -> dict[str, Any]:
+        """What the front is worth, as plain data.
+
+        Args:
+            reference: ``(objectives,)``; the default reference if ``None``.
+
+        Returns:
+            Study, objectives, constraints, counts, the reference point, the
+            hypervolume and its share of the box up to the best of each objective.
+        """
+        point = self.front.reference() if reference is None else reference
+        metrics = self.front.metrics
+        volume = self.front.hypervolume(point)
+        box = self.front.box(point)
+        return {
+            "study": self.name,
+            "objectives": [
+                {"metric": metric, "direction": direction}
+                for metric, direction in zip(
+                    metrics, self.front.directions, strict=True
+                )
+            ],
+            "constraints": [str(constraint) for constraint in self.constraints],
+            "num_trials": len(self.trials),
+            "num_pareto": int(self.front.is_pareto.sum()),
+            "reference": {
+                metric: _plain(float(value))
+                for metric, value in zip(metrics, point, strict=True)
+            },
+            "hypervolume": _plain(volume),
+            "hypervolume_share": _plain(volume / box) if box > 0 else None,
+        }
+
+
+def parse_axes(text: str, objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+    """Read the axes a user asked for.
+
+    Args:
+        text: Names joined by commas, each optionally with a direction, e.g.
+            ``"accuracy,params"`` or ``"accuracy,hessian_max:minimize"``.
+        objectives: The study's objectives, which know their direction. Other
+            metrics take theirs from the evaluator that yields them.
+
+    Returns:
+        One objective an axis.
+
+    Raises:
+        InputError: Fewer than two names, one twice, or one without a direction.
+    """
+    known = {o.metric: o.direction for o in objectives}
+    axes = []
+    for part in (part.strip() for part in text.split(",")):
+        metric, _, direction = part.partition(":")
+        direction = direction or known.get(metric) or _usual_direction(metric)
+        if direction not in ("maximize", "minimize"):
+            raise InputError(
+                f"the metric {metric!r} has no better direction of its own; say "
+                f"{metric}:maximize or {metric}:minimize"
+            )
+        axes.append(Objective(metric, cast(Literal["maximize", "minimize"], direction)))
+    names = [axis.metric for axis in axes]
+    if len(set(names)) < len(names) or len(names) < 2:
+        raise InputError(
+            f"axes are two or more different metrics joined by commas, got {text!r}"
+        )
+    return tuple(axes)
+
+
+def metric_names(trials: Iterable[Trial]) -> list[str]:
+    """Names of all metrics of the trials, in the order of their first use."""
+    return list(dict.fromkeys(name for trial in trials for name in trial.metrics))
+
+
+def trial_value(trial: Trial, name: str) -> float:
+    """A metric of a trial, or a number that describes it.
+
+    Args:
+        trial: The trial.
+        name: A metric, or ``epochs``, ``seed``, ``num_msas``, ``duration_s``.
+
+    Returns:
+        The value; NaN if the trial has none.
+    """
+    if name in trial.metrics:
+        return float(trial.metrics[name])
+    if name == "num_msas":
+        return float(trial.placement.count("M"))
+    if name in ("epochs", "seed", "duration_s"):
+        value = getattr(trial, name)
+        return math.nan if value is None else float(value)
+    return math.nan
+
+
+def format_value(value: float | None, error: float | None = None) -> str:
+    """Write a number for a table.
+
+    Args:
+        value: The number; ``None`` and NaN are a dash.
+        error: Its standard error, written behind ±.
+
+    Returns:
+        Whole numbers with separators, others with four significant digits.
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
+        text = f"{int(value):,}"
+    else:
+        text = f"{value:.4g}"
+    return text if error is None else f"{text} ± {error:.2g}"
+
+
+def _usual_direction(metric: str) -> str:
+    from evaluators.registry import all_metrics
+
+    known = all_metrics()
+    return known[metric].direction if metric in known else "none"
+
+
+def _plain(value: float | None) -> float | None:
+    """A number that JSON can hold: no NaN, no infinity."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,287 @@
+"""Everything a report shows, computed once, as plain data for the page's script.
+
+Columns instead of rows, each placement once, six significant digits: 10,000 trials
+with twenty metrics take about 2 MB. Per-block details and training curves are only
+kept for the models that a reader will look at first.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from nas.pareto.table import ParetoTable, metric_names, trial_value
+from nas.record import Objective, Trial, TrialState
+from nas.trial_view import read_history
+from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluators.evaluator import Metric
+    from nas.study import Study
+
+FORMAT = "alternet-report/1"
+
+MAX_DETAILED = 60
+"""Models whose blocks and curves are in the page; about 3 kB each (our choice)."""
+
+MAX_STEPS = 1000
+"""Points of the progress curves: more than a screen has columns for them."""
+
+MAX_LISTED = 30
+"""Trial numbers named for one reason of failure."""
+
+COSTS = ("params", "macs")
+"""Follow from the placement alone: there is nothing to test about them."""
+
+HISTORY = ("epoch", "train_loss", "val_loss", "val_accuracy")
+
+
+def report_data(study: "Study") -> dict[str, Any]:
+    """Collect what the page shows.
+
+    Args:
+        study: The study; running or finished.
+
+    Returns:
+        Data that JSON can hold.
+    """
+    trials = study.trials()
+    table = ParetoTable.of(study)
+    chosen = detailed_trials(table)
+    return {
+        "format": FORMAT,
+        "study": study.name,
+        "counts": _counts(trials),
+        "objectives": [
+            {"metric": o.metric, "direction": o.direction} for o in study.objectives
+        ],
+        "metrics": _metrics(table.trials, study.objectives),
+        **_columns(table),
+        "front": table.summary(),
+        "progress": _progress(table),
+        "rules": [_rule(study, metric) for metric in _tested(study.objectives)],
+        "details": {str(trial.number): _details(study, trial) for trial in chosen},
+        "failures": _failures(trials),
+        "provenance": _provenance(study),
+    }
+
+
+def detailed_trials(table: ParetoTable) -> list[Trial]:
+    """Models to embed in full: the baselines, then the front, best first.
+
+    Args:
+        table: The trained trials.
+
+    Returns:
+        At most `MAX_DETAILED` trials.
+    """
+    sign = -1 if table.front.directions[0] == "maximize" else 1
+    ranked = sorted(
+        range(len(table.trials)),
+        key=lambda i: _last_if_nan(sign * float(table.front.values[i, 0])),
+    )
+    baselines = [table.trials[i] for i in ranked if table.trials[i].is_baseline]
+    names: set[str] = set()
+    first_of_each = []
+    for trial in baselines:
+        if trial.is_baseline not in names:
+            names.add(trial.is_baseline)
+            first_of_each.append(trial)
+    on_front = [table.trials[i] for i in ranked if table.front.is_pareto[i]]
+    unique = {trial.number: trial for trial in [*first_of_each, *on_front]}
+    return list(unique.values())[:MAX_DETAILED]
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _counts(trials: Iterable[Trial]) -> dict[str, int]:
+    counts = dict.fromkeys(map(str, TrialState), 0)
+    for trial in trials:
+        counts[str(trial.state)] += 1
+    return counts
+
+
+def _metrics(
+    trials: Sequence[Trial], objectives: Sequence[Objective]
+) -> list[dict[str, str]]:
+    """Objectives first, then the others, with what the metric table says of them."""
+    from evaluators.registry import all_metrics
+
+    known: dict[str, Metric] = all_metrics()
+    directions = {o.metric: str(o.direction) for o in objectives}
+    described = []
+    for name in dict.fromkeys([*directions, *metric_names(trials)]):
+        metric = known.get(name)
+        direction = directions.get(name) or (metric.direction if metric else "none")
+        described.append(
+            {
+                "name": name,
+                "direction": direction,
+                "unit": metric.unit if metric else "",
+                "definition": metric.definition if metric else "",
+            }
+        )
+    return described
+
+
+def _columns(table: ParetoTable) -> dict[str, Any]:
+    trials = table.trials
+    placements = {
+        p: i for i, p in enumerate(dict.fromkeys(t.placement for t in trials))
+    }
+    metrics = metric_names(trials)
+    sampled = [m for m in metrics if any(m in t.standard_errors for t in trials)]
+    return {
+        "placements": list(placements),
+        "trials": {
+            "number": [trial.number for trial in trials],
+            "placement": [placements[trial.placement] for trial in trials],
+            "seed": [trial.seed for trial in trials],
+            "epochs": [trial.epochs for trial in trials],
+            "baseline": [trial.is_baseline for trial in trials],
+            "pareto": table.front.is_pareto.astype(int).tolist(),
+        },
+        "values": {m: [short(trial_value(t, m)) for t in trials] for m in metrics},
+        "errors": {
+            m: [short(t.standard_errors.get(m), digits=3) for t in trials]
+            for m in sampled
+        },
+    }
+
+
+def _progress(table: ParetoTable) -> dict[str, Any]:
+    """Hypervolume and best first objective after each trained trial."""
+    front = table.front
+    volumes = front.hypervolume_over_trials()
+    best: list[float | None] = []
+    so_far = math.nan
+    better = max if front.directions[0] == "maximize" else min
+    for value in front.values[:, 0].tolist():
+        if not math.isnan(value):
+            so_far = value if math.isnan(so_far) else better(so_far, value)
+        best.append(short(so_far))
+    kept = _thinned(volumes.tolist(), best)
+    return {
+        "trained": [index + 1 for index in kept],
+        "hypervolume": [short(float(volumes[index])) for index in kept],
+        "best": [best[index] for index in kept],
+    }
+
+
+def _thinned(*columns: list[Any]) -> list[int]:
+    """Where a step curve changes, at most `MAX_STEPS` places, both ends included."""
+    rows = list(zip(*columns, strict=True))
+    changes = [i for i in range(len(rows)) if i == 0 or rows[i] != rows[i - 1]]
+    stride = -(-len(changes) // MAX_STEPS) if changes else 1
+    kept = set(changes[::stride])
+    return sorted(kept | ({len(rows) - 1} if rows else set()))
+
+
+def _tested(objectives: Sequence[Objective]) -> list[str]:
+    return [o.metric for o in objectives if o.metric not in COSTS]
+
+
+def _rule(study: "Study", metric: str) -> dict[str, Any]:
+    """The end-of-stage test of one metric, or why there is none."""
+    from nas.rule.placement_table import PlacementTable
+    from nas.rule.rule_test import rule_test
+
+    try:
+        return rule_test(PlacementTable.of_study(study, metric), metric).to_dict()
+    except InputError as error:
+        return {"metric": metric, "error": str(error)}
+
+
+def _details(study: "Study", trial: Trial) -> dict[str, Any]:
+    directory = study.trial_directory(trial.number)
+    history = read_history(directory / "history.csv")
+    try:
+        found = study.read_json(trial.number, "details.json")
+    except InputError:
+        found = {}
+    return {
+        "history": {
+            name: [short(value) for value in history[name]]
+            for name in HISTORY
+            if name in history
+        },
+        "blocks": block_curves(found),
+    }
+
+
+def block_curves(details: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the Fourier and variance evaluators say of each block.
+
+    Args:
+        details: The content of a trial's details.json.
+
+    Returns:
+        One row a block: name, stage, kind, and where it was measured ``amplitude``
+        (relative log amplitude at the highest frequency after the block, nats),
+        ``variance`` (of the feature map after the block) and their errors.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for block in details.get("low_pass", {}).get("blocks", []):
+        row = rows.setdefault(block["name"], _block(block))
+        row["amplitude"] = short(block["after"][block["read"]])
+        row["amplitude_se"] = short(block["after_se"][block["read"]], digits=3)
+    for block in details.get("feature_variance", {}).get("blocks", []):
+        row = rows.setdefault(block["name"], _block(block))
+        row["variance"] = short(block["after"])
+        row["variance_se"] = short(block["after_se"], digits=3)
+    return list(rows.values())
+
+
+def _block(block: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": block["name"],
+        "stage": block["stage"],
+        "kind": {"conv": "C", "msa": "M"}.get(block["kind"], block["kind"]),
+    }
+
+
+def _failures(trials: Iterable[Trial]) -> list[dict[str, Any]]:
+    """Failed trials by reason, the most frequent first."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for trial in trials:
+        if trial.state == TrialState.FAILED:
+            numbers[trial.error or "no reason recorded"].append(trial.number)
+    return [
+        {"reason": reason, "count": len(found), "numbers": found[:MAX_LISTED]}
+        for reason, found in sorted(numbers.items(), key=lambda kv: -len(kv[1]))
+    ]
+
+
+def _provenance(study: "Study") -> dict[str, Any]:
+    return {
+        "header": {key: _readable(value) for key, value in study.header.items()},
+        "config": yaml.safe_dump(study.config.to_dict(), sort_keys=False),
+        "problems": list(study.problems),
+    }
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return "" if value is None else str(value)
+
+
+def short(value: float | None, digits: int = 6) -> float | int | None:
+    """A number in few characters: whole numbers exact, others rounded.
+
+    Args:
+        value: The number.
+        digits: Significant digits.
+
+    Returns:
+        The number; ``None`` for what JSON cannot hold.
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    if value == int(value) and abs(value) < 2**53:
+        return int(value)
+    return float(f"{value:.{digits}g}")

@@ -1,0 +1,1 @@
+"""Whether a table of trials supports the end-of-stage rule, and how firmly."""

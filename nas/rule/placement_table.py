@@ -1,0 +1,451 @@
+"""A table of trained placements, checked and ready for the rule test.
+
+Any table will do that has a column ``placement`` and a column of the metric; the
+columns ``seed``, ``epochs`` and ``state`` are used if they are there (DESIGN.md, "A
+table for nas rule"). What does not fit is refused with the row and column that are
+wrong; what is left out is said in :attr:`PlacementTable.notes`.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from search_spaces.errors import InputError
+from search_spaces.placement import Placement
+
+if TYPE_CHECKING:
+    from nas.config import SamplingConfig
+    from nas.study import Study
+
+Floats = npt.NDArray[np.float64]
+Sampling = Literal["uniform", "adaptive", "unknown"]
+
+NOT_METRICS = frozenset(
+    ("number", "state", "placement", "seed", "epochs", "duration_s", "architecture",
+     "is_baseline", "rung", "error", "node", "sampled", "started", "finished",
+     "retry_of", "retried_as")
+)  # fmt: skip
+"""Columns of a trial table that are not outcomes of the placement."""
+
+UNIFORM_SAMPLERS = frozenset({"random", "uniform", "factorial", "exhaustive"})
+"""Samplers whose choice does not depend on the results."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlacementTable:
+    """Trials of one budget, as the rule test needs them.
+
+    Attributes:
+        source: Where the table came from, for messages.
+        metric: Name of the metric.
+        placements: Placement of each used row.
+        values: Metric of each used row, ``(rows,)``.
+        sampling: Whether the placements were chosen without looking at results.
+        randomised: Rows that were chosen without looking at results, ``(rows,)``;
+            ``None`` where the table does not tell.
+        params: Parameter count of each used row, ``(rows,)``, or ``None``.
+        epochs: The budget of the used rows, or ``None`` if the table has none.
+        notes: What was left out, in sentences.
+    """
+
+    source: str
+    metric: str
+    placements: tuple[Placement, ...]
+    values: Floats
+    sampling: Sampling = "unknown"
+    randomised: npt.NDArray[np.bool_] | None = None
+    params: Floats | None = None
+    epochs: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks of each stage, the same for every row."""
+        return self.placements[0].depths
+
+    @cached_property
+    def bits(self) -> Floats:
+        """One row a trial, one column a slot: 1 where the block is an MSA."""
+        letters = [placement.letters for placement in self.placements]
+        return np.array([[c == "M" for c in row] for row in letters], dtype=float)
+
+    def only(self, rows: npt.NDArray[np.bool_]) -> "PlacementTable":
+        """The same table with some of its rows, ``rows`` being a mask of them."""
+        return PlacementTable(
+            self.source,
+            self.metric,
+            tuple(p for p, keep in zip(self.placements, rows, strict=True) if keep),
+            self.values[rows],
+            self.sampling,
+            None if self.randomised is None else self.randomised[rows],
+            None if self.params is None else self.params[rows],
+            self.epochs,
+            self.notes,
+        )
+
+    @classmethod
+    def read(cls, path: str | Path, metric: str = "accuracy") -> "PlacementTable":
+        """Read a CSV or Parquet file, or a study directory.
+
+        Args:
+            path: ``TABLE.csv``, ``TABLE.parquet`` or a study.
+            metric: Column to test.
+
+        Returns:
+            The checked table.
+
+        Raises:
+            InputError: The file cannot be read or does not hold such a table.
+        """
+        path = Path(path)
+        if path.is_dir():
+            from nas.study import Study
+
+            return cls.of_study(Study.open(path), metric)
+        return cls.of_frame(read_frame(path), metric, str(path), _line_of(path))
+
+    @classmethod
+    def of_study(cls, study: "Study", metric: str = "accuracy") -> "PlacementTable":
+        """The trials of a study; its config says how they were sampled.
+
+        Args:
+            study: An open study.
+            metric: Column to test.
+
+        Returns:
+            The checked table.
+
+        Raises:
+            InputError: The study has no finished trial with this metric.
+        """
+        sampler = study.config.search.sampler
+        uniform = sampler in UNIFORM_SAMPLERS
+        frame = study.table()
+        if not uniform:
+            # A sampler's first proposals are random; the ledger numbers proposals.
+            startup = frame["number"] < _num_startup(study.config.search)
+            fixed = frame["is_baseline"] != ""
+            frame["sampled"] = np.where(startup | fixed, "startup", sampler)
+        return cls.of_frame(
+            frame,
+            metric,
+            str(study.path),
+            "trial {}",
+            sampling="uniform" if uniform else "adaptive",
+        )
+
+    @classmethod
+    def of_frame(
+        cls,
+        frame: pd.DataFrame,
+        metric: str = "accuracy",
+        source: str = "the table",
+        row_name: str = "row {}",
+        sampling: Sampling = "unknown",
+    ) -> "PlacementTable":
+        """Check a data frame.
+
+        Args:
+            frame: One row a trial; the columns named in the module docstring.
+            metric: Column to test.
+            source: Where it came from, for messages.
+            row_name: How a message names a row; ``{}`` is its position from 0, or
+                its ``number`` for ``"trial {}"``.
+            sampling: How the placements were chosen, as far as it is known.
+
+        Returns:
+            The checked table.
+
+        Raises:
+            InputError: A column is missing, a cell has no usable value, the depths
+                differ from row to row, or no row is left.
+        """
+        checked = CheckedFrame(frame, source, row_name)
+        values = checked.metric(metric)
+        notes: list[str] = []
+        epochs, rows = checked.usable_rows(notes, metric)
+        if not len(rows):
+            raise InputError(
+                f"a rule test needs at least one complete trial with {metric!r}; "
+                f"{source} has {len(frame)} rows and none of them is"
+            )
+        placements = checked.parsed(rows)
+        table = cls(
+            source,
+            metric,
+            tuple(placements),
+            values[rows],
+            sampling,
+            _randomised(frame, rows),
+            checked.floats_or_none("params", rows),
+            epochs,
+            tuple(notes),
+        )
+        return table._merge_repeats(frame, rows)
+
+    def _merge_repeats(self, frame: pd.DataFrame, rows: Any) -> "PlacementTable":
+        """Average rows that repeat a placement *and* its seed: one run, told twice."""
+        if "seed" not in frame.columns:
+            return self
+        seeds = frame["seed"].iloc[rows].tolist()
+        groups: dict[Hashable, list[int]] = {}
+        for row, (placement, seed) in enumerate(
+            zip(self.placements, seeds, strict=True)
+        ):
+            # rows without a seed are separate runs
+            key = (placement, seed) if not pd.isna(seed) else (placement, row, None)
+            groups.setdefault(key, []).append(row)
+        if len(groups) == len(rows):
+            return self
+        first = np.zeros(len(rows), dtype=bool)
+        first[[members[0] for members in groups.values()]] = True
+        merged = self.only(first)
+        means = np.array([self.values[members].mean() for members in groups.values()])
+        note = (
+            f"{len(rows) - len(groups)} rows repeat the placement and the seed of "
+            "another row; each such pair counts as one trial (its mean)"
+        )
+        return PlacementTable(
+            merged.source,
+            merged.metric,
+            merged.placements,
+            means,
+            merged.sampling,
+            merged.randomised,
+            merged.params,
+            merged.epochs,
+            (*merged.notes, note),
+        )
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a table file as pandas sees it.
+
+    Args:
+        path: A file that ends in ``.csv`` or ``.parquet``.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: The file is absent, of another kind or damaged.
+    """
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".parquet"):
+        raise InputError(
+            "nas rule reads a study directory, a .csv or a .parquet file; "
+            f"got {str(path)!r}" + ("" if path.exists() else ", which does not exist")
+        )
+    if not path.is_file():
+        raise InputError(f"there is no table at {str(path)!r}")
+    try:
+        return pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pandas' and arrow's errors are ValueErrors
+        problem = " ".join(str(error).split())
+        raise InputError(f"{str(path)!r} is not a readable table: {problem}") from error
+
+
+def _num_startup(search: "SamplingConfig") -> int:
+    """Proposals that a sampler draws at random before it looks at results."""
+    if search.sampler in ("tpe", "gp"):
+        return int(search.options.get("n_startup_trials", 10))  # Optuna's default
+    if search.sampler == "nsga2":  # its first generation; see nas.sampling.samplers
+        population = max(4, min(50, search.trials // 8))
+        return int(search.options.get("population_size", population))
+    return 0
+
+
+def _line_of(path: Path) -> str:
+    return "line {}" if path.suffix.lower() == ".csv" else "row {}"
+
+
+def _randomised(frame: pd.DataFrame, rows: Any) -> npt.NDArray[np.bool_] | None:
+    """Which rows were drawn without looking at results, by the column ``sampled``.
+
+    ``random``, ``startup``, ``baseline`` and the names of uniform samplers count; a
+    baseline is fixed before the first result.
+    """
+    if "sampled" not in frame.columns:
+        return None
+    blind = UNIFORM_SAMPLERS | {"startup", "baseline", "enqueued"}
+    said = frame["sampled"].iloc[rows].astype(str).str.strip().str.lower()
+    return np.array([word in blind for word in said], dtype=bool)
+
+
+class CheckedFrame:
+    """A data frame of trials and the checks on it.
+
+    Args:
+        frame: One row a trial.
+        source: Where it came from, for messages.
+        row_name: How a message names a row; see :meth:`PlacementTable.of_frame`.
+
+    Raises:
+        InputError: There is no column ``placement``.
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, source: str, row_name: str = "row {}"
+    ) -> None:
+        self.frame, self.source, self.row_name = frame, source, row_name
+        if "placement" not in frame.columns:
+            raise InputError(
+                f"a table for the rule test has a column 'placement'; {source} has "
+                + (", ".join(map(repr, map(str, frame.columns))) or "no columns")
+            )
+
+    def metric(self, name: str) -> Floats:
+        """The values of a metric.
+
+        Args:
+            name: Its column.
+
+        Returns:
+            ``(rows,)`` with NaN where a cell is empty.
+
+        Raises:
+            InputError: There is no such metric or a cell is not a number.
+        """
+        if name not in self.frame.columns or name in NOT_METRICS:
+            found = ", ".join(self.metrics()) or "none"
+            raise InputError(f"{self.source} has no metric {name!r}; metrics: {found}")
+        return self.floats(name)
+
+    def usable_rows(
+        self, notes: list[str], metric: str | None = None
+    ) -> tuple[int | None, npt.NDArray[np.intp]]:
+        """Complete rows of one budget.
+
+        Args:
+            notes: What is left out is added here.
+            metric: A metric that must be measured.
+
+        Returns:
+            The budget in epochs, ``None`` if the table has none, and the positions of
+            the rows.
+        """
+        keep = self.complete(notes)
+        if metric is not None:
+            keep = self.measured(metric, keep, notes)
+        epochs, keep = self.one_budget(keep, notes)
+        return epochs, np.flatnonzero(keep)
+
+    def metrics(self) -> list[str]:
+        """Numeric columns that can be outcomes."""
+        return [
+            str(name)
+            for name in self.frame.columns
+            if name not in NOT_METRICS
+            and not str(name).startswith("param.")
+            and pd.api.types.is_numeric_dtype(self.frame[name])
+        ]
+
+    def row(self, index: int) -> str:
+        """Name a row in a message."""
+        if self.row_name.startswith("line"):
+            return self.row_name.format(index + 2)  # line 1 is the header
+        if self.row_name.startswith("trial") and "number" in self.frame.columns:
+            return self.row_name.format(self.frame["number"].iloc[index])
+        return self.row_name.format(index)
+
+    def floats(self, column: str) -> Floats:
+        """A column as numbers, with NaN where a cell is empty."""
+        cells = self.frame[column]
+        numbers = pd.to_numeric(cells, errors="coerce")
+        wrong = np.flatnonzero((numbers.isna() & ~cells.isna()).to_numpy())
+        for index in wrong:
+            text = str(cells.iloc[index]).strip()
+            if text:
+                raise InputError(
+                    f"column {column!r} holds numbers; got {text!r} in "
+                    f"{self.row(int(index))} of {self.source}"
+                )
+        return numbers.to_numpy(dtype=float, na_value=np.nan)
+
+    def floats_or_none(self, column: str, rows: Any) -> Floats | None:
+        """Rows of a numeric column, or ``None`` if it is absent or has gaps."""
+        if column not in self.frame.columns:
+            return None
+        numbers = self.floats(column)[rows]
+        return numbers if bool(np.isfinite(numbers).all()) else None
+
+    def complete(self, notes: list[str]) -> npt.NDArray[np.bool_]:
+        """Rows whose state is ``complete``, all rows if there is no such column."""
+        if "state" not in self.frame.columns:
+            return np.ones(len(self.frame), dtype=bool)
+        states = self.frame["state"].astype(str).str.strip().str.lower()
+        keep = (states == "complete").to_numpy()
+        if not keep.all():
+            others = Counter(states[~keep])
+            said = ", ".join(f"{n} {state}" for state, n in sorted(others.items()))
+            notes.append(f"only complete trials are used; left out: {said}")
+        if others_pruned := int((states == "pruned").sum()):
+            notes.append(
+                f"{others_pruned} trials were pruned because of their results, so the "
+                "complete ones are a selection of good ones: effects are shrunken"
+            )
+        return keep
+
+    def measured(
+        self, metric: str, keep: npt.NDArray[np.bool_], notes: list[str]
+    ) -> npt.NDArray[np.bool_]:
+        """Of the rows to keep, those in which the metric is a finite number."""
+        finite = np.isfinite(self.metric(metric))
+        if count := int((keep & ~finite).sum()):
+            verb = "row has" if count == 1 else "rows have"
+            notes.append(f"{count} {verb} no finite {metric!r} and cannot be used")
+        return keep & finite
+
+    def one_budget(
+        self, keep: npt.NDArray[np.bool_], notes: list[str]
+    ) -> tuple[int | None, npt.NDArray[np.bool_]]:
+        """Keep one budget: the largest that is common.
+
+        Common means at least half as many trials as the most frequent budget has (our
+        choice: a few longer trials must not push all the others out).
+        """
+        if "epochs" not in self.frame.columns:
+            return None, keep
+        epochs = self.floats("epochs")
+        budgets = Counter(epochs[keep & np.isfinite(epochs)].tolist())
+        if not budgets:
+            return None, keep
+        enough = max(budgets.values()) / 2
+        budget = max(value for value, count in budgets.items() if count >= enough)
+        chosen = keep & (epochs == budget)
+        if left_out := int(keep.sum() - chosen.sum()):
+            notes.append(
+                f"only trials of {budget:g} epochs are used; {left_out} complete "
+                "trials of another budget are left out"
+            )
+        return int(budget), chosen
+
+    def parsed(self, rows: Iterable[int]) -> list[Placement]:
+        """Placements of the rows, all of the same depths."""
+        placements: list[Placement] = []
+        first = ""
+        for index in map(int, rows):
+            cell = self.frame["placement"].iloc[index]
+            try:
+                text = "" if pd.isna(cell) else str(cell).strip()
+                placement = Placement.parse(text)
+            except InputError as error:
+                raise InputError(
+                    f"column 'placement', {self.row(index)} of {self.source}: {error}"
+                ) from error
+            if not placements:
+                first = f"{self.row(index)} has {placement.depths} ({placement})"
+            elif placement.depths != placements[0].depths:
+                raise InputError(
+                    "all placements of a table must have the same depths: "
+                    f"{first}, {self.row(index)} has {placement.depths} ({placement})"
+                )
+            placements.append(placement)
+        return placements

@@ -1,0 +1,1 @@
+"""Who chooses what is trained next: samplers, designs, baselines, halving."""

@@ -1,0 +1,103 @@
+import json
+
+import pytest
+from search_parts import climbing_trial, fake_trial, small_space
+
+from nas.execution.trial_run import TrialOutcome, checkpoint_file
+from nas.execution.trial_worker import TrialWorker, WorkerContext
+from nas.execution.trial_worker_file import read_worker
+from search_spaces.errors import InputError
+
+
+def worker(tmp_path, function, **context):
+    """A worker as Tune makes it, but in this process."""
+    made = object.__new__(TrialWorker)
+    made.setup(job(0), WorkerContext(function, tmp_path, **context))
+    return made
+
+
+def job(number, epochs=4, index=3):
+    architecture = list(small_space().enumerate())[index]
+    run = {
+        "number": number,
+        "architecture": architecture.to_dict(),
+        "architecture_id": architecture.id,
+        "seed": 0,
+        "epochs": epochs,
+    }
+    return {"run": json.dumps(run)}
+
+
+def outcome(result):
+    return json.loads(result["outcome"])
+
+
+def test_a_trial_is_done_in_one_step_and_the_worker_takes_the_next(tmp_path):
+    made = worker(tmp_path, fake_trial)
+    for number in (0, 1):
+        result = made.step()
+        assert result["done"]
+        assert outcome(result)["standard_errors"] == {"accuracy": 0.01}
+        assert outcome(result)["attributes"]["node"]
+        assert read_worker(tmp_path / "trials" / str(number))["pid"]
+        made.reset_config(job(number + 1))
+
+
+def test_an_error_is_an_answer_and_its_traceback_is_kept(tmp_path):
+    def broken(run):
+        raise ValueError("boom")
+
+    result = worker(tmp_path, broken).step()
+    assert result["done"]
+    assert outcome(result)["error"] == "ValueError: boom"
+    text = (tmp_path / "trials" / "0" / "error.txt").read_text()
+    assert "in broken" in text
+
+
+@pytest.mark.parametrize("answer", [None, {"accuracy": 1.0}])
+def test_what_is_no_outcome_is_an_error(tmp_path, answer):
+    result = worker(tmp_path, lambda run: answer).step()
+    assert "a trial function returns a TrialOutcome" in outcome(result)["error"]
+
+
+def test_values_that_are_no_numbers_are_left_to_the_gate(tmp_path):
+    result = worker(tmp_path, lambda run: TrialOutcome({"a": None, "b": 1})).step()
+    assert outcome(result)["metrics"] == {"a": "None", "b": 1.0}
+
+
+def test_rungs_are_steps_and_a_stopped_trial_gives_way(tmp_path):
+    made = worker(tmp_path, climbing_trial, rungs=(1, 2, 4, 8))
+    first, second = made.step(), made.step()
+    assert (first["rung"], second["rung"]) == (1, 2)  # 4 is the whole budget
+    assert outcome(second)["metrics"]["accuracy"] == pytest.approx(
+        2 * outcome(first)["metrics"]["accuracy"]
+    )
+    made.reset_config(job(1))  # stopped at the second rung
+    assert made.step()["rung"] == 1
+    made.cleanup()
+
+
+def test_after_the_last_rung_the_trial_ends(tmp_path):
+    made = worker(tmp_path, climbing_trial, rungs=(2,))
+    assert made.step()["rung"] == 2
+    assert made.step()["done"]
+
+
+def test_a_lost_cuda_context_costs_the_process(tmp_path):
+    def broken(run):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    with pytest.raises(RuntimeError, match="NAS-TRIAL-FAILED: RuntimeError: CUDA"):
+        worker(tmp_path, broken).step()
+
+
+def test_a_node_without_the_study_says_so(tmp_path):
+    with pytest.raises(RuntimeError, match="does not see the study directory"):
+        worker(tmp_path / "missing", fake_trial)
+
+
+def test_checkpoints_stay_in_their_directory(tmp_path):
+    path = checkpoint_file(tmp_path, "abc123", 1, 2)
+    assert path == tmp_path / "checkpoints" / "abc123-s1-e2.pt"
+    with pytest.raises(InputError, match="letters and digits only"):
+        checkpoint_file(tmp_path, "../../etc/passwd", 1, 2)

@@ -1,0 +1,142 @@
+import json
+import multiprocessing
+
+import optuna
+import pytest
+
+from nas.ledger.journal import _DISK, Journal
+from search_spaces.errors import InputError
+
+
+def storage(path):
+    return optuna.storages.JournalStorage(Journal(path))
+
+
+def test_optuna_reads_what_it_wrote_and_its_own_backend_agrees(tmp_path):
+    path = tmp_path / "study.log"
+    study = optuna.create_study(storage=storage(path), study_name="s")
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=5)
+    own = optuna.storages.journal.JournalFileBackend(str(path))
+    other = optuna.load_study(
+        study_name="s", storage=optuna.storages.JournalStorage(own)
+    )
+    assert [t.value for t in other.trials] == [t.value for t in study.trials]
+
+
+def test_a_batch_is_one_write(tmp_path):
+    path = tmp_path / "study.log"
+    journal = Journal(path)
+    with journal.batch():
+        journal.append_logs([{"a": 1}])
+        with journal.batch():  # joins the outer one
+            journal.append_logs([{"a": 2}])
+        assert path.read_bytes() == b""
+    assert [json.loads(line)["a"] for line in path.read_text().splitlines()] == [1, 2]
+
+
+def test_a_batch_that_is_left_by_an_error_is_written(tmp_path):
+    journal = Journal(tmp_path / "study.log")
+    with pytest.raises(ZeroDivisionError), journal.batch():
+        journal.append_logs([{"a": 1}])
+        raise ZeroDivisionError
+    assert list(journal.read_logs(0)) == [{"a": 1}]
+
+
+def test_an_unfinished_line_is_not_read_and_gives_way_to_the_next_write(tmp_path):
+    path = tmp_path / "study.log"
+    path.write_bytes(b'{"a":1}\n{"a":2')
+    journal = Journal(path)
+    assert list(journal.read_logs(0)) == [{"a": 1}]
+    journal.append_logs([{"a": 3}])
+    assert list(journal.read_logs(0)) == [{"a": 1}, {"a": 3}]
+
+
+def test_an_unfinished_line_longer_than_a_block_is_removed_whole(tmp_path):
+    path = tmp_path / "study.log"
+    path.write_bytes(b'{"a":1}\n' + b"x" * 200_000)
+    Journal(path).append_logs([{"a": 2}])
+    assert path.read_bytes() == b'{"a":1}\n{"a":2}\n'
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    path = tmp_path / "study.log"
+    path.write_bytes(b'{"a":1}\nnonsense\n{"a":3}\n')
+    with pytest.raises(InputError, match=r"study\.log must be JSON, but line 2"):
+        list(Journal(path).read_logs(0))
+
+
+def test_reading_goes_on_from_any_number(tmp_path):
+    journal = Journal(tmp_path / "study.log")
+    journal.append_logs([{"a": i} for i in range(5)])
+    assert [log["a"] for log in journal.read_logs(3)] == [3, 4]
+    assert [log["a"] for log in journal.read_logs(0)] == [0, 1, 2, 3, 4]
+    assert list(journal.read_logs(5)) == []
+
+
+def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
+    path = tmp_path / "study.log"
+    journal = Journal(path)
+    journal.append_logs([{"a": 1}])
+
+    whole = type(path).open
+
+    def full(self, mode):
+        file = whole(self, mode, buffering=0)
+        write = file.write
+
+        class Disk:
+            def write(self, block):
+                write(block[:3])
+                raise OSError(28, "No space left on device")
+
+            def __getattr__(self, name):
+                return getattr(file, name)
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                file.close()
+
+        return Disk()
+
+    monkeypatch.setattr(type(path), "open", full)
+    with pytest.raises(OSError, match="No space left"):
+        journal.append_logs([{"a": 2}])
+    monkeypatch.undo()
+    assert path.read_bytes() == b'{"a":1}\n'
+    journal.append_logs([{"a": 3}])
+    assert [log["a"] for log in journal.read_logs(0)] == [1, 3]
+
+
+def test_results_are_put_on_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        "nas.ledger.journal.os.fsync", lambda number: synced.append(number)
+    )
+    journal = Journal(tmp_path / "study.log")
+    journal.append_logs([{"a": 1}])
+    with journal.batch(durable=True):
+        journal.append_logs([{"a": 2}])
+    _DISK.submit(int).result()  # whatever was queued before is done
+    assert len(synced) == 1
+
+
+def _write(path, name):
+    journal = Journal(path)
+    for i in range(20):
+        journal.append_logs([{"who": name, "i": i}, {"who": name, "i": i + 100}])
+
+
+def test_two_processes_do_not_mix_their_lines(tmp_path):
+    path = tmp_path / "study.log"
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write, args=(path, n)) for n in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    logs = list(Journal(path).read_logs(0))
+    assert len(logs) == 80
+    for first, second in zip(logs[::2], logs[1::2], strict=True):
+        assert (first["who"], first["i"] + 100) == (second["who"], second["i"])

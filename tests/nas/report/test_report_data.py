@@ -1,0 +1,147 @@
+import json
+import math
+
+import pytest
+
+from nas.pareto.table import ParetoTable
+from nas.record import TrialState
+from nas.report.content import (
+    MAX_DETAILED,
+    MAX_STEPS,
+    block_curves,
+    detailed_trials,
+    report_data,
+    short,
+)
+
+
+def test_columns_are_aligned_and_placements_kept_once(known_study):
+    data = report_data(known_study)
+    numbers = data["trials"]["number"]
+    assert numbers == [0, 1, 2, 3, 5]
+    assert data["trials"]["pareto"] == [1, 1, 0, 1, 0]
+    assert data["trials"]["baseline"] == ["all_conv", "", "", "", ""]
+    placements = [data["placements"][i] for i in data["trials"]["placement"]]
+    assert placements == ["CC-CC", "CC-CM", "CM-CC", "MM-MM", "CM-MM"]
+    assert data["values"] == {
+        "accuracy": [0.7, 0.9, 0.8, 0.95, 0.85],
+        "params": [100, 200, 200, 400, 300],
+    }
+    assert data["errors"] == {"accuracy": [None, 0.02, None, None, None]}
+    assert data["counts"]["failed"] == data["counts"]["pruned"] == 1
+
+
+def test_metrics_know_their_direction(known_study):
+    metrics = {m["name"]: m for m in report_data(known_study)["metrics"]}
+    assert metrics["accuracy"]["direction"] == "maximize"
+    assert metrics["params"]["direction"] == "minimize"
+    assert metrics["accuracy"]["unit"] == "fraction"
+
+
+def test_progress_ends_at_the_hypervolume_of_all(known_study):
+    data = report_data(known_study)
+    progress = data["progress"]
+    assert progress["trained"][-1] == 5
+    assert progress["hypervolume"][-1] == pytest.approx(data["front"]["hypervolume"])
+    assert progress["best"] == [0.7, 0.9, 0.95, 0.95]
+
+
+def test_failures_are_grouped_by_reason(make_study, make_trial):
+    failed = [make_trial(n, state=TrialState.FAILED, error="nan") for n in range(40)]
+    other = make_trial(40, state=TrialState.FAILED, error="no memory")
+    data = report_data(make_study([other, *failed]))
+    assert [(f["reason"], f["count"]) for f in data["failures"]] == [
+        ("nan", 40),
+        ("no memory", 1),
+    ]
+    assert len(data["failures"][0]["numbers"]) == 30
+
+
+@pytest.mark.parametrize("num_trials", [0, 1, 2, 10])
+def test_small_and_empty_studies(make_study, make_trials, num_trials):
+    data = report_data(make_study(make_trials(num_trials)))
+    assert len(data["trials"]["number"]) == num_trials
+    json.dumps(data, allow_nan=False)
+
+
+def test_values_that_are_not_finite_are_left_out(make_study, make_trial):
+    study = make_study(
+        [make_trial(0, accuracy=math.nan, params=math.inf),
+         make_trial(1, accuracy=0.5, params=3)]
+    )  # fmt: skip
+    data = report_data(study)
+    assert data["values"]["accuracy"] == [None, 0.5]
+    assert data["values"]["params"] == [None, 3]
+    json.dumps(data, allow_nan=False)
+
+
+def test_an_inconclusive_or_impossible_rule_is_part_of_it(make_study, make_trials):
+    (rule,) = report_data(make_study(make_trials(3)))["rules"]
+    assert rule["metric"] == "accuracy"
+    assert rule.get("verdict", "inconclusive") == "inconclusive"
+    (rule,) = report_data(make_study([]))["rules"]
+    assert rule["error"]
+
+
+def test_the_slots_of_a_measured_rule(make_study, make_trials):
+    (rule,) = report_data(make_study(make_trials(200)))["rules"]
+    assert [(slot["stage"], slot["block"]) for slot in rule["slots"]][:3] == [
+        (1, 1), (1, 2), (2, 1),
+    ]  # fmt: skip
+
+
+def test_ten_thousand_trials_stay_small(make_study, make_trials):
+    trials = make_trials(10_000)
+    data = report_data(make_study(trials))
+    assert len(data["progress"]["trained"]) <= MAX_STEPS + 1
+    assert len(data["details"]) <= MAX_DETAILED
+    assert len(json.dumps(data, separators=(",", ":"))) < 2_000_000
+
+
+def test_baselines_and_the_best_of_the_front_come_in_full(make_study, make_trials):
+    table = ParetoTable.of(make_study(make_trials(2000)))
+    chosen = detailed_trials(table)
+    assert chosen[0].is_baseline
+    mask = table.front.is_pareto
+    on_front = {t.number for t, f in zip(table.trials, mask, strict=True) if f}
+    assert {t.number for t in chosen[1:]} <= on_front
+    accuracies = [trial.metrics["accuracy"] for trial in chosen[1:]]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_blocks_and_curves_of_trained_models(trained_study):
+    details = report_data(trained_study)["details"]
+    for number, kind in (("0", "C"), ("2", "M")):  # the ends of the front
+        blocks = details[number]["blocks"]
+        assert [block["kind"] for block in blocks] == [kind] * 3
+        assert [block["stage"] for block in blocks] == [1, 2, 2]
+        assert all(block["variance"] > 0 for block in blocks)
+        assert all(block["amplitude"] < 0 for block in blocks)
+        assert details[number]["history"]["epoch"] == [1]
+
+
+def test_blocks_of_one_evaluator_alone():
+    block = {
+        "name": "stages.0.0", "kind": "msa", "stage": 1,
+        "after": [0.0, -1.5], "after_se": [0.0, 0.25], "read": 1,
+    }  # fmt: skip
+    assert block_curves({"low_pass": {"blocks": [block]}}) == [
+        {"name": "stages.0.0", "stage": 1, "kind": "M",
+         "amplitude": -1.5, "amplitude_se": 0.25}
+    ]  # fmt: skip
+    assert block_curves({}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (34_062_538.0, 34062538),
+        (0.123456789, 0.123457),
+        (math.nan, None),
+        (-math.inf, None),
+        (None, None),
+        (1e300, 1e300),
+    ],
+)
+def test_numbers_in_few_characters(value, expected):
+    assert short(value) == expected

@@ -1,0 +1,151 @@
+import pandas as pd
+import pytest
+
+from nas.rule.placement_means import PlacementMeans
+from nas.rule.placement_table import PlacementTable
+from search_spaces.errors import InputError
+
+
+def frame(**columns):
+    return pd.DataFrame({"placement": ["CC-CM", "CM-CC", "MM-CC"], **columns})
+
+
+def test_two_columns_suffice():
+    table = PlacementTable.of_frame(frame(accuracy=[0.1, 0.2, 0.3]))
+    assert list(map(str, table.placements)) == ["CC-CM", "CM-CC", "MM-CC"]
+    assert table.bits.tolist() == [[0, 0, 0, 1], [0, 1, 0, 0], [1, 1, 0, 0]]
+    assert table.values.tolist() == [0.1, 0.2, 0.3]
+    assert table.sampling == "unknown" and table.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_files_are_read(tmp_path, kind):
+    path = tmp_path / f"table.{kind}"
+    data = frame(nll=[1.0, 2.0, 3.0])
+    data.to_csv(path, index=False) if kind == "csv" else data.to_parquet(path)
+    assert PlacementTable.read(path, "nll").values.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"loss": [1, 2, 3]}, "no metric 'accuracy'; metrics: loss"),
+        ({"accuracy": ["a", 1, 2]}, "'accuracy' holds numbers; got 'a' in row 0"),
+        ({"accuracy": [1, 2, 3], "state": ["failed"] * 3}, "3 rows and none"),
+        ({"accuracy": [None] * 3}, "3 rows and none"),
+        ({"accuracy": [1, 2, 3], "epochs": ["x", 1, 1]}, "'epochs' holds numbers"),
+    ],
+)
+def test_unusable_tables_are_refused(columns, message):
+    with pytest.raises(InputError, match=message):
+        PlacementTable.of_frame(frame(**columns))
+
+
+def test_a_metric_is_not_a_seed():
+    with pytest.raises(InputError, match="no metric 'seed'; metrics: accuracy"):
+        PlacementTable.of_frame(frame(accuracy=[1, 2, 3], seed=[1, 2, 3]), "seed")
+
+
+def test_a_placement_column_is_needed():
+    with pytest.raises(InputError, match="column 'placement'; .* has 'accuracy'"):
+        PlacementTable.of_frame(pd.DataFrame({"accuracy": [1.0]}))
+
+
+def test_messages_name_the_line_of_a_csv(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("placement,accuracy\nCC-CM,0.5\nCC-CX,0.5\n")
+    with pytest.raises(InputError, match="'placement', line 3 of .*'X' at stage 2"):
+        PlacementTable.read(path)
+    path.write_text("placement,accuracy\nCC-CM,0.5\n,0.5\n")
+    with pytest.raises(InputError, match="line 3 .* stage 1 of '' is empty"):
+        PlacementTable.read(path)
+    path.write_text("placement,accuracy\nCC-CM,0.5\nCC-CMM,0.5\n")
+    with pytest.raises(InputError, match=r"same depths: line 2 .*, line 3 has \(2, 3"):
+        PlacementTable.read(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "t.xlsx").write_text("x")
+    (tmp_path / "t.parquet").write_text("no parquet")
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(InputError, match=r"a study directory, a \.csv or a \.parquet"):
+        PlacementTable.read(tmp_path / "t.xlsx")
+    with pytest.raises(InputError, match="there is no table"):
+        PlacementTable.read(tmp_path / "absent.csv")
+    with pytest.raises(InputError, match="not a readable table"):
+        PlacementTable.read(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="not a readable table"):
+        PlacementTable.read(tmp_path / "empty.csv")
+
+
+def test_only_complete_trials_count():
+    table = PlacementTable.of_frame(
+        frame(accuracy=[0.1, 0.2, 0.9], state=["complete", "pruned", "complete"])
+    )
+    assert table.values.tolist() == [0.1, 0.9]
+    assert "left out: 1 pruned" in table.notes[0]
+    assert "selection of good ones" in table.notes[1]
+
+
+def test_missing_and_infinite_values_are_left_out_and_said():
+    table = PlacementTable.of_frame(frame(accuracy=[0.1, None, float("inf")]))
+    assert table.values.tolist() == [0.1]
+    assert table.notes == ("2 rows have no finite 'accuracy' and cannot be used",)
+
+
+def test_one_budget_is_used():
+    data = pd.DataFrame(
+        {
+            "placement": ["C-M"] * 7,
+            "accuracy": [1, 2, 3, 4, 5, 6, 7.0],
+            "epochs": [5, 5, 5, 5, 10, 10, 20],
+        }
+    )
+    # 10 has half as many trials as 5, 20 has not.
+    table = PlacementTable.of_frame(data)
+    assert table.values.tolist() == [5, 6] and table.epochs == 10
+    assert "only trials of 10 epochs are used; 5 complete" in table.notes[0]
+
+
+def test_a_run_told_twice_counts_once():
+    data = pd.DataFrame(
+        {
+            "placement": ["CM", "CM", "CM", "MC"],
+            "seed": [0, 0, 1, 0],
+            "accuracy": [0.2, 0.4, 0.5, 0.6],
+        }
+    )
+    table = PlacementTable.of_frame(data)
+    assert table.values.tolist() == pytest.approx([0.3, 0.5, 0.6])
+    assert "1 rows repeat" in table.notes[-1]
+
+
+def test_sampled_column_marks_the_randomised_part():
+    data = frame(accuracy=[1, 2, 3.0], sampled=["random", "tpe", "baseline"])
+    assert PlacementTable.of_frame(data).randomised.tolist() == [True, False, True]
+
+
+def test_seeds_become_one_row_a_placement():
+    data = pd.DataFrame(
+        {
+            "placement": ["CM", "MC", "CM", "MC", "MM", "CC", "CC"],
+            "seed": [0, 0, 1, 1, 0, 0, 1],
+            "accuracy": [1.0, 2, 3, 4, 5, 6, 8],
+        }
+    )
+    means = PlacementMeans.of(PlacementTable.of_frame(data))
+    assert means.means.tolist() == [2, 3, 5, 7]
+    assert means.counts.tolist() == [2, 2, 1, 2]
+    assert means.replicate_df == 3
+    assert means.replicate_sd == pytest.approx(2**0.5)
+    assert means.bits.tolist() == [[0, 1], [1, 0], [1, 1], [0, 0]]
+
+
+def test_repeats_that_agree_do_not_add_weight():
+    # Eight placements that differ, one of them repeated five times without noise.
+    names = ["CCC", "CCM", "CMC", "CMM", "MCC", "MCM", "MMC", "MMM"] + ["CCC"] * 4
+    values = [0.1, 0.9, 0.3, 0.5, 0.2, 0.8, 0.4, 0.6] + [0.1] * 4
+    data = pd.DataFrame({"placement": names, "accuracy": values})
+    means = PlacementMeans.of(PlacementTable.of_frame(data))
+    assert means.replicate_sd == 0
+    assert means.weights == pytest.approx([1] * 8)
