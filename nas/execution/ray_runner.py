@@ -142,7 +142,7 @@ def _connect(address: str, options: dict[str, Any]) -> None:
 
 def _let_workers_import_us() -> None:
     """Make local workers find this package when it runs from a source tree."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH", "")
     if root not in known.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, known)))
