@@ -78,8 +78,8 @@ class Latency(Evaluator):
             def forward() -> None:
                 model(batch)
 
-            with _one_cpu_thread(device):
-                timed = _time_cuda if device.type == "cuda" else _time_cpu
+            with one_cpu_thread(device):
+                timed = timer(device)
                 for _ in range(self.num_warmups):
                     forward()
                 seconds = torch.tensor(
@@ -102,7 +102,7 @@ class Latency(Evaluator):
                 "p10": low,
                 "p90": high,
                 "batch_size": self.batch_size,
-                "device": _device_name(device),
+                "device": device_name(device),
                 "threads": num_threads,
                 "dtype": str(batch.dtype),
                 "load_average": os.getloadavg()[0],
@@ -111,7 +111,7 @@ class Latency(Evaluator):
 
 
 @contextmanager
-def _one_cpu_thread(device: torch.device) -> Iterator[None]:
+def one_cpu_thread(device: torch.device) -> Iterator[None]:
     """One thread while timing a CPU: process time sums the time of all threads."""
     threads = torch.get_num_threads()
     if device.type == "cpu":
@@ -122,13 +122,25 @@ def _one_cpu_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _time_cpu(forward: Callable[[], None]) -> float:
+def timer(device: torch.device) -> Callable[[Callable[[], object]], float]:
+    """What takes the time of a call: process time on a CPU, CUDA events on a GPU.
+
+    Args:
+        device: Where the call computes.
+
+    Returns:
+        A function from a call to its seconds.
+    """
+    return _time_cuda if device.type == "cuda" else _time_cpu
+
+
+def _time_cpu(forward: Callable[[], object]) -> float:
     start = time.process_time()
     forward()
     return time.process_time() - start
 
 
-def _time_cuda(forward: Callable[[], None]) -> float:
+def _time_cuda(forward: Callable[[], object]) -> float:
     start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     torch.cuda.synchronize()
@@ -139,7 +151,8 @@ def _time_cuda(forward: Callable[[], None]) -> float:
     return float(start.elapsed_time(end)) / 1000  # milliseconds
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """Name of a GPU, or the type of another device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return device.type

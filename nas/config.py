@@ -20,7 +20,14 @@ from pydantic import (
 
 from nas.plugins import import_plugins
 from nas.record import Objective
-from search_spaces import KINDS, Attention, Backbone, InputError, SearchSpace
+from search_spaces import (
+    KINDS,
+    Attention,
+    Backbone,
+    InputError,
+    LatencyTable,
+    SearchSpace,
+)
 from search_spaces.architecture import attention_from_dict, backbone_from_dict
 from search_spaces.constraints import Constraints
 
@@ -77,27 +84,47 @@ class SpaceConfig(Section):
         backbone: ``{preset: NAME, stem: STEM}``, or block, stem, depths and widths.
         attention: ``heads``, ``head_dim``, ``window`` and ``size``.
         choices: Settings that are searched, each with a list of values a stage.
-        constraints: ``min_``/``max_`` of ``msas``, ``params`` and ``macs``.
+        constraints: ``min_``/``max_`` of ``msas``, ``params`` and ``macs``, and
+            ``max_latency`` in seconds of a forward pass of a batch, estimated from
+            ``latency_table``.
         strided_msas: Whether strided first blocks may be MSAs.
+        latency_table: Block times of the device that ``max_latency`` is about: a file
+            that ``nas space CONFIG --measure-latency FILE.yaml`` wrote there. A
+            study's own config holds the times themselves.
     """
 
     kind: Literal["free", "per_stage_count"] = "free"
     backbone: dict[str, Any] = Field(default_factory=lambda: {"preset": "tiny"})
     attention: dict[str, Any] = Field(default_factory=dict)
     choices: dict[str, list[list[int | Literal["auto"]]]] = Field(default_factory=dict)
-    constraints: dict[str, int | None] = Field(default_factory=dict)
+    constraints: dict[str, int | float | None] = Field(default_factory=dict)
     strided_msas: bool = False
+    latency_table: dict[str, Any] | None = None
 
     @field_validator("backbone", mode="before")
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
         return {"preset": value} if isinstance(value, str) else value
 
+    @field_validator("latency_table", mode="before")
+    @classmethod
+    def _read_table(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(
+                "space.latency_table must be a file that `nas space CONFIG "
+                f"--measure-latency FILE.yaml` wrote; {' '.join(str(error).split())}"
+            ) from error
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         self.make_backbone()
         self.make_attention()
         self.make_constraints()
+        self.make_latency_table()
         return self
 
     def make_backbone(self) -> Backbone:
@@ -116,7 +143,13 @@ class SpaceConfig(Section):
                 raise InputError(
                     f"constraints has no key {key!r}; allowed: {', '.join(allowed)}"
                 )
-        return Constraints(**self.constraints)
+        return Constraints(**self.constraints)  # type: ignore[arg-type]  # it checks
+
+    def make_latency_table(self) -> LatencyTable | None:
+        """The latency table, checked."""
+        if self.latency_table is None:
+            return None
+        return LatencyTable.from_dict(self.latency_table)
 
     def make(self, num_classes: int, in_channels: int, image_size: int) -> SearchSpace:
         """The space for images of a given shape.
@@ -141,6 +174,7 @@ class SpaceConfig(Section):
             num_classes,
             in_channels,
             image_size,
+            self.make_latency_table(),
         )
 
 
@@ -284,6 +318,62 @@ class ResourcesConfig(Section):
     address: str = "local"
 
 
+class TrackingConfig(Section):
+    """Who else is shown the trials while they run; a bare list is ``to``.
+
+    Nothing secret belongs here, for a study keeps its config: logins are those of
+    the trackers' own commands and environment variables.
+
+    Attributes:
+        to: Any of ``tensorboard`` (files in the study), ``mlflow`` and ``wandb``
+            (Weights & Biases).
+        project: Name of the W&B project and of the MLflow experiment; the study's name
+            if ``None``.
+        mlflow_uri: MLflow server (``https://host``) or database (``sqlite:///file``).
+            ``None`` is ``MLFLOW_TRACKING_URI`` if that is set, else ``mlflow.db`` in
+            the study.
+        wandb_mode: ``offline`` writes into the study, for ``wandb sync`` later;
+            ``None`` is ``WANDB_MODE`` if that is set, else ``online``.
+    """
+
+    to: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(default_factory=list)
+    project: str | None = Field(default=None, min_length=1)
+    mlflow_uri: str | None = None
+    wandb_mode: Literal["online", "offline"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        value = [value] if isinstance(value, str) else value
+        return {"to": value} if isinstance(value, list) else value
+
+    @field_validator("to")
+    @classmethod
+    def _once_each(cls, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
+
+    @field_validator("mlflow_uri")
+    @classmethod
+    def _is_safe_to_keep(cls, value: str | None) -> str | None:
+        if value is None or value == "databricks":
+            return value
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme == "file":
+            raise InputError(
+                "tracking.mlflow_uri must be a server (https://host) or a database "
+                "(sqlite:///mlflow.db; MLflow has given up plain directories), "
+                f"got {value!r}"
+            )
+        user, at, _ = rest.partition("/")[0].rpartition("@")
+        if at and ":" in user:
+            raise InputError(
+                "tracking.mlflow_uri must not hold a password, for the study keeps its "
+                "config; set MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD"
+            )
+        return value
+
+
 class SearchConfig(Section):
     """Everything a search needs; what ``config.yaml`` of a study holds.
 
@@ -298,6 +388,7 @@ class SearchConfig(Section):
         search: Sampler and number of trials.
         resources: CPUs and GPUs.
         storage: Optuna storage URL; ``None`` is a journal file in the study.
+        tracking: TensorBoard, MLflow, Weights & Biases; nobody by default.
         plugins: Modules that register evaluators or data sets when they are imported.
     """
 
@@ -319,6 +410,7 @@ class SearchConfig(Section):
     search: SamplingConfig = SamplingConfig()
     resources: ResourcesConfig = ResourcesConfig()
     storage: str | None = None
+    tracking: TrackingConfig = TrackingConfig()
     plugins: list[str] = Field(default_factory=list)
 
     @model_validator(mode="before")

@@ -268,9 +268,10 @@ def measure(
         What was found.
 
     Raises:
-        InputError: The network does not fit the images.
+        InputError: The network does not fit the images, or there is no such device.
     """
     from nas.data.augmentation import make_augmentation
+    from nas.trial import find_device
 
     dataset = _prepared(target, dataset)
     held_out = dataset.test if split == "test" else dataset.validation
@@ -282,7 +283,7 @@ def measure(
         ),
         validation=dataset.image_set(held_out),
     )
-    model = target.model.to(device)
+    model = target.model.to(find_device(device))
     _check_fit(target, dataset, device)
     found: dict[str, Evaluation] = {}
     seconds: dict[str, float] = {}

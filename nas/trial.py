@@ -19,7 +19,7 @@ from nas.config import SearchConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
 from nas.training import DataParallelWorker, Epoch, train
-from search_spaces import AlterNet, Architecture
+from search_spaces import AlterNet, Architecture, InputError
 
 ReportRung = Callable[[int, dict[str, float]], bool]
 """Called after each epoch with its metrics; returns True to stop the trial there."""
@@ -53,6 +53,7 @@ def train_and_evaluate(
     epochs: int | None = None,
     directory: Path | None = None,
     report: ReportRung | None = None,
+    watch: Callable[[Epoch], None] | None = None,
     device: torch.device | None = None,
     checkpoint: Path | None = None,
     worker: DataParallelWorker | None = None,
@@ -69,6 +70,7 @@ def train_and_evaluate(
             and weights.safetensors are written; nothing is if ``None``.
         report: Called after each epoch with ``accuracy``, ``nll``, ``params`` and
             ``macs``; returns True to stop. A stopped trial is not evaluated further.
+        watch: Told each epoch as history.csv will have it, the last one included.
         device: Where to train; CUDA if there is one.
         checkpoint: File that keeps the state between epochs and is continued from;
             removed when the trial is done.
@@ -90,6 +92,8 @@ def train_and_evaluate(
 
     def after_epoch(epoch: Epoch) -> bool:
         nonlocal stopped
+        if watch is not None:
+            watch(epoch)
         if report is not None and epoch.epoch < budget:
             known = {"accuracy": epoch.val_accuracy, "nll": epoch.val_loss, **sizes}
             stopped = report(epoch.epoch, known)
@@ -163,6 +167,26 @@ def evaluate(
         evaluator.name: evaluator.evaluate(model, data)
         for evaluator in make_evaluators(config.evaluators)
     }
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name, if it is there.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:1``, …
+
+    Raises:
+        InputError: It is no device, or this machine has none of them.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"a device is cpu, cuda or cuda:N of this machine, got {name!r}: {reason}"
+        ) from error
+    return device
 
 
 def default_device() -> torch.device:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from search_spaces.cost import Cost, count_macs, count_params
     from search_spaces.free_space import FreeSpace
     from search_spaces.kinds import KINDS
+    from search_spaces.latency_table import LatencyTable
     from search_spaces.per_stage_count_space import PerStageCountSpace
     from search_spaces.space import SearchSpace
 
@@ -34,6 +35,7 @@ _HOMES = {
     "Cost": "cost",
     "FreeSpace": "free_space",
     "KINDS": "kinds",
+    "LatencyTable": "latency_table",
     "MSABlock": "blocks",
     "PRESETS": "backbone",
     "PerStageCountSpace": "per_stage_count_space",
@@ -56,6 +58,7 @@ __all__ = [
     "Cost",
     "FreeSpace",
     "InputError",
+    "LatencyTable",
     "MSABlock",
     "PerStageCountSpace",
     "Placement",

@@ -13,7 +13,7 @@ from search_spaces.alternet import AlterNet, Head, make_stem
 from search_spaces.attention import Attention, resolve_window
 from search_spaces.backbone import Backbone
 from search_spaces.block_spec import BlockSpec
-from search_spaces.blocks import ConvBlock, MSABlock, matched_head_dim
+from search_spaces.blocks import ConvBlock, MSABlock, make_block, matched_head_dim
 from search_spaces.cost import Cost, network_cost
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
@@ -164,25 +164,7 @@ class Architecture:
         stages: list[list[ConvBlock | MSABlock]] = [[] for _ in self.placement.stages]
         for index, spec in enumerate(self.block_specs):
             rate = drop_path * index / last
-            if spec.letter == "C":
-                block: ConvBlock | MSABlock = ConvBlock(
-                    spec.in_channels,
-                    spec.out_channels,
-                    bottleneck=bottleneck,
-                    stride=spec.stride,
-                    drop_path=rate,
-                )
-            else:
-                block = MSABlock(
-                    spec.in_channels,
-                    spec.out_channels,
-                    bottleneck=bottleneck,
-                    heads=spec.heads,
-                    head_dim=spec.head_dim,
-                    window=spec.window,
-                    stride=spec.stride,
-                    drop_path=rate,
-                )
+            block = make_block(spec, bottleneck=bottleneck, drop_path=rate)
             stages[spec.stage - 1].append(block)
         stem = make_stem(self.backbone.stem, self.in_channels, self.backbone.stem_width)
         head = Head(self.block_specs[-1].out_channels, self.num_classes)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from search_spaces.attention import WindowAttention
 from search_spaces.backbone import EXPANSION
+from search_spaces.block_spec import BlockSpec
 
 
 class DropPath(nn.Module):
@@ -173,6 +174,36 @@ class MSABlock(nn.Module):
         skip = self.shortcut(x if isinstance(self.shortcut, nn.Identity) else active)
         branch = self.attention(self.pool(self.norm2(self.reduce(active))))
         return cast(Tensor, self.drop_path(branch) + skip)
+
+
+def make_block(
+    spec: BlockSpec, *, bottleneck: bool, drop_path: float = 0.0
+) -> ConvBlock | MSABlock:
+    """Build one block with freshly drawn weights.
+
+    Args:
+        spec: Its shapes.
+        bottleneck: Kind of the block.
+        drop_path: Probability to drop its branch during training.
+    """
+    if spec.letter == "C":
+        return ConvBlock(
+            spec.in_channels,
+            spec.out_channels,
+            bottleneck=bottleneck,
+            stride=spec.stride,
+            drop_path=drop_path,
+        )
+    return MSABlock(
+        spec.in_channels,
+        spec.out_channels,
+        bottleneck=bottleneck,
+        heads=spec.heads,
+        head_dim=spec.head_dim,
+        window=spec.window,
+        stride=spec.stride,
+        drop_path=drop_path,
+    )
 
 
 def conv_block_params(

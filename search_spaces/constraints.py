@@ -17,6 +17,8 @@ class Constraints:
         max_params: Largest number of parameters.
         min_macs: Least multiply-accumulates of one image.
         max_macs: Largest multiply-accumulates of one image.
+        max_latency: Largest estimated seconds of a forward pass of a batch, by the
+            latency table of the space.
 
     Raises:
         InputError: A bound is negative or a lower bound exceeds its upper bound.
@@ -28,6 +30,7 @@ class Constraints:
     max_params: int | None = None
     min_macs: int | None = None
     max_macs: int | None = None
+    max_latency: float | None = None
 
     def __post_init__(self) -> None:
         for what in ("msas", "params", "macs"):
@@ -41,13 +44,21 @@ class Constraints:
                 raise InputError(
                     f"min_{what} <= max_{what} must hold, got {low} and {high}"
                 )
+        most = self.max_latency
+        if most is not None and (type(most) not in (int, float) or not most > 0):
+            raise InputError(
+                f"constraint max_latency is a number of seconds > 0, got {most!r}"
+            )
 
-    def violations(self, num_msas: int, cost: Cost) -> dict[str, float]:
+    def violations(
+        self, num_msas: int, cost: Cost, latency: float | None = None
+    ) -> dict[str, float]:
         """How far each bound is missed; a bound that is kept is <= 0.
 
         Args:
             num_msas: MSA blocks of an architecture.
             cost: Its parameters and MACs.
+            latency: Its estimated seconds; needed if ``max_latency`` is set.
 
         Returns:
             A value for each bound that is set, e.g. ``{"max_params": -1200.0}``.
@@ -60,4 +71,6 @@ class Constraints:
                 found[f"min_{what}"] = float(low - value)
             if high is not None:
                 found[f"max_{what}"] = float(value - high)
+        if self.max_latency is not None and latency is not None:
+            found["max_latency"] = latency - self.max_latency
         return found

@@ -21,9 +21,11 @@ import numpy as np
 from search_spaces.architecture import Architecture
 from search_spaces.attention import Attention, Setting
 from search_spaces.backbone import Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.constraints import Constraints
 from search_spaces.cost import Cost, block_cost
 from search_spaces.errors import InputError
+from search_spaces.latency_table import LatencyTable, block_key
 from search_spaces.placement import Placement
 
 CHOICES = ("heads", "head_dim", "window")
@@ -48,6 +50,7 @@ class _StageClass(NamedTuple):
     multiplicity: int
     params: int
     macs: int
+    nanoseconds: int
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,12 @@ class SearchSpace(ABC):
         choices: Settings that are searched: ``heads``, ``head_dim`` or ``window``
             to a list with, for each stage, the list of values to choose from. A
             setting of a stage without any MSA is not searched.
-        constraints: Bounds on MSAs, parameters and MACs.
+        constraints: Bounds on MSAs, parameters, MACs and latency.
         strided_msas: Whether the strided first block of a stage may be an MSA.
         num_classes: Number of logits.
         in_channels: Channels of the image.
         image_size: Height (= width) of the image in pixels.
+        latency_table: Block times of the device that ``max_latency`` is about.
 
     Raises:
         InputError: The parts do not fit together, or no architecture is left.
@@ -78,6 +82,7 @@ class SearchSpace(ABC):
     num_classes: int = 10
     in_channels: int = 3
     image_size: int = 32
+    latency_table: LatencyTable | None = None
 
     def __post_init__(self) -> None:
         num_stages = self.backbone.num_stages
@@ -103,6 +108,12 @@ class SearchSpace(ABC):
             choices[what] = tuple(tuple(values) for values in per_stage)
         object.__setattr__(self, "choices", choices)
         self._reject_equal_windows()
+        if self.constraints.max_latency is not None and self.latency_table is None:
+            raise InputError(
+                "constraint max_latency needs the block times of a device: name a file "
+                "as space.latency_table; write one on that device with "
+                "`nas space CONFIG --measure-latency FILE.yaml`"
+            )
         if self.size == 0:
             raise InputError(
                 "no architecture of the space keeps to its constraints: "
@@ -182,8 +193,41 @@ class SearchSpace(ABC):
     def violations(self, architecture: Architecture) -> dict[str, float]:
         """How far each constraint is missed; values <= 0 are kept."""
         return self.constraints.violations(
-            architecture.placement.num_msas, architecture.cost
+            architecture.placement.num_msas,
+            architecture.cost,
+            self.latency(architecture),
         )
+
+    def latency(self, architecture: Architecture) -> float | None:
+        """Estimated seconds of a forward pass of a batch; ``None`` without a table.
+
+        Args:
+            architecture: One of the space's, or a baseline of its backbone.
+
+        Raises:
+            InputError: A block is not in the table.
+        """
+        if self.latency_table is None:
+            return None
+        return self.latency_table.seconds(
+            architecture.block_specs,
+            bottleneck=architecture.backbone.block == "bottleneck",
+        )
+
+    def distinct_blocks(self) -> list[BlockSpec]:
+        """One block of each shape that some architecture or baseline has."""
+        found: dict[str, BlockSpec] = {}
+        bottleneck = self.backbone.block == "bottleneck"
+        for stage in range(self.backbone.num_stages):
+            counts = [len(values[stage]) for values in self.choices.values()]
+            for indices in product(*map(range, counts)):
+                settings = self._named_settings(stage, indices)
+                for fill in (Placement.all_conv, Placement.all_msa):
+                    one = self._build(fill(self.backbone.depths), settings)
+                    for spec in one.block_specs:
+                        if spec.stage == stage + 1:
+                            found[block_key(spec, bottleneck=bottleneck)] = spec
+        return list(found.values())
 
     def is_infeasible(self, architecture: Architecture) -> bool:
         """Whether the architecture misses a constraint."""
@@ -339,6 +383,17 @@ class SearchSpace(ABC):
         params, macs = zip(*totals, strict=True)
         return Cost(min(params), min(macs)), Cost(max(params), max(macs))
 
+    def latency_range(self) -> tuple[float, float] | None:
+        """The smallest and the largest estimated seconds; ``None`` without a table."""
+        if self.latency_table is None:
+            return None
+        fixed = self.latency_table.fixed
+        totals = [
+            sum(one.nanoseconds for one in classes) + fixed
+            for _, classes in self._combinations
+        ]
+        return min(totals) * 1e-9, max(totals) * 1e-9
+
     # --- internals -------------------------------------------------------------
 
     def _build(
@@ -436,9 +491,19 @@ class SearchSpace(ABC):
                             fillings,
                             sum(cost.params for cost in costs),
                             sum(cost.macs for cost in costs),
+                            self._nanoseconds(one, stage),
                         )
                     )
         return found
+
+    def _nanoseconds(self, architecture: Architecture, stage: int) -> int:
+        """Estimated time of one stage (from 0), 0 without a table."""
+        if self.latency_table is None:
+            return 0
+        return self.latency_table.nanoseconds(
+            (spec for spec in architecture.block_specs if spec.stage == stage + 1),
+            bottleneck=self.backbone.block == "bottleneck",
+        )
 
     @cached_property
     def _combinations(self) -> list[tuple[int, tuple[_StageClass, ...]]]:
@@ -456,6 +521,7 @@ class SearchSpace(ABC):
             ("num_msas", 0),
             ("params", self._fixed_cost.params),
             ("macs", self._fixed_cost.macs),
+            ("nanoseconds", self.latency_table.fixed if self.latency_table else 0),
         ):
             values = np.full(shape, fixed, dtype=np.int64)
             for axis, classes in enumerate(stages):
@@ -463,6 +529,10 @@ class SearchSpace(ABC):
                 sides = [1] * len(shape)
                 sides[axis] = len(classes)
                 values = values + column.reshape(sides)
+            if what == "nanoseconds":
+                if self.constraints.max_latency is not None:
+                    keep &= values * 1e-9 <= self.constraints.max_latency
+                continue
             name = "msas" if what == "num_msas" else what
             low = getattr(self.constraints, f"min_{name}")
             high = getattr(self.constraints, f"max_{name}")
@@ -488,10 +558,12 @@ class SearchSpace(ABC):
     def _reachable(self) -> str:
         free = replace(self, constraints=Constraints())
         low, high = free.cost_range()
+        times = free.latency_range()
         most = max(sum(o.num_msas for o in c) for _, c in free._combinations)
         return (
             f"without them it spans 0 to {most} MSAs, "
             f"{low.params} to {high.params} params, {low.macs} to {high.macs} MACs"
+            + (f", {times[0]:.3g} to {times[1]:.3g} s latency" if times else "")
         )
 
 

@@ -1,9 +1,12 @@
 """`nas space`: what a space holds and costs, before anything is spent."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from nas.config import SearchConfig
 
 
 @click.command()
@@ -24,6 +27,20 @@ import click
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
 @click.option(
+    "--measure-latency",
+    "table_file",
+    metavar="FILE.yaml",
+    type=click.Path(dir_okay=False),
+    help="Time every block here, for space.latency_table and "
+    "space.constraints.max_latency.",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where --measure-latency computes, e.g. cuda.",
+)
+@click.option(
     "--format",
     "output",
     type=click.Choice(["table", "json"]),
@@ -31,7 +48,13 @@ import click
     show_default=True,
 )
 def command(
-    config: str, overrides: tuple[str, ...], examples: int, seed: int, output: str
+    config: str,
+    overrides: tuple[str, ...],
+    examples: int,
+    seed: int,
+    table_file: str | None,
+    device: str,
+    output: str,
 ) -> None:
     """Tell size, cost range and examples of a search space.
 
@@ -43,8 +66,11 @@ def command(
     from nas.data.datasets import image_shape
 
     settings = load_config(config, overrides)
+    if table_file is not None:
+        settings = _measure(settings, table_file, device)
     space = settings.space.make(*image_shape(settings.data))
     low, high = space.cost_range()
+    times = space.latency_range()
     rng = random.Random(seed)
     count = min(examples, space.size)
     drawn = (
@@ -63,11 +89,13 @@ def command(
         ),
         "params": {"min": low.params, "max": high.params},
         "macs": {"min": low.macs, "max": high.macs},
+        "latency": None if times is None else {"min": times[0], "max": times[1]},
         "examples": [
             {
                 "placement": str(one.placement),
                 "params": one.params,
                 "macs": one.macs,
+                "latency": space.latency(one),
                 "id": one.id,
             }
             for one in drawn
@@ -85,6 +113,12 @@ def command(
     )
     click.echo(f"parameters   {low.params:,} to {high.params:,}")
     click.echo(f"MACs         {low.macs:,} to {high.macs:,} an image")
+    if space.latency_table is not None and times is not None:
+        table = space.latency_table
+        click.echo(
+            f"latency      {times[0] * 1e3:.3g} to {times[1] * 1e3:.3g} ms a batch of "
+            f"{table.batch_size} on {table.device}, estimated block by block"
+        )
     share = min(1.0, settings.search.trials / space.size)
     click.echo(
         f"search       {settings.search.trials} trials by {settings.search.sampler}: "
@@ -95,6 +129,43 @@ def command(
     )
     click.echo("examples")
     for one in drawn:
+        seconds = space.latency(one)
         click.echo(
             f"  {str(one.placement):<30} {one.params:>12,} params {one.macs:>15,} MACs"
+            + ("" if seconds is None else f" {seconds * 1e3:>9.3g} ms")
         )
+
+
+def _measure(settings: "SearchConfig", table_file: str, device: str) -> "SearchConfig":
+    """Time the blocks of the space, write the table and use it from here on."""
+    from pathlib import Path
+
+    import yaml
+
+    from evaluators.block_latency import measure_latencies
+    from nas.data.datasets import image_shape
+    from nas.trial import find_device
+    from search_spaces.errors import InputError
+
+    path = Path(table_file)
+    if not path.parent.is_dir():
+        raise InputError(
+            f"--measure-latency needs a file in an existing directory, got {path}"
+        )
+    # Bounds may rely on the table that is only now measured.
+    free = settings.space.model_copy(update={"constraints": {}, "latency_table": None})
+    space = free.make(*image_shape(settings.data))
+    contiguous = settings.training.channels_last == "off"
+    table = measure_latencies(
+        space,
+        find_device(device),
+        memory_format="contiguous" if contiguous else "channels_last",
+    ).to_dict()
+    path.write_text(yaml.safe_dump(table, sort_keys=False))
+    click.echo(
+        f"wrote the times of {len(table['nanoseconds']) - 1} blocks; use them with "
+        f"--set space.latency_table={path}",
+        err=True,
+    )
+    measured = settings.space.model_copy(update={"latency_table": table})
+    return settings.model_copy(update={"space": measured})

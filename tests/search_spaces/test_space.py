@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -12,12 +13,28 @@ from search_spaces import (
     Constraints,
     FreeSpace,
     InputError,
+    LatencyTable,
     PerStageCountSpace,
     Placement,
 )
+from search_spaces.latency_table import block_key
 
 BACKBONE = Backbone("basic", "patch2", (2, 3, 2), (8, 16, 24))
 ATTENTION = Attention(heads=(1, 2, 4), head_dim=4)
+
+
+def planted_table(**changes):
+    """A time for every block of a space, different for each."""
+    blocks = FreeSpace(BACKBONE, ATTENTION, image_size=32, **changes).distinct_blocks()
+    keys = sorted(block_key(spec, bottleneck=False) for spec in blocks)
+    times = {key: 1_000_000 + 37 * i**2 for i, key in enumerate(keys)}
+    return LatencyTable("planted", 64, 5_000_000, times)
+
+
+def naive_seconds(table, one):
+    """Stem and head, and the time of each block, added up."""
+    keys = [block_key(spec, bottleneck=False) for spec in one.block_specs]
+    return (table.fixed + sum(table.blocks[key] for key in keys)) * 1e-9
 
 
 class Answers:
@@ -74,6 +91,10 @@ def naive_members(space):
                 and placement.num_msas <= (bounds.max_msas or 99)
                 and one.params <= (bounds.max_params or 10**12)
                 and one.macs <= (bounds.max_macs or 10**12)
+                and (
+                    bounds.max_latency is None
+                    or naive_seconds(space.latency_table, one) <= bounds.max_latency
+                )
             ):
                 found[one.id] = one
     return found
@@ -98,6 +119,16 @@ SPACES = {
         image_size=32,
         constraints=Constraints(max_macs=2_200_000),
     ),
+    "fast": make(
+        strided_msas=True,
+        latency_table=planted_table(),
+        constraints=Constraints(max_latency=0.012_003),
+    ),
+    "fast heads": make(
+        choices={"heads": [[1, 2], [2], [2, 4]]},
+        latency_table=planted_table(choices={"heads": [[1, 2], [2], [2, 4]]}),
+        constraints=Constraints(max_latency=0.012_014),
+    ),
 }
 
 
@@ -109,6 +140,24 @@ def test_enumeration_and_size_equal_the_naive_list(name):
     assert len(listed) == space.size == len(expected)
     assert {one.id for one in listed} == set(expected)
     assert space.size > 0
+
+
+def test_some_but_not_all_architectures_are_fast_enough():
+    for name in ("fast", "fast heads"):
+        unbounded = replace(SPACES[name], constraints=Constraints())
+        assert 0 < SPACES[name].size < unbounded.size
+
+
+def test_the_estimated_latency_is_the_sum_of_the_blocks():
+    space = SPACES["fast heads"]
+    times = [naive_seconds(space.latency_table, one) for one in space.enumerate()]
+    for one, seconds in zip(space.enumerate(), times, strict=True):
+        assert space.latency(one) == seconds
+    assert space.latency_range() == (min(times), max(times))
+    slow = space.architecture(Placement.all_msa(BACKBONE.depths))
+    assert space.violations(slow)["max_latency"] == pytest.approx(
+        naive_seconds(space.latency_table, slow) - 0.012_014
+    )
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -222,6 +271,18 @@ def test_violations_tell_how_far():
         ({"choices": {"window": [[4, "auto"], [4], [4]]}}, "give windows"),
         ({"choices": {"window": [[3], [4], [4]]}}, "window 3 does not divide"),
         ({"constraints": Constraints(max_params=3)}, "it spans 0 to 5 MSAs"),
+        ({"constraints": Constraints(max_latency=1)}, "needs the block times"),
+        (
+            {
+                "constraints": Constraints(max_latency=1e-3),
+                "latency_table": planted_table(),
+            },
+            "0.012 to 0.012 s latency",
+        ),
+        (
+            {"latency_table": LatencyTable("planted", 64, 1, {"other": 1})},
+            "must hold every block of the space; 'basic C 8x16px",
+        ),
     ],
 )
 def test_bad_spaces_are_refused(changes, message):
@@ -235,6 +296,7 @@ def test_bad_spaces_are_refused(changes, message):
         ({"min_msas": 3, "max_msas": 2}, "min_msas <= max_msas must hold, got 3 and 2"),
         ({"max_params": -1}, "whole number >= 0, got -1"),
         ({"max_macs": 1.5}, "whole number >= 0, got 1.5"),
+        ({"max_latency": 0}, "number of seconds > 0, got 0"),
     ],
 )
 def test_bad_constraints_are_refused(bounds, message):
