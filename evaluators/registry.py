@@ -224,7 +224,7 @@ set.
 
 ## Which signs trained networks show
 
-122 networks of 98 placements trained on CIFAR-10 ([the
+160 networks of 136 placements trained on CIFAR-10 ([the
 study](../results/cifar10-placement/README.md)): the share of blocks that *lower* the
 relative log amplitude at the true Nyquist frequency, or the logarithm of the
 feature-map variance, from input to output ("stream") or on the residual branch against
@@ -233,14 +233,14 @@ the shortcut ("branch"). 95% bootstrap intervals over networks; changes in nats
 
 | measure | level | blocks | n | share that lowers it | mean change |
 | --- | --- | --- | --- | --- | --- |
-| high frequency | branch | Conv | 560 | 0.76 [0.73, 0.79] | -0.35 [-0.40, -0.31] |
-| high frequency | branch | MSA | 538 | 0.99 [0.98, 1.00] | -1.96 [-2.07, -1.84] |
-| high frequency | stream | Conv | 560 | 0.88 [0.85, 0.90] | -0.31 [-0.33, -0.29] |
-| high frequency | stream | MSA | 538 | 0.74 [0.70, 0.78] | -0.33 [-0.37, -0.29] |
-| variance | branch | Conv | 560 | 0.60 [0.56, 0.63] | -0.10 [-0.18, -0.01] |
-| variance | branch | MSA | 538 | 0.96 [0.94, 0.97] | -3.32 [-3.47, -3.16] |
-| variance | stream | Conv | 560 | 0.01 [0.00, 0.02] | +0.94 [+0.90, +0.98] |
-| variance | stream | MSA | 538 | 0.31 [0.28, 0.35] | +0.13 [+0.11, +0.15] |
+| high frequency | branch | Conv | 731 | 0.75 [0.73, 0.78] | -0.34 [-0.38, -0.30] |
+| high frequency | branch | MSA | 709 | 0.99 [0.98, 1.00] | -1.95 [-2.06, -1.86] |
+| high frequency | stream | Conv | 731 | 0.88 [0.86, 0.90] | -0.30 [-0.32, -0.28] |
+| high frequency | stream | MSA | 709 | 0.74 [0.71, 0.77] | -0.33 [-0.36, -0.29] |
+| variance | branch | Conv | 731 | 0.58 [0.55, 0.61] | -0.09 [-0.15, -0.01] |
+| variance | branch | MSA | 709 | 0.96 [0.95, 0.97] | -3.33 [-3.47, -3.20] |
+| variance | stream | Conv | 731 | 0.01 [0.00, 0.02] | +0.95 [+0.92, +0.99] |
+| variance | stream | MSA | 709 | 0.32 [0.29, 0.36] | +0.12 [+0.11, +0.14] |
 
 The paper expects MSA blocks to lower both and Conv blocks to raise both. Seen: MSA
 branches are much stronger low-pass filters than Conv branches, and Conv blocks raise

@@ -3,8 +3,8 @@
 ``L(w + rho g / |g|) - L(w)`` of a mini-batch, g its gradient (Foret et al., ICLR 2021,
 arXiv 2010.01412, the "m-sharpness" of section 4.2 with m the batch size). Two forward
 passes and one backward pass a mini-batch instead of about twenty Hessian-vector
-products. Over 44 placements trained on CIFAR-10 it ranked like APE (Spearman 0.92, 95%
-interval 0.84 to 0.96) but said nothing about NEP (benchmarks/README.md).
+products. Over 136 placements trained on CIFAR-10 it ranked like APE (Spearman 0.94, 95%
+interval 0.91 to 0.95) but said nothing about NEP (benchmarks/README.md).
 """
 
 from dataclasses import dataclass

@@ -296,6 +296,7 @@ def _draw_contrasts(axis: "Axes", figure: RuleFigure) -> None:
     axis.set_ylim(-len(figure.contrasts) + 0.4, 0.6)
     side = {1: " (right is better)", -1: " (left is better)", 0: ""}[figure.better]
     axis.set_xlabel(figure.label + side)
+    axis.locator_params(axis="x", nbins=5)  # more labels run into each other
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
 

@@ -355,7 +355,7 @@ def _checks(
         checks.append(
             Check.of(
                 "no_single_stage",
-                "in more than one stage",
+                "on average over the stages whichever one is left out",
                 [controls["without_any_one_stage"]],
                 side,
             )
