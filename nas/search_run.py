@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,12 +25,14 @@ from nas.ledger.lease import Lease
 from nas.record import Trial, TrialState
 from nas.sampling.baselines import baselines
 from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
+from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from nas.data.datasets import Dataset
     from nas.ledger.ledger import Ledger
+    from nas.tracking.callback import Tracking
 
 DEFAULT_PARENT = Path("results")
 
@@ -139,6 +141,7 @@ class _Search:
                 f"unknown sampler {config.search.sampler!r}; known samplers: "
                 f"{', '.join(sorted(SAMPLERS))}"
             )
+        check_trackers(config.tracking)
         self._config = config
         self._directory = directory.absolute()
         self._quiet = quiet
@@ -290,6 +293,7 @@ class _Search:
         progress = Progress(
             ledger.objectives, num_trials, ledger.trials(), quiet=self._quiet
         )
+        tracking = self._tracking(ledger)
         context = WorkerContext(
             function=self._function,
             study=self._directory,
@@ -299,6 +303,7 @@ class _Search:
             gpus=config.resources.gpus_per_trial,
             rungs=steps,
             time_limit_s=wanted.trial_time_limit_s,
+            is_tracked=tracking is not None,
         )
         with progress:
             finished = run_trials(
@@ -308,10 +313,23 @@ class _Search:
                 resources=self._resources(),
                 listener=progress,
                 halving=halving,
+                tracking=tracking,
             )
         if finished:
             ledger.set_note("exhausted", proposer.exhausted)
         return self._close(finished, proposer.exhausted)
+
+    def _tracking(self, ledger: "Ledger") -> "Tracking | None":
+        if not self._config.tracking.to:
+            return None
+        from nas.tracking.callback import Tracking
+
+        name = self._config.name
+        trackers = make_trackers(self._config.tracking, name, self._directory)
+        if not self._quiet:
+            for tracker in trackers:
+                print(f"tracking to {tracker}", file=sys.stderr)
+        return Tracking(ledger, name, self._directory, trackers)
 
     def _close(self, finished: bool, exhausted: bool) -> Study:
         study = Study.open(self._directory)
@@ -345,6 +363,7 @@ def train_trial(run: TrialRun) -> TrialOutcome:
     import torch
 
     from nas.plugins import import_plugins
+    from nas.training import Epoch
     from nas.trial import train_and_evaluate
 
     import_plugins(run.settings.plugins)
@@ -358,6 +377,9 @@ def train_trial(run: TrialRun) -> TrialOutcome:
             return True
         return False
 
+    def watch(epoch: Epoch) -> None:
+        run.watch(asdict(epoch))
+
     run.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     result = train_and_evaluate(
         Architecture.from_dict(dict(run.architecture)),
@@ -367,6 +389,7 @@ def train_trial(run: TrialRun) -> TrialOutcome:
         epochs=run.epochs,
         directory=run.directory,
         report=report,
+        watch=watch,
         # A GPU that was not reserved is not used: all workers would meet on it.
         device=None if run.gpus > 0 else torch.device("cpu"),
         checkpoint=run.checkpoint,

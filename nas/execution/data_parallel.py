@@ -4,6 +4,7 @@ The trial's own process starts the workers, waits, and hands their outcome on. E
 worker takes its share of every batch; the first evaluates and writes the artifacts.
 """
 
+import csv
 import json
 import math
 from typing import Any
@@ -61,6 +62,9 @@ def train_data_parallel(run: TrialRun) -> TrialOutcome:
         trainer.fit()
     except Exception as error:
         raise RuntimeError(_reason(error)) from error
+    with (run.directory / "history.csv").open(encoding="utf-8") as file:
+        for epoch in csv.DictReader(file):
+            run.watch({name: float(value) for name, value in epoch.items()})
     record = json.loads((run.directory / "metrics.json").read_bytes())
     return TrialOutcome(
         _numbers(record["metrics"]), _numbers(record["standard_errors"])

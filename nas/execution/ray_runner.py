@@ -264,6 +264,7 @@ def run_trials(
     resources: Resources,
     listener: Any,
     halving: Any = None,
+    tracking: Any = None,
 ) -> bool:
     """Run a search to its end, or until it is interrupted.
 
@@ -276,6 +277,7 @@ def run_trials(
         resources: What each trial gets.
         listener: The :class:`nas.execution.searcher.Listener` to tell.
         halving: The :class:`nas.sampling.halving.Halving`, or ``None``.
+        tracking: The :class:`nas.tracking.callback.Tracking`, or ``None``.
 
     Returns:
         Whether the search came to its own end.
@@ -322,6 +324,7 @@ def run_trials(
                 name="search",
                 storage_path=scratch,
                 verbose=0,
+                callbacks=None if tracking is None else [tracking],
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(
                     checkpoint_frequency=0, checkpoint_at_end=False
@@ -335,6 +338,8 @@ def run_trials(
         finally:
             for number in ledger.reclaim("interrupted: the search was stopped"):
                 listener.ended(ledger.trial(number))
+            if tracking is not None:
+                tracking.close()
     if searcher.fatal:
         raise RuntimeError(
             f"no worker can be started, the search was stopped: {searcher.fatal}"

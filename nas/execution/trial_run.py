@@ -34,6 +34,10 @@ def _ignore(epoch: int, metrics: Mapping[str, float]) -> None:
     """Report to nobody: the default of a run without rungs."""
 
 
+def _watch(epoch: Mapping[str, float]) -> None:
+    """Tell nobody: the default of a run that is not tracked."""
+
+
 @dataclass(frozen=True)
 class TrialRun:
     """One training run, as the worker sees it.
@@ -54,6 +58,8 @@ class TrialRun:
         rungs: Epochs at which :attr:`report` is to be called.
         report: ``report(epoch, metrics)`` says what was measured at a rung. Returns
             if the run should go on, raises :class:`TrialStopped` if not.
+        watch: ``watch({"epoch": 1, "train_loss": ...})`` shows an epoch to those who
+            track the search. Returns at once and decides nothing.
     """
 
     number: int
@@ -68,6 +74,7 @@ class TrialRun:
     gpus: float = 0.0
     rungs: tuple[int, ...] = ()
     report: Callable[[int, Mapping[str, float]], None] = _ignore
+    watch: Callable[[Mapping[str, float]], None] = _watch
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -54,6 +54,7 @@ class WorkerContext:
         gpus: GPUs of a trial.
         rungs: Epochs at which a trial reports and may be stopped.
         time_limit_s: Seconds after which a trial's process is ended, or ``None``.
+        is_tracked: Whether each epoch is sent to the driver.
     """
 
     function: TrialFunction
@@ -64,43 +65,86 @@ class WorkerContext:
     gpus: float = 0.0
     rungs: tuple[int, ...] = ()
     time_limit_s: float | None = None
+    is_tracked: bool = False
+
+
+@dataclass(frozen=True)
+class _Event:
+    """Something that a running trial says.
+
+    Attributes:
+        kind: ``epoch``, ``rung``, ``outcome``, ``stopped`` or ``error``.
+        value: What it says.
+        epochs: Epochs that were shown before it and not sent yet.
+        time: When it was said, which may be before it is listened to.
+    """
+
+    kind: str
+    value: Any = None
+    epochs: tuple[dict[str, Any], ...] = ()
+    time: float = field(default_factory=time.time)
 
 
 class _RunInSteps:
-    """Runs a trial in a thread that pauses at each rung until told to go on."""
+    """Runs a trial in a thread that pauses at each rung until told to go on.
 
-    def __init__(self, function: TrialFunction, run: TrialRun) -> None:
+    Epochs do not make it pause: a driver that is slow to listen costs no training.
+    """
+
+    def __init__(
+        self, function: TrialFunction, run: TrialRun, *, is_tracked: bool
+    ) -> None:
         self._function = function
         self._run = replace(run, report=self._report)
-        self._events: queue.Queue[tuple[str, Any]] = queue.Queue()
+        if is_tracked:
+            self._run = replace(self._run, watch=self._watch)
+        self._events: queue.Queue[_Event] = queue.Queue()
         self._answers: queue.Queue[bool] = queue.Queue()
+        self._waits = False
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def _work(self) -> None:
         try:
-            self._events.put(("outcome", self._function(self._run)))
+            event = _Event("outcome", self._function(self._run))
         except TrialStopped:
-            self._events.put(("stopped", None))
+            event = _Event("stopped")
         except BaseException as error:  # noqa: BLE001 - handed to the other thread
-            self._events.put(("error", error))
+            event = _Event("error", error)
+        # The limit is the trial's: what comes now is the time of those who listen.
+        faulthandler.cancel_dump_traceback_later()
+        self._events.put(event)
 
     def _report(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        self._events.put(("rung", (epoch, dict(metrics))))
+        self._events.put(_Event("rung", (epoch, dict(metrics))))
         if not self._answers.get():
             raise TrialStopped
 
-    def step(self) -> tuple[str, Any]:
-        """Run to the next rung or to the end."""
+    def _watch(self, epoch: Mapping[str, float]) -> None:
+        self._events.put(_Event("epoch", _plain(epoch)))
+
+    def step(self) -> _Event:
+        """Run to the next epoch that is shown, the next rung, or the end.
+
+        Returns:
+            The event, together with all epochs that were shown before it.
+        """
         if self._thread.ident is None:
             self._thread.start()
-        else:
+        elif self._waits:
             self._answers.put(True)
-        return self._events.get()
+        event, epochs = self._events.get(), []
+        while event.kind == "epoch":
+            epochs.append(event.value)
+            if self._events.empty():
+                break
+            event = self._events.get()
+        self._waits = event.kind == "rung"
+        return replace(event, epochs=tuple(epochs))
 
     def stop(self) -> None:
         """End a run that waits at a rung."""
-        if self._thread.is_alive():
-            self._answers.put(False)
+        self._answers.put(False)
+        if self._waits:  # else it trains, in a process that is about to end
             self._thread.join()
 
 
@@ -138,30 +182,34 @@ class TrialWorker(Trainable):
         """Run the trial to its next rung or to its end.
 
         Returns:
-            ``outcome``, a JSON text; ``done`` at the end, ``rung`` before it.
+            ``outcome``, a JSON text; ``done`` at the end, ``rung`` before it. If the
+            search is tracked, also results with ``epochs`` alone, a JSON text.
         """
         try:
-            kind, value = self._advance()
+            event = self._advance()
         except OSError as error:  # the study directory is full or read-only
-            kind, value = "error", error
+            event = _Event("error", error)
+        shown = {"epochs": json.dumps(event.epochs)} if event.epochs else {}
+        if event.kind == "epoch":
+            return shown
         attributes = {
             "node": socket.gethostname(),
-            "duration_s": time.time() - self._started,
+            "duration_s": event.time - self._started,
         }
-        if kind == "rung":
-            epoch, metrics = value
+        if event.kind == "rung":
+            epoch, metrics = event.value
             so_far = {"metrics": _plain(metrics), "attributes": attributes}
-            return {"rung": epoch, "outcome": json.dumps(so_far)}
+            return {"rung": epoch, "outcome": json.dumps(so_far), **shown}
         outcome: dict[str, Any] = {"attributes": attributes, "done": True}
-        if kind == "error":
-            outcome["error"] = self._describe(value)
+        if event.kind == "error":
+            outcome["error"] = self._describe(event.value)
         else:
-            outcome["metrics"] = _plain(value.metrics)
-            outcome["standard_errors"] = _plain(value.standard_errors)
+            outcome["metrics"] = _plain(event.value.metrics)
+            outcome["standard_errors"] = _plain(event.value.standard_errors)
         self._close()
-        return {"done": True, "outcome": json.dumps(outcome)}
+        return {"done": True, "outcome": json.dumps(outcome), **shown}
 
-    def _advance(self) -> tuple[str, Any]:
+    def _advance(self) -> _Event:
         context, run = self._context, self._run
         directory = trial_directory(context.study, run["number"])
         if self._steps is None:
@@ -185,14 +233,17 @@ class TrialWorker(Trainable):
                     gpus=context.gpus,
                     rungs=tuple(r for r in context.rungs if r < run["epochs"]),
                 ),
+                is_tracked=context.is_tracked,
             )
             self._arm(directory)
-        kind, value = self._steps.step()
-        if kind == "outcome" and not isinstance(value, TrialOutcome):
-            return "error", TypeError(
-                f"a trial function returns a TrialOutcome, got {type(value).__name__}"
+        event = self._steps.step()
+        if event.kind == "outcome" and not isinstance(event.value, TrialOutcome):
+            problem = TypeError(
+                "a trial function returns a TrialOutcome, "
+                f"got {type(event.value).__name__}"
             )
-        return kind, value
+            return replace(event, kind="error", value=problem)
+        return event
 
     def _arm(self, directory: Path) -> None:
         """End the process if the trial takes too long.

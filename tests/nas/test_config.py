@@ -152,3 +152,33 @@ def test_values_survive_yaml(seed, epochs, rate):
     )
     again = config_from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict())))
     assert again == config
+
+
+def test_tracking_is_a_list_of_names_or_a_section(tmp_path):
+    assert config_from_dict({}).tracking.to == []
+    file = tmp_path / "c.yaml"
+    file.write_text("{}")
+    short = load_config(file, ["tracking=[tensorboard, wandb]"])
+    long = load_config(file, ["tracking.to=[tensorboard, wandb, wandb]"])
+    assert short == long
+    assert short.tracking.to == ["tensorboard", "wandb"]
+    assert load_config(file, ["tracking=mlflow"]).tracking.to == ["mlflow"]
+    for uri in ("https://host:5000", "sqlite:///a.db", "databricks", "http://me@host"):
+        config = config_from_dict({"tracking": {"mlflow_uri": uri}})
+        assert config.tracking.mlflow_uri == uri
+
+
+@pytest.mark.parametrize(
+    ("tracking", "message"),
+    [
+        (["tensorbord"], r"tracking.to.0: input should be 'tensorboard', 'mlflow'"),
+        ({"mlflow_uri": "mlruns"}, "must be a server .* or a database .*got 'mlruns'"),
+        ({"mlflow_uri": "file:///mlruns"}, "must be a server"),
+        ({"mlflow_uri": "https://me:secret@host"}, "must not hold a password"),
+        ({"mode": "offline"}, "unknown key 'tracking.mode'; allowed here: to, project"),
+    ],
+)
+def test_what_tracking_cannot_be(tracking, message):
+    with pytest.raises(InputError, match=message) as error:
+        config_from_dict({"tracking": tracking})
+    assert "secret" not in str(error.value)

@@ -1,0 +1,1 @@
+"""Shows the trials to TensorBoard, MLflow and Weights & Biases while they run."""
