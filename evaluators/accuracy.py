@@ -24,7 +24,7 @@ class Accuracy(Evaluator):
     """
 
     name: ClassVar[str] = "accuracy"
-    cost_in_epochs: ClassVar[float | None] = 0.08
+    cost_in_epochs: ClassVar[float | None] = 0.07
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="accuracy",

@@ -134,7 +134,7 @@ class Calibration(Evaluator):
     """
 
     name: ClassVar[str] = "calibration"
-    cost_in_epochs: ClassVar[float | None] = 0.07
+    cost_in_epochs: ClassVar[float | None] = 0.08
     metrics: ClassVar[tuple[Metric, ...]] = (NLL, ECE, BRIER)
 
     num_bins: int = 15

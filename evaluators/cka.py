@@ -81,7 +81,7 @@ class CKA(Evaluator):
     """
 
     name: ClassVar[str] = "cka"
-    cost_in_epochs: ClassVar[float | None] = 0.05
+    cost_in_epochs: ClassVar[float | None] = 0.03
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="cka_adjacent",

@@ -64,7 +64,7 @@ class FeatureVariance(Evaluator):
     """
 
     name: ClassVar[str] = "feature_variance"
-    cost_in_epochs: ClassVar[float | None] = 0.03
+    cost_in_epochs: ClassVar[float | None] = 0.02
     metrics: ClassVar[tuple[Metric, ...]] = tuple(
         Metric(
             name=f"variance_change{suffix}",

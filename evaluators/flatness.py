@@ -73,7 +73,7 @@ class Flatness(Evaluator):
     method: Method = "auto"
 
     name: ClassVar[str] = "flatness"
-    cost_in_epochs: ClassVar[float | None] = 4.6
+    cost_in_epochs: ClassVar[float | None] = 2.9
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "hessian_max",

@@ -146,7 +146,7 @@ class FrequencyNoise(Evaluator):
     """
 
     name: ClassVar[str] = "frequency_noise"
-    cost_in_epochs: ClassVar[float | None] = 0.5
+    cost_in_epochs: ClassVar[float | None] = 0.42
     metrics: ClassVar[tuple[Metric, ...]] = tuple(
         Metric(
             name=f"noise_drop{suffix}",

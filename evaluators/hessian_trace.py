@@ -58,7 +58,7 @@ class HessianTrace(Evaluator):
     method: Method = "auto"
 
     name: ClassVar[str] = "hessian_trace"
-    cost_in_epochs: ClassVar[float | None] = 1.6
+    cost_in_epochs: ClassVar[float | None] = 1.3
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "hessian_trace",

@@ -36,7 +36,7 @@ class Latency(Evaluator):
     """
 
     name: ClassVar[str] = "latency"
-    cost_in_epochs: ClassVar[float | None] = 0.06
+    cost_in_epochs: ClassVar[float | None] = 0.07
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="latency",

@@ -150,7 +150,7 @@ class Lesion(Evaluator):
     """
 
     name: ClassVar[str] = "lesion"
-    cost_in_epochs: ClassVar[float | None] = 0.15
+    cost_in_epochs: ClassVar[float | None] = 0.11
     metrics: ClassVar[tuple[Metric, ...]] = tuple(
         Metric(
             name=f"lesion_{suffix}",

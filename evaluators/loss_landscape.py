@@ -66,7 +66,7 @@ class LossLandscape(Evaluator):
     precision: Precision = "float32"
 
     name: ClassVar[str] = "loss_landscape"
-    cost_in_epochs: ClassVar[float | None] = 7.2
+    cost_in_epochs: ClassVar[float | None] = 6.3
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "landscape_rise",

@@ -189,7 +189,7 @@ class LowPass(Evaluator):
     """
 
     name: ClassVar[str] = "low_pass"
-    cost_in_epochs: ClassVar[float | None] = 0.03
+    cost_in_epochs: ClassVar[float | None] = 0.02
     metrics: ClassVar[tuple[Metric, ...]] = tuple(
         Metric(
             name=f"low_pass{level}{suffix}",

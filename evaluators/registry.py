@@ -218,9 +218,8 @@ _PAGE_END = """
 **Cost** is the time of one evaluation by the (first-named) evaluator with its default
 options, in training epochs: process time of one CPU thread, the `tiny` backbone with
 placement CM-CM-CM, an epoch of 8,000 images of 32x32 pixels, 2,000 validation images
-(`benchmarks/evaluator_cost.py`). Measured once on a busy machine: good to a factor of
-about 1.5. Evaluators with a fixed number of images cost less beside a larger training
-set.
+(`benchmarks/evaluator_cost.py`, median of three; they differed by up to a fifth).
+Evaluators with a fixed number of images cost less beside a larger training set.
 
 ## Which signs trained networks show
 

@@ -42,7 +42,7 @@ class Sharpness(Evaluator):
     precision: Precision = "float32"
 
     name: ClassVar[str] = "sharpness"
-    cost_in_epochs: ClassVar[float | None] = 0.08
+    cost_in_epochs: ClassVar[float | None] = 0.07
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "sharpness",
