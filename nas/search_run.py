@@ -188,6 +188,16 @@ class _Search:
                     f"a study keeps its trials: --trials must be at least "
                     f"{ledger.num_counted} here, got {num_trials}"
                 )
+            exhausted = trials is None and bool(ledger.get_note("exhausted"))
+            under_way = ledger.num_waiting or ledger.num_running
+            if (exhausted or num_trials <= ledger.num_counted) and not under_way:
+                if not self._quiet:
+                    print(
+                        "every trial has ended; to go on, ask for more of them: "
+                        f"nas resume {self._directory} --trials N",
+                        file=sys.stderr,
+                    )
+                return self._close(finished=True, exhausted=exhausted)
             with ray_cluster(self._resources()):
                 self._check_directory()
                 if trials is not None:
@@ -317,7 +327,7 @@ class _Search:
             )
         if finished:
             ledger.set_note("exhausted", proposer.exhausted)
-        return self._close(finished, proposer.exhausted)
+        return self._close(finished=finished, exhausted=proposer.exhausted)
 
     def _tracking(self, ledger: "Ledger") -> "Tracking | None":
         if not self._config.tracking.to:
@@ -331,7 +341,7 @@ class _Search:
                 print(f"tracking to {tracker}", file=sys.stderr)
         return Tracking(ledger, name, self._directory, trackers)
 
-    def _close(self, finished: bool, exhausted: bool) -> Study:
+    def _close(self, *, finished: bool, exhausted: bool) -> Study:
         study = Study.open(self._directory)
         study.write_table()
         trials = study.trials()

@@ -86,7 +86,7 @@ def command(
         draw(front_figure(tables, point), plot)
         click.echo(f"drew {plot}", err=True)
     if output == "json":
-        click.echo(json.dumps(_as_json(tables, point), indent=2))
+        click.echo(json.dumps(_as_json(tables, point)))
     elif output == "csv":
         _print_csv(tables)
     else:

@@ -116,24 +116,23 @@ class Journal(BaseJournalBackend):
         )
         with self._path.open("rb") as file:
             file.seek(offset)
-            block = file.read()
-        for line in block.splitlines(keepends=True):
-            if not line.endswith(b"\n"):
-                break
-            if number >= log_number_from:
-                try:
-                    log = json.loads(line)
-                except ValueError as error:
-                    raise InputError(
-                        f"every line of {self._path} must be JSON, but line "
-                        f"{number + 1} is not ({error}); restore the file from a "
-                        "copy: going on would number the trials wrongly (status, "
-                        "pareto and report still read the rest)"
-                    ) from error
-                yield log
-            number += 1
-            offset += len(line)
-            self._offsets = {0: 0, number: offset}
+            for line in file:  # not all at once: it may be hundreds of megabytes
+                if not line.endswith(b"\n"):
+                    break
+                if number >= log_number_from:
+                    try:
+                        log = json.loads(line)
+                    except ValueError as error:
+                        raise InputError(
+                            f"every line of {self._path} must be JSON, but line "
+                            f"{number + 1} is not ({error}); restore the file from a "
+                            "copy: going on would number the trials wrongly (status, "
+                            "pareto and report still read the rest)"
+                        ) from error
+                    yield log
+                number += 1
+                offset += len(line)
+                self._offsets = {0: 0, number: offset}
 
 
 def _to_disk(path: Path) -> None:

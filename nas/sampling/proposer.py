@@ -27,8 +27,16 @@ _REFUSALS_IN_A_ROW = 200
 """After so many proposals that break a constraint a feasible one is drawn; our
 choice: they cost milliseconds, and the sampler learns from each."""
 
+_LARGE_STUDY = 1000
+"""Rows from which fewer repeats are waited for: each takes longer to propose, and a
+sampler that has seen so much repeats itself because it has settled (our choice)."""
+
 _DRAWS = 1000
 """Random draws before a space counts as used up; spaces that can be enumerated are."""
+
+_QUICK_DRAWS = 50
+"""Random draws before a space is enumerated for what is left: listing it takes seconds
+where it is large, and is needed only when little is left."""
 
 _ENUMERATED = 100_000
 """Spaces up to this size are enumerated when an unseen architecture is wanted."""
@@ -190,6 +198,9 @@ class Proposer:
 
     def _next_of_sampler(self) -> Proposal | None:
         num_repeated = num_refused = 0
+        patience = _DUPLICATES_IN_A_ROW
+        if self._ledger.num_rows > _LARGE_STUDY:
+            patience = max(3, patience * _LARGE_STUDY // self._ledger.num_rows)
         while True:
             handle = self._ledger.ask()
             with self._ledger.batch():
@@ -209,10 +220,7 @@ class Proposer:
             if twin is not None and not broken:
                 self._ledger.repeat(handle, architecture, twin)
                 num_repeated += 1
-            if (
-                num_repeated >= _DUPLICATES_IN_A_ROW
-                or num_refused >= _REFUSALS_IN_A_ROW
-            ):
+            if num_repeated >= patience or num_refused >= _REFUSALS_IN_A_ROW:
                 return self._unseen_one()
         # The proposal itself is in the ledger already.
         self._enqueue(architecture, range(1, self._replicates(num_known=1)))
@@ -228,9 +236,11 @@ class Proposer:
 
     def _draw_unseen(self) -> Architecture | None:
         space = self._plan.space
-        if space.size > _ENUMERATED:
-            draws = (space.sample(self._rng) for _ in range(_DRAWS))
-            return next((a for a in draws if self._seen(a) is None), None)
+        num = _DRAWS if space.size > _ENUMERATED else _QUICK_DRAWS
+        draws = (space.sample(self._rng) for _ in range(num))
+        found = next((a for a in draws if self._seen(a) is None), None)
+        if found is not None or space.size > _ENUMERATED:
+            return found
         if self._unseen is None:
             self._unseen = list(space.enumerate())
             self._rng.shuffle(self._unseen)

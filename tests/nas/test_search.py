@@ -57,10 +57,24 @@ def test_whatever_a_trial_does_the_search_goes_on_and_says_so(tmp_path, capfd):
     )
 
 
-def test_a_finished_search_is_extended_and_nothing_is_done_twice(tmp_path):
+def no_cluster(resources):
+    raise AssertionError("Ray was started")
+
+
+def test_a_finished_search_is_extended_and_nothing_is_done_twice(
+    tmp_path, monkeypatch, capsys
+):
     path = tmp_path / "s"
     first = search(config(search={"trials": 4}), path, quiet=True, function=fake_trial)
     before = {t.number: t for t in first.trials()}
+    with monkeypatch.context() as patch:
+        patch.setattr("nas.execution.ray_runner.ray_cluster", no_cluster)
+        again = resume(path, function=fake_trial)
+    assert {t.number: t for t in again.trials()} == before
+    assert (
+        f"every trial has ended; to go on, ask for more of them: nas resume {path}"
+        in (capsys.readouterr().err)
+    )
     with pytest.raises(InputError, match="--trials must be at least 4 here, got 3"):
         resume(path, 3, quiet=True, function=fake_trial)
     study = resume(path, 40, quiet=True, function=fake_trial)
@@ -71,6 +85,9 @@ def test_a_finished_search_is_extended_and_nothing_is_done_twice(tmp_path):
     )
     assert study.num_trials == 40
     assert study.is_exhausted
+    with monkeypatch.context() as patch:
+        patch.setattr("nas.execution.ray_runner.ray_cluster", no_cluster)
+        assert len(resume(path, quiet=True, function=fake_trial).trials()) == 32
     assert StudyStatus.of(study).state == "finished"
     table = study.table()
     assert list(table.columns[:7]) == [

@@ -204,3 +204,16 @@ def test_a_large_space_is_not_enumerated_to_find_something_new(tmp_path, monkeyp
     proposer = Proposer(ledger, plan(space, num_trials=20))
     proposer._rng = random.Random(0)
     assert len(run_all(ledger, proposer)) == 20
+
+
+@pytest.mark.parametrize(("large", "longest"), [(10**6, 20), (0, 3)])
+def test_a_large_study_waits_for_fewer_repeats(tmp_path, monkeypatch, large, longest):
+    """A sampler that proposes one architecture only."""
+    space = small_space()
+    only = next(iter(space.enumerate()))
+    monkeypatch.setattr("nas.sampling.proposer._LARGE_STUDY", large)
+    monkeypatch.setattr(type(space), "suggest", lambda self, trial: only)
+    ledger = new_ledger(tmp_path)
+    run_all(ledger, Proposer(ledger, plan(space, sampler="random", num_trials=4)))
+    kinds = "".join("t" if row.is_trial else "r" for row in ledger._rows())
+    assert max(map(len, kinds.split("t"))) == longest
