@@ -46,6 +46,9 @@ class Epoch:
 Report = Callable[[Epoch], bool]
 """Called after each epoch; returns True to stop there."""
 
+Watch = Callable[[Epoch], None]
+"""Called with each epoch, those before a continued checkpoint included."""
+
 
 @dataclass(frozen=True)
 class DataParallelWorker:
@@ -96,6 +99,7 @@ def train(
     device: torch.device,
     epochs: int | None = None,
     report: Report | None = None,
+    watch: Watch | None = None,
     checkpoint: Path | None = None,
     worker: DataParallelWorker | None = None,
 ) -> list[Epoch]:
@@ -113,6 +117,7 @@ def train(
         device: Where to train; the model is moved there.
         epochs: Instead of ``config.epochs``; the schedule is stretched to it.
         report: Called after each epoch; may stop the run.
+        watch: Called with each record that is returned, as soon as it is known.
         checkpoint: File that keeps the state between epochs.
         worker: Which part of each batch this process takes, if several train one
             network together. Only the first validates, reports and saves.
@@ -143,6 +148,9 @@ def train(
         generator = torch.Generator().manual_seed(seed)
         if checkpoint is not None and checkpoint.exists():
             history = _load(checkpoint, model, optimizer, generator, device)
+            if watch is not None and is_first:
+                for record in history:
+                    watch(record)
         for epoch in range(len(history), num_epochs):
             started = time.perf_counter()
             model.train()
@@ -194,6 +202,8 @@ def train(
             history.append(record)
             if checkpoint is not None and is_first:
                 _save(checkpoint, model, optimizer, generator, history)
+            if watch is not None and is_first:
+                watch(record)
             if report is not None and is_first and report(record):
                 break
     model.eval()

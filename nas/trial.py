@@ -18,7 +18,7 @@ from evaluators.registry import make_evaluators
 from nas.config import SearchConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
-from nas.training import DataParallelWorker, Epoch, train
+from nas.training import DataParallelWorker, Epoch, Watch, train
 from search_spaces import AlterNet, Architecture, InputError
 
 ReportRung = Callable[[int, dict[str, float]], bool]
@@ -53,7 +53,7 @@ def train_and_evaluate(
     epochs: int | None = None,
     directory: Path | None = None,
     report: ReportRung | None = None,
-    watch: Callable[[Epoch], None] | None = None,
+    watch: Watch | None = None,
     device: torch.device | None = None,
     checkpoint: Path | None = None,
     worker: DataParallelWorker | None = None,
@@ -70,7 +70,8 @@ def train_and_evaluate(
             and weights.safetensors are written; nothing is if ``None``.
         report: Called after each epoch with ``accuracy``, ``nll``, ``params`` and
             ``macs``; returns True to stop. A stopped trial is not evaluated further.
-        watch: Told each epoch as history.csv will have it, the last one included.
+        watch: Told each line that history.csv will have, as soon as it is known; of a
+            continued trial, also those before.
         device: Where to train; CUDA if there is one.
         checkpoint: File that keeps the state between epochs and is continued from;
             removed when the trial is done.
@@ -92,8 +93,6 @@ def train_and_evaluate(
 
     def after_epoch(epoch: Epoch) -> bool:
         nonlocal stopped
-        if watch is not None:
-            watch(epoch)
         if report is not None and epoch.epoch < budget:
             known = {"accuracy": epoch.val_accuracy, "nll": epoch.val_loss, **sizes}
             stopped = report(epoch.epoch, known)
@@ -108,6 +107,7 @@ def train_and_evaluate(
         device=device,
         epochs=budget,
         report=after_epoch,
+        watch=watch,
         checkpoint=checkpoint,
         worker=worker,
     )

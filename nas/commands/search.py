@@ -13,7 +13,7 @@ import click
     "overrides",
     metavar="KEY.PATH=VALUE",
     multiple=True,
-    help="Change one setting, e.g. training.epochs=20.",
+    help="Change one setting, e.g. training.epochs=20 or tracking=[tensorboard].",
 )
 @click.option(
     "--address",

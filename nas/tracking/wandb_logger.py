@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.air.integrations.wandb import WandbLoggerCallback, _WandbLoggingActor
 from ray.air.util.node import _force_on_current_node
+from ray.exceptions import RayTaskError
 
 
 class _Wandb:
@@ -56,6 +57,7 @@ class WandbLogger(WandbLoggerCallback):
         settings = {k: v for k, v in os.environ.items() if k.startswith("WANDB_")}
         settings.setdefault("WANDB_ERROR_REPORTING", "false")  # nor Ray's statistics
         settings.setdefault("WANDB_CONSOLE", "off")
+        self._has_failed = False
         here: Any = _force_on_current_node()
         started = ray.remote(num_cpus=0, runtime_env={"env_vars": settings}, **here)
         self._remote_logger_class: Any = started(_RunWriter)
@@ -63,8 +65,14 @@ class WandbLogger(WandbLoggerCallback):
     def _cleanup_logging_actor(self, trial: Any) -> None:
         future = self._trial_logging_futures[trial]
         super()._cleanup_logging_actor(trial)
-        if ray.wait([future], timeout=0)[0]:
-            ray.get(future)  # raises what went wrong there
+        if self._has_failed or not ray.wait([future], timeout=0)[0]:
+            return
+        try:
+            ray.get(future)
+        except RayTaskError as error:
+            self._has_failed = True  # once is enough, also while this is thrown away
+            reason = f"{type(error.cause).__name__}: {error.cause}"
+            raise RuntimeError(reason) from error
 
 
 @contextmanager

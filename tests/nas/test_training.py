@@ -122,8 +122,12 @@ def test_a_continued_run_equals_an_uninterrupted_one(digits, tmp_path):
     with pytest.raises(Killed):
         train(first, digits, config, seed=7, device=CPU, report=kill, checkpoint=path)
     second = network(seed=99, drop_path=0.3)
-    history = train(second, digits, config, seed=7, device=CPU, checkpoint=path)
+    seen = []
+    history = train(
+        second, digits, config, seed=7, device=CPU, watch=seen.append, checkpoint=path
+    )
     assert [record.epoch for record in history] == [1, 2, 3, 4]
+    assert seen == history  # also what was trained before the kill
     assert torch.equal(weights(whole), weights(second))
 
 

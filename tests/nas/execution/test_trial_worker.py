@@ -1,4 +1,6 @@
 import json
+import threading
+import time
 
 import pytest
 from search_parts import climbing_trial, fake_trial, small_space
@@ -101,3 +103,69 @@ def test_checkpoints_stay_in_their_directory(tmp_path):
     assert path == tmp_path / "checkpoints" / "abc123-s1-e2.pt"
     with pytest.raises(InputError, match="letters and digits only"):
         checkpoint_file(tmp_path, "../../etc/passwd", 1, 2)
+
+
+def watched_trial(run):
+    for epoch in range(1, run.epochs + 1):
+        run.watch({"epoch": epoch, "train_loss": 1 / epoch})
+    return fake_trial(run)
+
+
+def test_epochs_are_sent_only_if_the_search_is_tracked(tmp_path):
+    assert set(worker(tmp_path, watched_trial).step()) == {"done", "outcome"}
+    made = worker(tmp_path, watched_trial, is_tracked=True)
+    results = [made.step()]
+    while not results[-1].get("done"):
+        results.append(made.step())
+    sent = [one for r in results for one in json.loads(r.get("epochs", "[]"))]
+    assert sent == [{"epoch": e, "train_loss": 1 / e} for e in (1.0, 2.0, 3.0, 4.0)]
+    assert outcome(results[-1])["metrics"]
+
+
+def test_a_driver_that_does_not_listen_holds_no_training_up(tmp_path):
+    trained = threading.Event()
+
+    def trial(run):
+        run.watch({"epoch": 1})
+        asked.wait()
+        run.watch({"epoch": 2})
+        run.watch({"epoch": 3})
+        trained.set()
+        return fake_trial(run)
+
+    asked = threading.Event()
+    made = worker(tmp_path, trial, is_tracked=True, time_limit_s=600)
+    assert json.loads(made.step()["epochs"]) == [{"epoch": 1.0}]
+    asked.set()
+    assert trained.wait(60)  # though nobody has asked for the next step
+    made._steps._thread.join()
+    listened = time.time()
+    last = made.step()
+    assert last["done"]
+    assert json.loads(last["epochs"]) == [{"epoch": 2.0}, {"epoch": 3.0}]
+    # The duration is the trial's, not that of whoever listens.
+    assert outcome(last)["attributes"]["duration_s"] <= listened - made._started
+
+
+def test_epochs_come_before_the_rung_that_stops_the_trial(tmp_path):
+    def trial(run):
+        for epoch in (1, 2):
+            run.watch({"epoch": epoch})
+            run.report(epoch, {"accuracy": epoch / 10})
+        return fake_trial(run)
+
+    made = worker(tmp_path, trial, is_tracked=True, rungs=(1, 2))
+    rungs, epochs = [], []
+    for _ in range(10):
+        result = made.step()
+        epochs += json.loads(result.get("epochs", "[]"))
+        if "rung" in result:
+            rungs.append(result["rung"])
+            assert [one["epoch"] for one in epochs] == list(range(1, rungs[-1] + 1))
+        if rungs == [1, 2]:
+            break
+    made.reset_config(job(1))  # stopped at the second rung; the worker goes on
+    while "rung" not in (result := made.step()):
+        pass
+    assert result["rung"] == 1
+    made.cleanup()
