@@ -201,6 +201,8 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=16, help="five-second trials")
     options = parser.parse_args()
     slots = options.slots
+    if min(options.noop, options.stock) <= slots:
+        parser.error(f"--noop and --stock must exceed --slots ({slots})")
     times: dict[str, list[float]] = {n: [] for n in ("ours", "best", "stock", "optuna")}
     loads = [os.getloadavg()[0]]
     with ray_cluster(Resources(max_concurrent=slots)):

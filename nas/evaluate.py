@@ -97,7 +97,8 @@ def data_config(
 
     Args:
         data: Name of a data set, preset, config file or study; ``None``: the study
-            of the first target, else the default data set.
+            of the first target, or the recipe in the export that it is, else the
+            default data set.
         targets: What is measured.
         overrides: ``key.path=value`` texts.
 
@@ -108,12 +109,14 @@ def data_config(
         InputError: There is no such source, or an override is wrong.
     """
     from nas.data.datasets import LOADERS
+    from nas.export.formats import RECIPE
 
     if data is None:
         study = study_of(targets)
         if study is not None:
             return load_config(study, overrides)
-        data = "mnist5k"
+        recipe = Path(targets[0]) / RECIPE
+        data = str(recipe) if recipe.is_file() else "mnist5k"
     if data in LOADERS:
         # The preset gives the rest of a config: recipe, and a space that is not used.
         return load_config("quickstart", [f"data.name={data}", *overrides])

@@ -55,6 +55,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Also draw the front into a PNG, SVG or PDF file.",
 )
+@click.option(
+    "--mean",
+    "mean_of_seeds",
+    is_flag=True,
+    help="One point for each network, the mean over its seeds.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Every trial in the table.")
 def command(
     study: Path,
@@ -64,6 +70,7 @@ def command(
     compare: Path | None,
     reference: str | None,
     plot: Path | None,
+    mean_of_seeds: bool,
     show_all: bool,
 ) -> None:
     """Show the trials of STUDY that no other trial beats in every objective."""
@@ -74,9 +81,11 @@ def command(
     first = Study.open(study)
     axes = parse_axes(metrics, first.objectives) if metrics else first.objectives
     bounds = [Constraint.parse(text) for text in constraints]
-    tables = [ParetoTable.of(first, axes, bounds)]
-    if compare is not None:
-        tables.append(ParetoTable.of(Study.open(compare), axes, bounds))
+    studies = [first] if compare is None else [first, Study.open(compare)]
+    tables = [
+        ParetoTable.of(study, axes, bounds, mean_of_seeds=mean_of_seeds)
+        for study in studies
+    ]
     point = common_reference([table.front for table in tables])
     if reference is not None:
         point = _parse_reference(reference, tables[0].front.metrics)
@@ -149,7 +158,8 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
     for metric, direction in zip(axes, table.front.directions, strict=True):
         arrow = "↑" if direction == "maximize" else "↓"
         grid.add_column(f"{metric} {arrow}", justify="right")
-    grid.add_column("seed", justify="right")
+    of_seeds = "num_seeds" if table.num_seeds else "seed"
+    grid.add_column(of_seeds, justify="right")
     grid.add_column("baseline")
     rows = table.rows()
     best_first = sorted(
@@ -169,7 +179,7 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
             row["placement"],
             "yes" if row["is_pareto"] else ("no" if row["is_feasible"] else "bound"),
             *values,
-            str(row["seed"]),
+            str(row[of_seeds]),
             row["is_baseline"],
             style="" if row["is_feasible"] else "dim",
         )
@@ -180,7 +190,8 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
         for metric, value in summary["reference"].items()
     )
     console.print(
-        f"{summary['num_pareto']} of {summary['num_trials']} trained trials are on the "
+        f"{summary['num_pareto']} of {summary['num_trials']} "
+        f"{'networks' if table.num_seeds else 'trained trials'} are on the "
         f"front. Hypervolume {format_value(summary['hypervolume'])}"
         + (f" ({share:.1%} of the box up to the best values)" if share else "")
         + f", reference point {point}.",

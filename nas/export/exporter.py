@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from nas.data.preprocessing import Preprocessing
 from nas.export.formats import (
     ARCHITECTURE,
     ONNX,
     PREPROCESSING,
     PROGRAM,
+    RECIPE,
     WEIGHTS,
     WRITERS,
     Exported,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 CARD = "README.md"
 FRONT = "front.csv"
 FILES = (
-    ARCHITECTURE, PREPROCESSING, WEIGHTS, ONNX, PROGRAM, "config.json",
+    ARCHITECTURE, PREPROCESSING, RECIPE, WEIGHTS, ONNX, PROGRAM, "config.json",
     f"{MODULE}.py", CARD, FRONT,
 )  # fmt: skip
 """Every file an export may write; `--force` removes no other."""
@@ -249,6 +252,7 @@ def _write(
     )
     for chosen in formats:
         WRITERS[chosen](directory, exported)
+    _write_recipe(study, directory / RECIPE)
     origin = Origin(
         study.name,
         trial,
@@ -266,6 +270,18 @@ def _write(
     )
     card = model_card(exported, origin, formats)
     (directory / CARD).write_text(card, encoding="utf-8")
+
+
+def _write_recipe(study: "Study", path: Path) -> None:
+    """Write the images (but not where they lie) and the recipe of the search.
+
+    With it `nas evaluate EXPORT` measures on the same images, and `nas train` can
+    repeat the training: a config that says nothing of a search.
+    """
+    whole = study.config.to_dict()
+    kept = {name: whole[name] for name in ("data", "training", "evaluators", "plugins")}
+    del kept["data"]["root"]
+    path.write_text(yaml.safe_dump(kept, sort_keys=False), encoding="utf-8")
 
 
 def _reproduce(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 from nas.pareto.front import Floats, ParetoFront
+from nas.pareto.seeds import average_seeds
 from nas.record import Objective, Trial, TrialState
 from search_spaces.errors import InputError
 
@@ -102,12 +103,15 @@ class ParetoTable:
             numbers.
         front: Their values; one point a trial.
         constraints: Bounds that decide which points are feasible.
+        num_seeds: Over how many seeds each point is a mean; empty if every trial is
+            a point of its own.
     """
 
     name: str
     trials: tuple[Trial, ...]
     front: ParetoFront
     constraints: tuple[Constraint, ...] = ()
+    num_seeds: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -115,6 +119,8 @@ class ParetoTable:
         study: TrialSource,
         axes: Sequence[Objective] | None = None,
         constraints: Sequence[Constraint] = (),
+        *,
+        mean_of_seeds: bool = False,
     ) -> "ParetoTable":
         """Collect the trained trials of a study.
 
@@ -122,6 +128,8 @@ class ParetoTable:
             study: The study; read once.
             axes: Metrics that span the front; the study's objectives if ``None``.
             constraints: Bounds; a trial that breaks one is infeasible.
+            mean_of_seeds: One point for each architecture, the mean over its seeds,
+                instead of one for each trial.
 
         Returns:
             The table.
@@ -136,6 +144,10 @@ class ParetoTable:
                 key=lambda trial: trial.number,
             )
         )
+        num_seeds: list[int] = []
+        if mean_of_seeds:
+            merged, num_seeds = average_seeds(trials)
+            trials = tuple(merged)
         names = [axis.metric for axis in axes] + [c.metric for c in constraints]
         for name in names if trials else ():
             if all(math.isnan(trial_value(trial, name)) for trial in trials):
@@ -149,23 +161,26 @@ class ParetoTable:
             [axis.direction for axis in axes],
             [all(c.holds(trial) for c in constraints) for trial in trials],
         )
-        return cls(study.name, trials, front, tuple(constraints))
+        return cls(study.name, trials, front, tuple(constraints), tuple(num_seeds))
 
     def rows(self) -> list[dict[str, Any]]:
         """One plain row a trial, all of the same keys.
 
         Returns:
-            Number, placement, ``is_pareto``, ``is_feasible``, baseline, seed,
-            epochs, every metric and its standard error (``<metric>_se``) where
-            there is one. A missing value is ``None``.
+            Number, placement, ``is_pareto``, ``is_feasible``, baseline, seed (or
+            ``num_seeds`` of a mean), epochs, every metric and its standard error
+            (``<metric>_se``) where there is one. A missing value is ``None``.
         """
         metrics = metric_names(self.trials)
         sampled = [
             m for m in metrics if any(m in t.standard_errors for t in self.trials)
         ]
         rows = []
-        for trial, on_front, feasible in zip(
-            self.trials, self.front.is_pareto, self.front.feasible, strict=True
+        seeds = [{"num_seeds": num} for num in self.num_seeds] or [
+            {"seed": trial.seed} for trial in self.trials
+        ]
+        for trial, seed, on_front, feasible in zip(
+            self.trials, seeds, self.front.is_pareto, self.front.feasible, strict=True
         ):
             row: dict[str, Any] = {
                 "number": trial.number,
@@ -174,7 +189,7 @@ class ParetoTable:
                 "is_pareto": bool(on_front),
                 "is_feasible": bool(feasible),
                 "is_baseline": trial.is_baseline,
-                "seed": trial.seed,
+                **seed,
                 "epochs": trial.epochs,
             }
             for metric in metrics:

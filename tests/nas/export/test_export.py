@@ -17,7 +17,10 @@ from nas.pareto.table import ParetoTable
 from nas.record import Objective, TrialState
 from search_spaces import Architecture, InputError
 
-BASIC = {"architecture.yaml", "preprocessing.json", "model.safetensors", "README.md"}
+BASIC = {
+    "architecture.yaml", "preprocessing.json", "recipe.yaml", "model.safetensors",
+    "README.md",
+}  # fmt: skip
 
 
 def names(directory):
