@@ -50,7 +50,7 @@ def measure_blocks(
     Args:
         model: Network in eval mode.
         chain: Its blocks.
-        data: The validation images are used, in order.
+        data: The validation images are used, in a fixed random order.
         statistic: What is kept of a map.
         device: Where the model is.
         max_images: Number of images; all if ``None``.

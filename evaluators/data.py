@@ -12,6 +12,10 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 """Images in [0, 1] ``(batch, channels, height, width)`` to images of that shape."""
 
 
+_ORDER_SEED = 0
+"""Our choice: the images are part of what a metric is, not of its noise."""
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """One split of a data set.
@@ -87,10 +91,27 @@ class ImageSet:
         images = self.normalise(self.pixels(indices, device))
         return images, self.labels[indices].to(device)
 
+    def order(self, max_images: int | None = None) -> Tensor:
+        """Positions of the images, or of a random part of them, in random order.
+
+        Data sets often come sorted by class: the first images would then be of one
+        class, and so would the batches. The order depends on the number of images
+        alone, so that all networks are compared on the same ones.
+
+        Args:
+            max_images: How many; all if ``None``.
+
+        Returns:
+            ``(images,)``, each position at most once.
+        """
+        num = len(self) if max_images is None else min(max_images, len(self))
+        generator = torch.Generator().manual_seed(_ORDER_SEED)
+        return torch.randperm(len(self), generator=generator)[:num]
+
     def batches(
         self, batch_size: int, device: torch.device, max_images: int | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Walk through the set in order.
+        """Walk through the set, or through a random part of it, in :meth:`order`.
 
         Args:
             batch_size: Images in a batch; the last one may be smaller.
@@ -100,9 +121,9 @@ class ImageSet:
         Yields:
             Images ``(batch, channels, height, width)`` and labels ``(batch,)``.
         """
-        num = len(self) if max_images is None else min(max_images, len(self))
-        for start in range(0, num, batch_size):
-            yield self.batch(slice(start, min(start + batch_size, num)), device)
+        order = self.order(max_images).to(self.images.device)
+        for chosen in order.split(batch_size):
+            yield self.batch(chosen, device)
 
 
 @dataclass(frozen=True)

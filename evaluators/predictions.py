@@ -69,7 +69,7 @@ def predict(
     batch_size: int,
     max_images: int | None = None,
 ) -> Predictions:
-    """Run a network on a split in order.
+    """Run a network on a split, in the order of ``ImageSet.batches``.
 
     Args:
         model: Network in eval mode.
