@@ -232,14 +232,14 @@ the shortcut ("branch"). 95% bootstrap intervals over networks; changes in nats
 
 | measure | level | blocks | n | share that lowers it | mean change |
 | --- | --- | --- | --- | --- | --- |
-| high frequency | branch | Conv | 731 | 0.75 [0.73, 0.78] | -0.34 [-0.38, -0.30] |
-| high frequency | branch | MSA | 709 | 0.99 [0.98, 1.00] | -1.95 [-2.06, -1.86] |
-| high frequency | stream | Conv | 731 | 0.88 [0.86, 0.90] | -0.30 [-0.32, -0.28] |
-| high frequency | stream | MSA | 709 | 0.74 [0.71, 0.77] | -0.33 [-0.36, -0.29] |
-| variance | branch | Conv | 731 | 0.58 [0.55, 0.61] | -0.09 [-0.15, -0.01] |
-| variance | branch | MSA | 709 | 0.96 [0.95, 0.97] | -3.33 [-3.47, -3.20] |
-| variance | stream | Conv | 731 | 0.01 [0.00, 0.02] | +0.95 [+0.92, +0.99] |
-| variance | stream | MSA | 709 | 0.32 [0.29, 0.36] | +0.12 [+0.11, +0.14] |
+| high frequency | branch | Conv | 731 | 0.83 [0.81, 0.86] | -0.46 [-0.49, -0.43] |
+| high frequency | branch | MSA | 709 | 0.99 [0.98, 1.00] | -2.04 [-2.14, -1.94] |
+| high frequency | stream | Conv | 731 | 0.92 [0.90, 0.94] | -0.34 [-0.36, -0.33] |
+| high frequency | stream | MSA | 709 | 0.81 [0.78, 0.84] | -0.36 [-0.39, -0.32] |
+| variance | branch | Conv | 731 | 0.62 [0.58, 0.64] | -0.15 [-0.22, -0.08] |
+| variance | branch | MSA | 709 | 0.95 [0.94, 0.97] | -3.31 [-3.45, -3.18] |
+| variance | stream | Conv | 731 | 0.00 [0.00, 0.01] | +0.91 [+0.88, +0.94] |
+| variance | stream | MSA | 709 | 0.33 [0.29, 0.36] | +0.13 [+0.11, +0.15] |
 
 The paper expects MSA blocks to lower both and Conv blocks to raise both. Seen: MSA
 branches are much stronger low-pass filters than Conv branches, and Conv blocks raise
