@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from evaluators.evaluator import Evaluator
     from nas.evaluate import Measurement
 
@@ -153,6 +155,17 @@ def _evaluators(
 
 def _print(measurements: "list[Measurement]") -> None:
     from rich.console import Console
+
+    # Without a terminal nothing may be cut off: the width is then our own.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    table = _table(measurements, described=True)
+    if console.measure(table).maximum > console.width:
+        table = _table(measurements, described=False)
+    console.print(table)
+
+
+def _table(measurements: "list[Measurement]", *, described: bool) -> "Table":
+    """Metrics by network; ``described``: with their units and directions."""
     from rich.table import Table
 
     from evaluators.registry import all_metrics
@@ -163,9 +176,10 @@ def _print(measurements: "list[Measurement]") -> None:
     table.add_column("metric", no_wrap=True)
     for measurement in measurements:
         table.add_column(measurement.name, justify="right", no_wrap=True)
-    table.add_column("unit")
-    table.add_column("better")
-    arrows = {"maximize": "higher", "minimize": "lower", "none": ""}
+    if described:
+        table.add_column("unit", no_wrap=True)
+        table.add_column("better", no_wrap=True)
+    words = {"maximize": "higher", "minimize": "lower", "none": ""}
     found = [name for m in measurements for name in m.metrics]
     for name in dict.fromkeys(found):
         cells = []
@@ -173,9 +187,10 @@ def _print(measurements: "list[Measurement]") -> None:
             value = measurement.metrics.get(name)
             error = measurement.standard_errors.get(name)
             cells.append(format_value(value, error))
-        metric = known[name]
-        table.add_row(name, *cells, metric.unit, arrows[metric.direction])
-    Console(file=sys.stdout).print(table)
+        if described:
+            cells += [known[name].unit, words[known[name].direction]]
+        table.add_row(name, *cells)
+    return table
 
 
 def _draw(measurements: "list[Measurement]", directory: Path) -> None:
