@@ -122,7 +122,7 @@ class ImageSet:
             Images ``(batch, channels, height, width)`` and labels ``(batch,)``.
         """
         order = self.order(max_images).to(self.images.device)
-        for chosen in order.split(batch_size):
+        for chosen in torch.split(order, batch_size):
             yield self.batch(chosen, device)
 
 

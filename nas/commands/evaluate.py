@@ -159,7 +159,8 @@ def _print(measurements: "list[Measurement]") -> None:
     # Without a terminal nothing may be cut off: the width is then our own.
     console = Console(width=None if sys.stdout.isatty() else 200)
     table = _table(measurements, described=True)
-    if console.measure(table).maximum > console.width:
+    unlimited = console.options.update_width(10_000)
+    if console.measure(table, options=unlimited).maximum > console.width:
         table = _table(measurements, described=False)
     console.print(table)
 
