@@ -1,0 +1,33 @@
+"""The config file of a search: every setting, its default, and where that is from.
+
+Unknown keys are errors that list the known ones. ``load_config`` takes a preset's
+name or a YAML file and ``--set key.path=value`` overrides.
+"""
+
+from nas.config.data import DataConfig
+from nas.config.loading import PRESETS, config_from_dict, load_config, preset_names
+from nas.config.running import (
+    FidelityConfig,
+    ResourcesConfig,
+    SamplingConfig,
+    TrackingConfig,
+)
+from nas.config.search_config import SearchConfig
+from nas.config.space import SpaceConfig
+from nas.config.training import PAPER_RECIPE, TrainingConfig
+
+__all__ = [
+    "PAPER_RECIPE",
+    "PRESETS",
+    "DataConfig",
+    "FidelityConfig",
+    "ResourcesConfig",
+    "SamplingConfig",
+    "SearchConfig",
+    "SpaceConfig",
+    "TrackingConfig",
+    "TrainingConfig",
+    "config_from_dict",
+    "load_config",
+    "preset_names",
+]

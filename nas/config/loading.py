@@ -1,0 +1,124 @@
+"""From YAML files, presets and ``--set`` to a checked config."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nas.config.search_config import SearchConfig
+from search_spaces import InputError
+
+PRESETS = Path(__file__).parent.parent / "presets"
+
+
+def config_from_dict(data: Any, where: str = "the config") -> SearchConfig:
+    """Check plain data and turn it into a config.
+
+    Args:
+        data: A mapping of sections.
+        where: How messages name the source.
+
+    Returns:
+        The config with all defaults filled in.
+
+    Raises:
+        InputError: The first problem, in one line.
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(
+            f"{where}: a config is a mapping of sections, got {type(data).__name__}"
+        )
+    try:
+        return SearchConfig.model_validate(dict(data))
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_problem(error)}") from error
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        model: Any = SearchConfig
+        for part in path[:-1]:
+            annotation = model.model_fields[part].annotation
+            options = getattr(annotation, "__args__", (annotation,))
+            model = next(one for one in options if hasattr(one, "model_fields"))
+        return f"unknown key {key!r}; allowed here: {', '.join(model.model_fields)}"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return message
+    message = message[0].lower() + message[1:]
+    return f"{key}: {message}, got {first['input']!r}"
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ``nas search`` knows."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:
+    """Read a preset or a YAML file and apply overrides.
+
+    Args:
+        source: Name of a preset, or path of a YAML file or of a study.
+        overrides: ``key.path=value`` texts; the value is YAML.
+
+    Returns:
+        The config.
+
+    Raises:
+        InputError: There is no such preset or file, or its content is not valid.
+    """
+    path = Path(source)
+    if str(source) in preset_names():
+        path = PRESETS / f"{source}.yaml"
+    elif (path / "config.yaml").is_file():
+        path = path / "config.yaml"
+    elif not path.is_file():
+        raise InputError(
+            "a config is a YAML file, a study directory or a preset "
+            f"({', '.join(preset_names())}); there is no {str(source)!r}"
+        )
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{source}: a config must be YAML: {problem}") from error
+    data = {} if data is None else data
+    if not isinstance(data, dict):
+        raise InputError(
+            f"{source}: a config is a mapping of sections, got {type(data).__name__}"
+        )
+    data.pop("study", None)  # the header of a study's own config
+    for override in overrides:
+        _apply(data, override)
+    return config_from_dict(data, str(source))
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(
+            f"--set takes key.path=value, e.g. training.epochs=3; got {override!r}"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(
+            f"--set {key}: the value must be YAML, got {text!r}"
+        ) from error
+    *parents, last = key.split(".")
+    here = data
+    for parent in parents:
+        below = here.setdefault(parent, {})
+        if below is None:
+            below = here[parent] = {}
+        if not isinstance(below, dict):
+            raise InputError(f"--set {key}: {parent!r} has no keys of its own")
+        here = below
+    here[last] = value

@@ -1,0 +1,121 @@
+"""Section ``space``: what is searched."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from nas.config.section import Section
+from search_spaces import (
+    KINDS,
+    Attention,
+    Backbone,
+    InputError,
+    LatencyTable,
+    SearchSpace,
+)
+from search_spaces.architecture import attention_from_dict, backbone_from_dict
+from search_spaces.constraints import Constraints
+
+
+class SpaceConfig(Section):
+    """The search space; see ``search_spaces.SearchSpace``.
+
+    Attributes:
+        kind: ``free`` or ``per_stage_count``.
+        backbone: ``{preset: NAME, stem: STEM}``, or block, stem, depths and widths.
+        attention: ``heads``, ``head_dim``, ``window`` and ``size``.
+        choices: Settings that are searched, each with a list of values a stage.
+        constraints: ``min_``/``max_`` of ``msas``, ``params`` and ``macs``, and
+            ``max_latency`` in seconds of a forward pass of a batch, estimated from
+            ``latency_table``.
+        strided_msas: Whether strided first blocks may be MSAs.
+        latency_table: Block times of the device that ``max_latency`` is about: a file
+            that ``nas space CONFIG --measure-latency FILE.yaml`` wrote there. A
+            study's own config holds the times themselves.
+    """
+
+    kind: Literal["free", "per_stage_count"] = "free"
+    backbone: dict[str, Any] = Field(default_factory=lambda: {"preset": "tiny"})
+    attention: dict[str, Any] = Field(default_factory=dict)
+    choices: dict[str, list[list[int | Literal["auto"]]]] = Field(default_factory=dict)
+    constraints: dict[str, int | float | None] = Field(default_factory=dict)
+    strided_msas: bool = False
+    latency_table: dict[str, Any] | None = None
+
+    @field_validator("backbone", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"preset": value} if isinstance(value, str) else value
+
+    @field_validator("latency_table", mode="before")
+    @classmethod
+    def _read_table(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(
+                "space.latency_table must be a file that `nas space CONFIG "
+                f"--measure-latency FILE.yaml` wrote; {' '.join(str(error).split())}"
+            ) from error
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        self.make_backbone()
+        self.make_attention()
+        self.make_constraints()
+        self.make_latency_table()
+        return self
+
+    def make_backbone(self) -> Backbone:
+        """The backbone, checked."""
+        return backbone_from_dict(self.backbone)
+
+    def make_attention(self) -> Attention:
+        """The attention settings, checked."""
+        return attention_from_dict(self.attention)
+
+    def make_constraints(self) -> Constraints:
+        """The constraints, checked."""
+        allowed = tuple(Constraints.__dataclass_fields__)
+        for key in self.constraints:
+            if key not in allowed:
+                raise InputError(
+                    f"constraints has no key {key!r}; allowed: {', '.join(allowed)}"
+                )
+        return Constraints(**self.constraints)  # type: ignore[arg-type]  # it checks
+
+    def make_latency_table(self) -> LatencyTable | None:
+        """The latency table, checked."""
+        if self.latency_table is None:
+            return None
+        return LatencyTable.from_dict(self.latency_table)
+
+    def make(self, num_classes: int, in_channels: int, image_size: int) -> SearchSpace:
+        """The space for images of a given shape.
+
+        Args:
+            num_classes: Classes of the data set.
+            in_channels: Channels of its images.
+            image_size: Height (= width) of its images in pixels.
+
+        Returns:
+            The space.
+
+        Raises:
+            InputError: The parts do not fit together.
+        """
+        return KINDS[self.kind](
+            self.make_backbone(),
+            self.make_attention(),
+            self.choices,
+            self.make_constraints(),
+            self.strided_msas,
+            num_classes,
+            in_channels,
+            image_size,
+            self.make_latency_table(),
+        )
