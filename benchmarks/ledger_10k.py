@@ -24,7 +24,8 @@ import yaml
 
 from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.journal_reader import JournalReader
-from nas.ledger.ledger import Ledger, Location, Proposal
+from nas.ledger.ledger import Ledger, Proposal
+from nas.ledger.location import Location
 from nas.record import Objective
 from nas.sampling.proposer import Plan, Proposer
 from nas.study import CONFIG_FILE, JOURNAL_FILE, Study

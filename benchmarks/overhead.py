@@ -30,7 +30,8 @@ from pathlib import Path
 from nas.execution.ray_runner import Resources, ray_cluster, run_trials
 from nas.execution.trial_run import TrialOutcome, TrialRun
 from nas.execution.trial_worker import WorkerContext
-from nas.ledger.ledger import Ledger, Location
+from nas.ledger.ledger import Ledger
+from nas.ledger.location import Location
 from nas.record import Objective
 from nas.sampling.proposer import Plan, Proposer
 from search_spaces import Backbone, FreeSpace

@@ -235,7 +235,8 @@ def replay(
             the objectives, or the search wants budgets that a table does not have.
     """
     from nas.ledger.lease import Lease
-    from nas.ledger.ledger import Ledger, Location, Proposal
+    from nas.ledger.ledger import Ledger, Proposal
+    from nas.ledger.location import Location
     from nas.sampling.proposer import Plan, Proposer
 
     recorded = table if isinstance(table, Recorded) else Recorded.read(table)

@@ -260,7 +260,8 @@ class _Search:
         draft.replace(path)
 
     def _ledger(self, *, create: bool) -> "Ledger":
-        from nas.ledger.ledger import Ledger, Location
+        from nas.ledger.ledger import Ledger
+        from nas.ledger.location import Location
 
         location = Location(self._config.storage or "", self._directory / JOURNAL_FILE)
         return Ledger(

@@ -307,7 +307,7 @@ class _StorageSource:
     """Rows of a study that is kept in a database."""
 
     def __init__(self, url: str, name: str) -> None:
-        from nas.ledger.ledger import open_study
+        from nas.ledger.location import open_study
 
         self._study = open_study(url, name)
         self.problems: list[str] = []
@@ -320,7 +320,7 @@ class _StorageSource:
         """Nothing: a database is asked anew each time."""
 
     def rows(self) -> list[Row]:
-        from nas.ledger.ledger import row_of
+        from nas.ledger.location import row_of
 
         return [row_of(one) for one in self._study.get_trials(deepcopy=False)]
 

@@ -14,17 +14,16 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.ledger.attributes import RESERVED, STUDY_FORMAT, Row, finite_only
 from nas.ledger.journal import Journal
+from nas.ledger.location import Location, load_optuna_study, one_line, row_of
 from nas.record import Objective, Trial
-from nas.sampling.samplers import Space
+from nas.space import Space
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
@@ -59,36 +58,6 @@ class Proposal:
     def key(self) -> Key:
         """What is never trained twice."""
         return self.architecture.id, self.seed, self.epochs
-
-
-@dataclass(frozen=True)
-class Location:
-    """Where a ledger is kept.
-
-    Attributes:
-        url: Any Optuna storage URL, or ``""`` for the journal file.
-        journal: The journal file of the study directory.
-    """
-
-    url: str
-    journal: Path
-
-    def open(self) -> BaseStorage:
-        """Connect to the storage.
-
-        Raises:
-            InputError: The URL is not one that can be opened.
-        """
-        if not self.url:
-            return JournalStorage(Journal(self.journal))
-        try:
-            return optuna.storages.get_storage(self.url)
-        except Exception as error:  # noqa: BLE001 - drivers raise what they like
-            raise InputError(
-                "storage must be a URL that Optuna can open (sqlite:///FILE, "
-                f"postgresql://…), but {_without_password(self.url)!r} failed: "
-                f"{_one_line(error)}"
-            ) from error
 
 
 class Ledger:
@@ -138,7 +107,7 @@ class Ledger:
     def study(self) -> optuna.Study:
         """The Optuna study, connected to at first use."""
         if self._study is None:
-            self._study = _load(self._location, self.name)
+            self._study = load_optuna_study(self._location, self.name)
         return self._study
 
     def _create(self) -> None:
@@ -489,7 +458,7 @@ class Ledger:
     ) -> None:
         """Write down that a trial failed by its own doing; it is not repeated."""
         with self.batch(durable=True):
-            self._set(number, {**(attributes or {}), "error": _one_line(error)})
+            self._set(number, {**(attributes or {}), "error": one_line(error)})
             self.study.tell(number, state=TrialState.FAIL)
         self._open.discard(number)
 
@@ -573,42 +542,6 @@ class Ledger:
             storage.set_trial_user_attr(trial_id, name, value)
 
 
-def open_study(url: str, name: str) -> optuna.Study:
-    """Open a study that is kept in a database, to read.
-
-    Args:
-        url: An Optuna storage URL.
-        name: Name of the study.
-
-    Raises:
-        InputError: The URL cannot be opened, or holds no such study.
-    """
-    return _load(Location(url, Path()), name)
-
-
-def _load(location: Location, name: str) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        return optuna.load_study(study_name=name, storage=location.open())
-    except KeyError as error:
-        raise InputError(
-            f"the storage holds no study {name!r}; was it moved or emptied?"
-        ) from error
-
-
-def row_of(frozen: FrozenTrial) -> Row:
-    """Convert a trial as Optuna gives it."""
-    started, finished = frozen.datetime_start, frozen.datetime_complete
-    return Row(
-        frozen.number,
-        frozen.state.value,
-        frozen.user_attrs,
-        frozen.params,
-        started.timestamp() if started else None,
-        finished.timestamp() if finished else None,
-    )
-
-
 def _specification(
     architecture: Architecture, seed: int, epochs: int
 ) -> dict[str, Any]:
@@ -619,15 +552,3 @@ def _specification(
         "seed": seed,
         "epochs": epochs,
     }
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())[:500]
-
-
-def _without_password(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    if not at:
-        return url
-    scheme, _, credentials = head.partition("://")
-    return f"{scheme}://{credentials.split(':')[0]}:***@{tail}"

@@ -7,48 +7,21 @@ names whole architectures itself, as an experimental design or an enumeration do
 Optuna then only keeps the record.
 """
 
-import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nas.record import Objective
 from nas.sampling.design import Design, fixed_sequence
+from nas.space import Space
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from search_spaces.architecture import Architecture
     from search_spaces.space import SearchSpace
 
 MAX_ENUMERATED = 1_000_000  # our choice: larger spaces are not walked through
-
-
-class Space(Protocol):
-    """What a search needs of a ``search_spaces.SearchSpace``."""
-
-    @property
-    def size(self) -> int:
-        """Number of architectures."""
-
-    def contains(self, architecture: "Architecture") -> bool:
-        """Whether the architecture belongs to the space."""
-
-    def sample(self, rng: random.Random) -> "Architecture":
-        """Draw one architecture."""
-
-    def enumerate(self) -> Iterable["Architecture"]:
-        """Every architecture, in a fixed order."""
-
-    def suggest(self, trial: Any) -> "Architecture":
-        """Choose an architecture through an Optuna-like trial."""
-
-    def parameters(self, architecture: "Architecture") -> Mapping[str, Any]:
-        """The parameters with which :meth:`suggest` gives this architecture."""
-
-    def violations(self, architecture: "Architecture") -> Mapping[str, float]:
-        """By how much it misses each constraint; at most 0 means kept."""
 
 
 @dataclass(frozen=True)

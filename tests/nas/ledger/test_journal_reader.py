@@ -7,7 +7,8 @@ from search_parts import measured, new_ledger, plan, reopened, run_all, small_sp
 
 from nas.ledger.attributes import Row
 from nas.ledger.journal_reader import INDEX_FILE, JournalReader
-from nas.ledger.ledger import Ledger, row_of
+from nas.ledger.ledger import Ledger
+from nas.ledger.location import row_of
 from nas.sampling.proposer import Proposer
 from search_spaces import Constraints
 from search_spaces.errors import InputError

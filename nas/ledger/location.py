@@ -1,0 +1,100 @@
+"""Where a ledger is kept: a journal file, or any storage that Optuna can open."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.trial import FrozenTrial
+
+from nas.ledger.attributes import Row
+from nas.ledger.journal import Journal
+from search_spaces.errors import InputError
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a ledger is kept.
+
+    Attributes:
+        url: Any Optuna storage URL, or ``""`` for the journal file.
+        journal: The journal file of the study directory.
+    """
+
+    url: str
+    journal: Path
+
+    def open(self) -> BaseStorage:
+        """Connect to the storage.
+
+        Raises:
+            InputError: The URL is not one that can be opened.
+        """
+        if not self.url:
+            return JournalStorage(Journal(self.journal))
+        try:
+            return optuna.storages.get_storage(self.url)
+        except Exception as error:  # noqa: BLE001 - drivers raise what they like
+            raise InputError(
+                "storage must be a URL that Optuna can open (sqlite:///FILE, "
+                f"postgresql://…), but {_without_password(self.url)!r} failed: "
+                f"{one_line(error)}"
+            ) from error
+
+
+def open_study(url: str, name: str) -> optuna.Study:
+    """Open a study that is kept in a database, to read.
+
+    Args:
+        url: An Optuna storage URL.
+        name: Name of the study.
+
+    Raises:
+        InputError: The URL cannot be opened, or holds no such study.
+    """
+    return load_optuna_study(Location(url, Path()), name)
+
+
+def load_optuna_study(location: Location, name: str) -> optuna.Study:
+    """Connect to a study.
+
+    Args:
+        location: Where it is kept.
+        name: Its name.
+
+    Raises:
+        InputError: The storage cannot be opened, or holds no such study.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        return optuna.load_study(study_name=name, storage=location.open())
+    except KeyError as error:
+        raise InputError(
+            f"the storage holds no study {name!r}; was it moved or emptied?"
+        ) from error
+
+
+def row_of(frozen: FrozenTrial) -> Row:
+    """Convert a trial as Optuna gives it."""
+    started, finished = frozen.datetime_start, frozen.datetime_complete
+    return Row(
+        frozen.number,
+        frozen.state.value,
+        frozen.user_attrs,
+        frozen.params,
+        started.timestamp() if started else None,
+        finished.timestamp() if finished else None,
+    )
+
+
+def one_line(error: object) -> str:
+    """An error message without line breaks, not longer than a table can show."""
+    return " ".join(str(error).split())[:500]
+
+
+def _without_password(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    if not at:
+        return url
+    scheme, _, credentials = head.partition("://")
+    return f"{scheme}://{credentials.split(':')[0]}:***@{tail}"
