@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evaluators.data import EvaluationData
 from evaluators.evaluator import EvaluationError
+from evaluators.minibatches import draw_minibatches
 
 Precision = Literal["float32", "float64"]
 """Arithmetic of a flatness measure; float64 is meant for checks on small networks."""
@@ -182,3 +184,38 @@ def full_precision() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.allow_tf32 = before
+
+
+def batch_losses(
+    model: nn.Module,
+    data: EvaluationData,
+    device: torch.device,
+    *,
+    batch_size: int,
+    max_batches: int,
+    seed: int,
+    precision: Precision,
+) -> Iterator[tuple[int, BatchLoss]]:
+    """The loss on each of some mini-batches of augmented training images.
+
+    Args:
+        model: Network to logits ``(batch, classes)``, in eval mode.
+        data: ``train`` and ``augment`` are used.
+        device: Where the network is.
+        batch_size: Images in a mini-batch.
+        max_batches: Mini-batches at most.
+        seed: Decides which images and which augmentation.
+        precision: Arithmetic.
+
+    Yields:
+        Index and loss of each mini-batch.
+
+    Raises:
+        EvaluationError: The forward pass is not deterministic, or a loss is not
+            finite.
+    """
+    for batch in draw_minibatches(data, batch_size, max_batches, seed, device):
+        loss = BatchLoss(model, batch.images, batch.labels, precision)
+        if batch.index == 0:
+            loss.check_deterministic()
+        yield batch.index, loss

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from evaluators.batch_loss import BatchLoss, Precision, full_precision
+from evaluators.batch_loss import Precision, batch_losses, full_precision
 from evaluators.data import EvaluationData
 from evaluators.evaluator import (
     Evaluation,
@@ -33,7 +33,7 @@ from evaluators.evaluator import (
 )
 from evaluators.hvp import Hessian, Method
 from evaluators.lanczos import LanczosResult, lanczos
-from evaluators.minibatches import draw_minibatches, generator_for
+from evaluators.minibatches import generator_for
 from evaluators.options import require_at_least
 from search_spaces.errors import InputError
 
@@ -145,18 +145,21 @@ class Flatness(Evaluator):
         """
         rows: list[dict[str, Any]] = []
         with untouched(model) as device, full_precision():
-            batches = draw_minibatches(
-                data, self.batch_size, self.max_batches, self.seed, device
+            found = batch_losses(
+                model,
+                data,
+                device,
+                batch_size=self.batch_size,
+                max_batches=self.max_batches,
+                seed=self.seed,
+                precision=self.precision,
             )
-            for batch in batches:
-                loss = BatchLoss(model, batch.images, batch.labels, self.precision)
-                if batch.index == 0:
-                    loss.check_deterministic()
+            for index, loss in found:
                 hessian = Hessian(loss, self.method)
                 result = lanczos(
                     hessian.__matmul__,
                     hessian.size,
-                    generator_for(self.seed, 2, batch.index),
+                    generator_for(self.seed, 2, index),
                     num_eigenvalues=self.top_k,
                     tolerance=self.tolerance,
                     max_products=self.max_products,
@@ -165,7 +168,7 @@ class Flatness(Evaluator):
                     dtype=hessian.dtype,
                 )
                 check_symmetric(hessian, result)
-                rows.append(_row(batch.index, hessian, result))
+                rows.append(_row(index, hessian, result))
                 num_parameters = loss.num_parameters
         tops = [row["eigenvalues"] for row in rows]
         metrics, errors = summarise_spectra(tops, [row["smallest"] for row in rows])

@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from evaluators.batch_loss import BatchLoss, Precision, full_precision
+from evaluators.batch_loss import Precision, batch_losses, full_precision
 from evaluators.data import EvaluationData
 from evaluators.evaluator import Evaluation, Evaluator, Metric, untouched
 from evaluators.flatness import check_symmetric, standard_error
 from evaluators.hvp import Hessian, Method
 from evaluators.lanczos import KrylovBasis, LanczosResult, lanczos
-from evaluators.minibatches import draw_minibatches, generator_for
+from evaluators.minibatches import generator_for
 from evaluators.options import require_at_least
 from evaluators.spectral_density import SpectralDensity
 
@@ -101,18 +101,21 @@ class HessianTrace(Evaluator):
         rows: list[dict[str, Any]] = []
         runs: list[LanczosResult] = []
         with untouched(model) as device, full_precision():
-            batches = draw_minibatches(
-                data, self.batch_size, self.max_batches, self.seed, device
+            found = batch_losses(
+                model,
+                data,
+                device,
+                batch_size=self.batch_size,
+                max_batches=self.max_batches,
+                seed=self.seed,
+                precision=self.precision,
             )
-            for batch in batches:
-                loss = BatchLoss(model, batch.images, batch.labels, self.precision)
-                if batch.index == 0:
-                    loss.check_deterministic()
+            for index, loss in found:
                 hessian = Hessian(loss, self.method)
                 run = lanczos(
                     hessian.__matmul__,
                     hessian.size,
-                    generator_for(self.seed, 3, batch.index),
+                    generator_for(self.seed, 3, index),
                     tolerance=0,
                     max_products=self.num_products,
                     device=device,
@@ -124,12 +127,12 @@ class HessianTrace(Evaluator):
                     run.basis,
                     hessian.size,
                     self.num_probes,
-                    generator_for(self.seed, 4, batch.index),
+                    generator_for(self.seed, 4, index),
                 )
                 rest = torch.tensor(probes, dtype=torch.float64)
                 rows.append(
                     {
-                        "index": batch.index,
+                        "index": index,
                         "trace": run.trace + float(rest.mean()),
                         "basis_trace": run.trace,
                         "probe_standard_error": (

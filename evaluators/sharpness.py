@@ -13,11 +13,16 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from evaluators.batch_loss import BatchLoss, Precision, full_precision, require_finite
+from evaluators.batch_loss import (
+    BatchLoss,
+    Precision,
+    batch_losses,
+    full_precision,
+    require_finite,
+)
 from evaluators.data import EvaluationData
 from evaluators.evaluator import Evaluation, Evaluator, Metric, untouched
 from evaluators.flatness import standard_error
-from evaluators.minibatches import draw_minibatches
 from evaluators.options import require_at_least
 from search_spaces.errors import InputError
 
@@ -82,13 +87,16 @@ class Sharpness(Evaluator):
         rises: list[float] = []
         losses: list[float] = []
         with untouched(model) as device, full_precision():
-            batches = draw_minibatches(
-                data, self.batch_size, self.max_batches, self.seed, device
+            found = batch_losses(
+                model,
+                data,
+                device,
+                batch_size=self.batch_size,
+                max_batches=self.max_batches,
+                seed=self.seed,
+                precision=self.precision,
             )
-            for batch in batches:
-                loss = BatchLoss(model, batch.images, batch.labels, self.precision)
-                if batch.index == 0:
-                    loss.check_deterministic()
+            for _, loss in found:
                 before, rise = ascent(loss, self.rho)
                 losses.append(before)
                 rises.append(rise)
