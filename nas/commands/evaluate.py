@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     metavar="NAME|PRESET|CONFIG.yaml|STUDY",
-    help="Images and recipe; default: the study of a trial, else mnist5k.",
+    help="Images and recipe; default: those of the trial's study or the export, else "
+    "mnist5k.",
 )
 @click.option(
     "--set",
