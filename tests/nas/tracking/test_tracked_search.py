@@ -1,5 +1,6 @@
 import json
 import math
+import time
 
 import mlflow
 import pandas as pd
@@ -46,6 +47,33 @@ def runs_in(uri, experiment):
     return client, {run.info.run_name: run for run in runs}
 
 
+def test_tensorboard_shows_what_the_study_holds(tmp_path, capfd):
+    path = tmp_path / "s"
+    study = search(real_config(["tensorboard"]), path)
+    assert "tracking to tensorboard: tensorboard --logdir" in capfd.readouterr().err
+    table = study.table()
+    names = {f"{row.number:04d}-{row.placement}" for row in table.itertuples()}
+    assert {one.name for one in (path / "tensorboard").iterdir()} == names
+    for row in table.to_dict("records"):
+        directory = path / "tensorboard" / f"{row['number']:04d}-{row['placement']}"
+        board = scalars(directory)
+        history = pd.read_csv(study.trial_directory(row["number"]) / "history.csv")
+        for column in history.set_index("epoch"):
+            expected = dict(zip(history["epoch"], history[column], strict=True))
+            assert board[f"ray/tune/{column}"] == pytest.approx(expected, rel=1e-5)
+        assert board["ray/tune/accuracy"][2] == pytest.approx(row["accuracy"])
+        assert hparams(directory)["placement"] == row["placement"]
+
+
+def finished_run(directory, patience_s=60):
+    """An offline run of W&B, whose own process may still be writing it."""
+    end = time.monotonic() + patience_s
+    while "exit_code" not in (run := offline_run(directory)) and time.monotonic() < end:
+        time.sleep(1)
+    return run
+
+
+@pytest.mark.slow
 def test_trackers_show_what_the_study_holds(tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     path = tmp_path / "s"
@@ -54,7 +82,8 @@ def test_trackers_show_what_the_study_holds(tmp_path, capfd, monkeypatch):
     assert "tracking to tensorboard: tensorboard --logdir" in capfd.readouterr().err
     client, runs = runs_in(f"sqlite:///{path / 'mlflow.db'}", "digits")
     offline = {
-        run["name"]: run for run in map(offline_run, (path / "wandb").glob("offline-*"))
+        run["name"]: run
+        for run in map(finished_run, (path / "wandb").glob("offline-*"))
     }
     table = study.table()
     assert list(table["state"]) == ["complete"] * 2
@@ -116,6 +145,7 @@ def eventful_trial(run: TrialRun):
     return fake_trial(run)
 
 
+@pytest.mark.slow
 def test_states_are_shown_and_a_resumed_study_adds_to_its_runs(tmp_path):
     path = tmp_path / "s"
     uri = f"sqlite:///{tmp_path / 'elsewhere.db'}"
@@ -167,6 +197,7 @@ def test_states_are_shown_and_a_resumed_study_adds_to_its_runs(tmp_path):
     assert after.items() >= before.items()
 
 
+@pytest.mark.slow
 def test_a_broken_tracker_costs_one_line_and_an_untracked_search_writes_none(
     tmp_path, capfd
 ):
