@@ -116,7 +116,16 @@ def data_config(
         if study is not None:
             return load_config(study, overrides)
         recipe = Path(targets[0]) / RECIPE
-        data = str(recipe) if recipe.is_file() else "mnist5k"
+        if recipe.is_file():
+            config = load_config(recipe, overrides)
+            if config.data.name == "imagefolder" and config.data.root is None:
+                raise InputError(
+                    f"{targets[0]} was trained on images in directories, which an "
+                    "export does not hold; say where they are: --set data.root=DIR, or "
+                    "--data STUDY"
+                )
+            return config
+        data = "mnist5k"
     if data in LOADERS:
         # The preset gives the rest of a config: recipe, and a space that is not used.
         return load_config("quickstart", [f"data.name={data}", *overrides])

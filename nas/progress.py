@@ -80,7 +80,9 @@ class Progress:
             self._count(trial)
 
     def _count(self, trial: Trial) -> None:
-        if trial.retried_as is not None:
+        if trial.was_interrupted:
+            self._counts["stopped"] += 1
+        elif trial.retried_as is not None:
             self._counts["lost"] += 1
         elif trial.state in (
             TrialState.COMPLETE,
@@ -163,7 +165,7 @@ class Progress:
             values = f"stopped after epoch {trial.rung}"
         else:
             values = f"{_what_failed(trial)}: {trial.error}"
-        left = self._time_left()
+        left = "" if trial.was_interrupted else self._time_left()
         return f"{place} trial {trial.number} {trial.placement} {values}" + (
             f" ({left})" if left else ""
         )
@@ -196,6 +198,8 @@ class Progress:
 
 
 def _what_failed(trial: Trial) -> str:
+    if trial.was_interrupted:
+        return f"stopped, queued again as {trial.retried_as}"
     if trial.retried_as is not None:
         return f"lost, queued again as {trial.retried_as}"
     return "failed"

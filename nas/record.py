@@ -92,3 +92,8 @@ class Trial:
     retry_of: int | None = None
     retried_as: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether it was stopped with its search, and is done again on resumption."""
+        return self.retried_as is not None and self.error.startswith("interrupted")

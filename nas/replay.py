@@ -283,7 +283,8 @@ def replay(
             if found is None:
                 known = len(recorded.runs.get(placement, ()))
                 ledger.fail(
-                    proposal.number, f"the table has {known} runs of {placement}"
+                    proposal.number,
+                    f"the table has {known} of the runs of {placement} that are wanted",
                 )
             else:
                 ledger.complete(proposal.number, found)

@@ -19,7 +19,7 @@ import yaml
 from nas.config import SearchConfig
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
-from nas.final_test import chosen_trials, final_test, write_test
+from nas.final_test import TEST_FILE, chosen_trials, final_test, write_test
 from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.lease import Lease
 from nas.record import Trial, TrialState
@@ -151,6 +151,8 @@ class _Search:
         if function is None:
             self._dataset = load_dataset(config.data)
         self._space = config.space.make(*self._shape())
+        if self._dataset is not None and not quiet:
+            print(images_text(self._dataset), file=sys.stderr)
 
     def _shape(self) -> tuple[int, int, int]:
         if self._dataset is None:
@@ -210,6 +212,18 @@ class _Search:
                         file=sys.stderr,
                     )
                 return self._run(ledger, num_trials)
+
+    def _remarks(self, study: Study, trials: list[Trial]) -> list[str]:
+        """What a user should know before looking at the study."""
+        found = []
+        if self._dataset is not None:
+            found.append(chance_warning(trials, self._dataset.num_classes))
+        if (study.path / TEST_FILE).is_file():
+            found.append(
+                "accuracies above are of validation images; those of the test images, "
+                f"for the front and the baselines: {study.path / TEST_FILE}"
+            )
+        return [line for line in found if line]
 
     def _resources(self) -> Any:
         from nas.execution.ray_runner import Resources
@@ -352,6 +366,8 @@ class _Search:
             )
         if not self._quiet:
             print(summary(trials, exhausted=exhausted), file=sys.stderr)
+            for line in self._remarks(study, trials):
+                print(line, file=sys.stderr)
         if not finished:
             raise SearchInterrupted(
                 f"the search was stopped; go on with: nas resume {self._directory}"
@@ -360,6 +376,42 @@ class _Search:
             reasons = _reasons(trials) or ["no trial was started"]
             raise SearchFailedError(f"not one trial is complete: {'; '.join(reasons)}")
         return study
+
+
+def images_text(dataset: "Dataset") -> str:
+    """How many images of how many classes a data set has, in one line."""
+    return (
+        f"images: {len(dataset.train)} for training, {len(dataset.validation)} for "
+        f"validation, {len(dataset.test)} for testing, of {dataset.num_classes} classes"
+    )
+
+
+def chance_warning(trials: list[Trial], num_classes: int) -> str:
+    """A line if no trained network is better than guessing, else nothing.
+
+    Args:
+        trials: All trials.
+        num_classes: Classes of the data.
+
+    Returns:
+        The line. Better than guessing: the best accuracy exceeds one over the number
+        of classes by two standard errors of a guess (our choice).
+    """
+    found = [
+        (t.metrics["accuracy"], t.standard_errors.get("accuracy", 0.0))
+        for t in trials
+        if t.state == TrialState.COMPLETE and "accuracy" in t.metrics
+    ]
+    if not found:
+        return ""
+    best, error = max(found)
+    if best > 1 / num_classes + 2 * error:
+        return ""
+    return (
+        f"warning: no network is better than guessing (best accuracy {best:.3g}, "
+        f"chance {1 / num_classes:.3g}): fronts, figures and exports of this study "
+        "mean nothing; train longer or with more images"
+    )
 
 
 def train_trial(run: TrialRun) -> TrialOutcome:
@@ -425,8 +477,13 @@ def summary(trials: list[Trial], *, exhausted: bool) -> str:
     text = f"{len(kept)} trials: " + ", ".join(
         f"{counts[state]} {state}" for state in TrialState if counts[state]
     )
-    if lost:
-        text += f"; {len(lost)} were lost with their worker and queued again"
+    num_stopped = sum(trial.was_interrupted for trial in lost)
+    if len(lost) > num_stopped:
+        text += (
+            f"; {len(lost) - num_stopped} were lost with their worker and queued again"
+        )
+    if num_stopped:
+        text += f"; {num_stopped} were stopped with the search and queued again"
     if exhausted:
         text += "; the space is used up"
     for reason in _reasons(kept):

@@ -42,7 +42,8 @@ class StudyStatus:
         driver: ``PID on HOST`` of a running search, else ``""``.
         num_trials: Trials wanted.
         counts: Trials by state; lost ones that were queued again are not among them.
-        num_lost: Trials that were lost with their worker and queued again.
+        num_lost: Trials that were lost with their worker and queued again; those that
+            were stopped with the search are not among them.
         num_repeated: Proposals that were known already, and not trained.
         num_refused: Proposals that broke a constraint, and were not trained.
         best: The best trial for each objective on its own.
@@ -89,7 +90,7 @@ class StudyStatus:
         running = tuple(
             _running(study, trial, now)
             for trial in kept
-            if trial.state == TrialState.RUNNING
+            if trial.state == TrialState.RUNNING and owner
         )
         left = None
         if state == "running":
@@ -100,7 +101,8 @@ class StudyStatus:
             driver=f"{owner['pid']} on {owner['host']}" if owner else "",
             num_trials=study.num_trials,
             counts={str(s): counts[s] for s in TrialState},
-            num_lost=len(trials) - len(kept),
+            num_lost=sum(t.retried_as is not None for t in trials)
+            - sum(t.was_interrupted for t in trials),
             num_repeated=sum("duplicate_of" in row.user_attrs for row in rows),
             num_refused=sum("infeasible" in row.user_attrs for row in rows),
             best=best_so_far(kept, study.objectives),

@@ -91,6 +91,8 @@ def _draw_placement(axis: "Axes", placement: Placement) -> None:
 
 
 def _draw_history(axis: "Axes", history: dict[str, list[float]]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     epochs = history.get("epoch", [])
     if not epochs:
         axis.text(0.5, 0.5, "no training curve", ha="center", color=GREY)
@@ -104,6 +106,7 @@ def _draw_history(axis: "Axes", history: dict[str, list[float]]) -> None:
                 epochs, history[name], style, color=colour, label=name, marker="."
             )
     axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylabel("loss")
     axis.grid(alpha=0.25)
     lines, labels = axis.get_legend_handles_labels()

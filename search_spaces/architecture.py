@@ -277,7 +277,8 @@ class Architecture:
                 text = Path(source).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(
-                    f"an architecture file must be readable: {where}: {error}"
+                    "an architecture file must be readable: "
+                    f"{where}: {getattr(error, 'strerror', None) or error}"
                 ) from error
         try:
             data = yaml.safe_load(text)

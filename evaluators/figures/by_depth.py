@@ -109,14 +109,17 @@ def fourier_figures(measured: Mapping[str, Details]) -> list[Figure]:
         )
     variants = {d["variant"] for d in measured.values()}
     top = "π" if variants == {"nyquist"} else "the notebook's last index"
-    note = (
-        f"grey: MSA blocks; relative to frequency 0; top frequency: {top}; "
-        f"{images_note(measured)}"
-    )
+    note = f"relative to frequency 0; top frequency: {top}; {images_note(measured)}"
     number = len(measured)
     return [
         Figure("fourier", tuple(curves), number, True, note),
-        Figure("fourier_depth", tuple(depths + changes), number, True, note),
+        Figure(
+            "fourier_depth",
+            tuple(depths + changes),
+            number,
+            True,
+            f"grey: MSA blocks; {note}",
+        ),
     ]
 
 

@@ -55,7 +55,13 @@ def command(
     if table is not None:
         from nas.replay import replay
 
-        click.echo(replay(settings, table, out or f"results/{settings.name}").path)
+        replayed = replay(settings, table, out or f"results/{settings.name}")
+        if not quiet:
+            from nas.search_run import summary
+
+            text = summary(replayed.trials(), exhausted=replayed.is_exhausted)
+            click.echo(text, err=True)
+        click.echo(replayed.path)
         return
     if not quiet:
         from nas.rule.power import power_of_search

@@ -38,7 +38,11 @@ def command(study: str, output: str, write_table: bool) -> None:
     click.echo(
         "  "
         + ", ".join(
-            f"{count} {state}" for state, count in status.counts.items() if count
+            f"{count} {state}"
+            if state != "running" or status.state == "running"
+            else f"{count} to be done again"
+            for state, count in status.counts.items()
+            if count
         )
     )
     for count, what in (

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     "--config",
     required=True,
     metavar="PRESET|CONFIG.yaml|STUDY",
-    help="Where data and recipe come from; a study directory for its own.",
+    help="Where data and recipe come from: the study that the architecture is of, the "
+    "recipe.yaml of an export, a preset or a config file.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the config's.")
 @click.option(
@@ -99,6 +100,7 @@ def command(
         click.echo(json.dumps([asdict(row) for row in rows]))
     else:
         _print(rows)
+        click.echo(f"the runs are in {out}", err=True)
 
 
 def _print(rows: "list[TrainedRow]") -> None:

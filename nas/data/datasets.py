@@ -214,6 +214,11 @@ def load_dataset(config: DataConfig) -> Dataset:
     """
     raw = _load_raw(config)
     num_classes = len(raw.class_names)
+    if num_classes < 2:
+        raise InputError(
+            "a data set needs images of two classes or more, "
+            f"{config.name} has {num_classes}"
+        )
     rng = np.random.default_rng(config.split_seed)
     train, validation, test = raw.train, raw.validation, raw.test
     if test is None:

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -41,6 +42,12 @@ _INIT_ATTEMPTS = 3
 
 _INDEX_EVERY = 500
 """Ended trials between two indices: what a reader of a live study must replay."""
+
+_STOP_PATIENCE_S = 30.0
+"""How long a search that was told to end may take; our choice: stopping took up to
+14 s, and Ray ends the process by itself after 60."""
+
+_INTERRUPTED = 130  # exit code of a shell for a process ended by Ctrl-C
 
 _SLOT_REFRESH_S = 2.0
 """How often the cluster is asked for its size, so that a node that joins is used."""
@@ -309,7 +316,23 @@ def run_trials(
         tune.with_parameters(TrialWorker, context=context),
         tune.PlacementGroupFactory([bundle]),
     )
-    with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _stop_on_sigterm():
+
+    def queue_again() -> None:
+        for number in ledger.reclaim("interrupted: the search was stopped"):
+            listener.ended(ledger.trial(number))
+
+    def last_resort() -> None:
+        queue_again()
+        print(
+            f"the search was stopped; go on with: nas resume {context.study}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    with (
+        tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch,
+        _stop_on_sigterm(last_resort),
+    ):
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -336,8 +359,7 @@ def run_trials(
         except KeyboardInterrupt:
             pass
         finally:
-            for number in ledger.reclaim("interrupted: the search was stopped"):
-                listener.ended(ledger.trial(number))
+            queue_again()
             if tracking is not None:
                 tracking.close()
     if searcher.fatal:
@@ -372,17 +394,39 @@ class _Indexing:
 
 
 @contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, which Tune handles in an orderly way."""
+def _stop_on_sigterm(last_resort: Callable[[], None]) -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, which Tune handles in an orderly way.
+
+    `timeout`, SLURM and containers send it to the whole process group, Ray's processes
+    included: Tune then waits for a cluster that is gone, and Ray ends the process after
+    a minute without another line of ours. So there is a limit.
+
+    Args:
+        last_resort: Called if the search has not ended in time; the process then ends.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(
-        signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT)
-    )
+
+    def give_up() -> None:
+        try:
+            last_resort()
+        finally:
+            os._exit(_INTERRUPTED)
+
+    timer = threading.Timer(_STOP_PATIENCE_S, give_up)
+    timer.daemon = True
+
+    def stop(*_: Any) -> None:
+        if not timer.is_alive():
+            timer.start()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
+        timer.cancel()
         signal.signal(signal.SIGTERM, before)
 
 

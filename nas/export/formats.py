@@ -86,13 +86,17 @@ def require_packages(formats: tuple[Format, ...]) -> None:
         Format.ONNX: ("onnx", "onnxscript", "onnxruntime"),
         Format.TIMM: ("timm",),
     }
-    for chosen in formats:
-        for package in needed.get(chosen, ()):
-            if importlib.util.find_spec(package) is None:
-                raise InputError(
-                    f"format {chosen} needs the package {package}; "
-                    f"pip install 'alternet-nas[{chosen}]'"
-                )
+    missing = {
+        chosen: [p for p in needed.get(chosen, ()) if not importlib.util.find_spec(p)]
+        for chosen in formats
+    }
+    lacking = [str(chosen) for chosen, packages in missing.items() if packages]
+    if lacking:
+        packages = ", ".join(p for found in missing.values() for p in found)
+        raise InputError(
+            f"the formats {', '.join(lacking)} need the packages {packages}; "
+            f"{sys.executable} -m pip install 'alternet-nas[{','.join(lacking)}]'"
+        )
 
 
 def load_network(directory: Path) -> AlterNet:

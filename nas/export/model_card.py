@@ -58,7 +58,7 @@ _NEEDS = {
     Format.TIMM: "timm alone",
 }
 
-_NAS = """from nas.export.exporter import load_export
+_NAS = """from nas import load_export
 
 network, preprocessing = load_export(".")
 pixels = preprocessing.open_images(["image.png"])

@@ -254,6 +254,12 @@ def parse_axes(text: str, objectives: Sequence[Objective]) -> tuple[Objective, .
     for part in (part.strip() for part in text.split(",")):
         metric, _, direction = part.partition(":")
         direction = direction or known.get(metric) or _usual_direction(metric)
+        if not direction:
+            raise InputError(
+                f"no metric {metric!r} is known; the study's objectives are "
+                f"{', '.join(known)}, and docs/metrics.md lists the others (an "
+                f"evaluator's own needs a direction: {metric}:maximize)"
+            )
         if direction not in ("maximize", "minimize"):
             raise InputError(
                 f"the metric {metric!r} has no better direction of its own; say "
@@ -316,7 +322,9 @@ def _usual_direction(metric: str) -> str:
     from evaluators.registry import all_metrics
 
     known = all_metrics()
-    return known[metric].direction if metric in known else "none"
+    if metric in known:
+        return known[metric].direction
+    return "none" if metric in ("epochs", "seed", "num_msas", "duration_s") else ""
 
 
 def _plain(value: float | None) -> float | None:

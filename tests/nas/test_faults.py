@@ -250,13 +250,15 @@ search(search_parts.config(search={"trials": 6}), sys.argv[2], function=slowly)
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray):
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray, whole_group):
     study = tmp_path / "s"
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(HERE), str(study)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        start_new_session=True,
     )
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -266,13 +268,16 @@ def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray):
         states = [t.state for t in Study.open(study).trials()]
         if states.count("complete") >= 2 and states.count("running") == 2:
             break
-    driver.send_signal(signal.SIGTERM)
+    if whole_group:  # as `timeout` and SLURM do: Ray's own processes get it, too
+        os.killpg(driver.pid, signal.SIGTERM)
+    else:
+        driver.send_signal(signal.SIGTERM)
     _, err = driver.communicate(timeout=120)
     assert driver.returncode != 0
     assert f"go on with: nas resume {study}" in err
     left = Study.open(study)
     assert [t.state for t in left.trials()].count("running") == 0
-    assert (study / "trials.csv").exists()
+    assert whole_group or (study / "trials.csv").exists()
     done = resume(study, quiet=True, function=fake_trial)
     complete = [t.placement for t in done.trials() if t.state == "complete"]
     assert sorted(complete) == placements(6)

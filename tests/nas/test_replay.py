@@ -82,7 +82,7 @@ def test_runs_that_are_not_in_the_table_fail(tmp_path):
     settings = config("search.trials=8", "search.replicates=2")
     study = replay(settings, recorded, tmp_path / "study")
     failed = [t for t in study.trials() if t.state == TrialState.FAILED]
-    assert failed and "the table has 1 runs of" in failed[0].error
+    assert failed and "the table has 1 of the runs of" in failed[0].error
 
 
 def test_placements_that_are_not_in_the_table_are_not_tried(tmp_path):
