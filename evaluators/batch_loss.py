@@ -7,7 +7,7 @@ changes with the weights. Everything here goes through
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -186,15 +186,31 @@ def full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+class MiniBatchOptions(Protocol):
+    """The options of an evaluator that looks at the loss of mini-batches.
+
+    Attributes:
+        batch_size: Images in a mini-batch.
+        max_batches: Mini-batches at most.
+        seed: Decides which images and which augmentation.
+        precision: Arithmetic.
+    """
+
+    @property
+    def batch_size(self) -> int: ...  # noqa: D102
+    @property
+    def max_batches(self) -> int: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def precision(self) -> Precision: ...  # noqa: D102
+
+
 def batch_losses(
     model: nn.Module,
     data: EvaluationData,
     device: torch.device,
-    *,
-    batch_size: int,
-    max_batches: int,
-    seed: int,
-    precision: Precision,
+    options: MiniBatchOptions,
 ) -> Iterator[tuple[int, BatchLoss]]:
     """The loss on each of some mini-batches of augmented training images.
 
@@ -202,10 +218,7 @@ def batch_losses(
         model: Network to logits ``(batch, classes)``, in eval mode.
         data: ``train`` and ``augment`` are used.
         device: Where the network is.
-        batch_size: Images in a mini-batch.
-        max_batches: Mini-batches at most.
-        seed: Decides which images and which augmentation.
-        precision: Arithmetic.
+        options: Of the evaluator.
 
     Yields:
         Index and loss of each mini-batch.
@@ -214,8 +227,11 @@ def batch_losses(
         EvaluationError: The forward pass is not deterministic, or a loss is not
             finite.
     """
-    for batch in draw_minibatches(data, batch_size, max_batches, seed, device):
-        loss = BatchLoss(model, batch.images, batch.labels, precision)
+    batches = draw_minibatches(
+        data, options.batch_size, options.max_batches, options.seed, device
+    )
+    for batch in batches:
+        loss = BatchLoss(model, batch.images, batch.labels, options.precision)
         if batch.index == 0:
             loss.check_deterministic()
         yield batch.index, loss

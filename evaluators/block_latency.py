@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from evaluators.latency import device_name, one_cpu_thread, timer
-from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks import make_block
 from search_spaces.latency_table import LatencyTable, block_key
 from search_spaces.placement import Placement
@@ -56,8 +55,8 @@ def measure_latencies(
         )
         for spec in specs
     ]
-    network = space.architecture(Placement.all_conv(space.backbone.depths)).build()
-    last = max(specs, key=lambda spec: (spec.stage, spec.block))
+    parent = space.architecture(Placement.all_conv(space.backbone.depths))
+    network, last = parent.build(), parent.block_specs[-1]
     image = (batch_size, space.in_channels, space.image_size, space.image_size)
     maps = (batch_size, last.out_channels, last.map_size, last.map_size)
     pieces += [(network.stem, image), (network.head, maps)]
@@ -67,17 +66,11 @@ def measure_latencies(
         device=device_name(device),
         batch_size=batch_size,
         fixed=stem + head,
-        blocks=_by_key(specs, blocks, bottleneck=bottleneck),
+        blocks={
+            block_key(spec, bottleneck=bottleneck): time
+            for spec, time in zip(specs, blocks, strict=True)
+        },
     )
-
-
-def _by_key(
-    specs: list[BlockSpec], times: list[int], *, bottleneck: bool
-) -> dict[str, int]:
-    return {
-        block_key(spec, bottleneck=bottleneck): time
-        for spec, time in zip(specs, times, strict=True)
-    }
 
 
 def _rounds(

@@ -145,16 +145,7 @@ class Flatness(Evaluator):
         """
         rows: list[dict[str, Any]] = []
         with untouched(model) as device, full_precision():
-            found = batch_losses(
-                model,
-                data,
-                device,
-                batch_size=self.batch_size,
-                max_batches=self.max_batches,
-                seed=self.seed,
-                precision=self.precision,
-            )
-            for index, loss in found:
+            for index, loss in batch_losses(model, data, device, self):
                 hessian = Hessian(loss, self.method)
                 result = lanczos(
                     hessian.__matmul__,

@@ -101,16 +101,7 @@ class HessianTrace(Evaluator):
         rows: list[dict[str, Any]] = []
         runs: list[LanczosResult] = []
         with untouched(model) as device, full_precision():
-            found = batch_losses(
-                model,
-                data,
-                device,
-                batch_size=self.batch_size,
-                max_batches=self.max_batches,
-                seed=self.seed,
-                precision=self.precision,
-            )
-            for index, loss in found:
+            for index, loss in batch_losses(model, data, device, self):
                 hessian = Hessian(loss, self.method)
                 run = lanczos(
                     hessian.__matmul__,

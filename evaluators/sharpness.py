@@ -87,16 +87,7 @@ class Sharpness(Evaluator):
         rises: list[float] = []
         losses: list[float] = []
         with untouched(model) as device, full_precision():
-            found = batch_losses(
-                model,
-                data,
-                device,
-                batch_size=self.batch_size,
-                max_batches=self.max_batches,
-                seed=self.seed,
-                precision=self.precision,
-            )
-            for _, loss in found:
+            for _, loss in batch_losses(model, data, device, self):
                 before, rise = ascent(loss, self.rho)
                 losses.append(before)
                 rises.append(rise)

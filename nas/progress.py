@@ -80,11 +80,9 @@ class Progress:
             self._count(trial)
 
     def _count(self, trial: Trial) -> None:
-        if trial.was_interrupted:
-            self._counts["stopped"] += 1
-        elif trial.retried_as is not None:
+        if trial.was_lost:
             self._counts["lost"] += 1
-        elif trial.state in (
+        elif trial.retried_as is None and trial.state in (
             TrialState.COMPLETE,
             TrialState.FAILED,
             TrialState.PRUNED,
@@ -200,6 +198,6 @@ class Progress:
 def _what_failed(trial: Trial) -> str:
     if trial.was_interrupted:
         return f"stopped, queued again as {trial.retried_as}"
-    if trial.retried_as is not None:
+    if trial.was_lost:
         return f"lost, queued again as {trial.retried_as}"
     return "failed"

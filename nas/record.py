@@ -97,3 +97,8 @@ class Trial:
     def was_interrupted(self) -> bool:
         """Whether it was stopped with its search, and is done again on resumption."""
         return self.retried_as is not None and self.error.startswith("interrupted")
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether it was lost with its worker, node or driver, and is done again."""
+        return self.retried_as is not None and not self.was_interrupted

@@ -471,18 +471,14 @@ def summary(trials: list[Trial], *, exhausted: bool) -> str:
     Returns:
         Counts by state; each reason for failures with its count.
     """
-    lost = [trial for trial in trials if trial.retried_as is not None]
     kept = [trial for trial in trials if trial.retried_as is None]
     counts = Counter(str(trial.state) for trial in kept)
     text = f"{len(kept)} trials: " + ", ".join(
         f"{counts[state]} {state}" for state in TrialState if counts[state]
     )
-    num_stopped = sum(trial.was_interrupted for trial in lost)
-    if len(lost) > num_stopped:
-        text += (
-            f"; {len(lost) - num_stopped} were lost with their worker and queued again"
-        )
-    if num_stopped:
+    if num_lost := sum(trial.was_lost for trial in trials):
+        text += f"; {num_lost} were lost with their worker and queued again"
+    if num_stopped := sum(trial.was_interrupted for trial in trials):
         text += f"; {num_stopped} were stopped with the search and queued again"
     if exhausted:
         text += "; the space is used up"

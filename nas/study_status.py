@@ -101,8 +101,7 @@ class StudyStatus:
             driver=f"{owner['pid']} on {owner['host']}" if owner else "",
             num_trials=study.num_trials,
             counts={str(s): counts[s] for s in TrialState},
-            num_lost=sum(t.retried_as is not None for t in trials)
-            - sum(t.was_interrupted for t in trials),
+            num_lost=sum(trial.was_lost for trial in trials),
             num_repeated=sum("duplicate_of" in row.user_attrs for row in rows),
             num_refused=sum("infeasible" in row.user_attrs for row in rows),
             best=best_so_far(kept, study.objectives),
