@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas.diagram import COLOURS, INKS
-from nas.pareto.figure import FORMATS, GREY, STUDY_COLOURS
+from nas.figure_file import require_figure_file
+from nas.pareto.figure import GREY, STUDY_COLOURS
 from nas.pareto.table import format_value, metric_names, trial_value
 from nas.trial_view import TrialView
-from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ def draw_trial(view: TrialView, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"a figure file ends in one of {', '.join(FORMATS)}; got {path.name!r}"
-        )
+    require_figure_file(path)
     figure = Figure(figsize=(12, 8), layout="constrained", dpi=120)
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2)

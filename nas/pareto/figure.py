@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nas.figure_file import require_figure_file
 from nas.pareto.front import Floats, ParetoFront, non_dominated, reference_point
 from nas.pareto.table import ParetoTable, format_value
 from search_spaces.errors import InputError
@@ -23,7 +24,6 @@ MAX_AXES = 4
 
 STUDY_COLOURS = ("#0072B2", "#D55E00")
 GREY = "#999999"
-FORMATS = (".png", ".svg", ".pdf")
 
 
 class Points(NamedTuple):
@@ -138,10 +138,7 @@ def draw(figure: FrontFigure, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"a figure file ends in one of {', '.join(FORMATS)}; got {path.name!r}"
-        )
+    require_figure_file(path)
     num_panels = len(figure.studies[0].panels) + 1
     num_columns = min(num_panels, 3) if num_panels != 4 else 2
     num_rows = -(-num_panels // num_columns)

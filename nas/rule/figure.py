@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from nas.figure_file import require_figure_file
 from nas.rule.controls import Effect
 from nas.rule.rule_test import RuleTest
-from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = (".png", ".svg", ".pdf")
 
 Place = Literal["end", "middle", "strided"]
 
@@ -178,10 +177,7 @@ def draw(figure: RuleFigure, path: Path) -> None:
     Raises:
         InputError: The suffix is another one.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"a figure file ends in one of {', '.join(FORMATS)}; got {path.name!r}"
-        )
+    require_figure_file(path)
     to_matplotlib(figure).savefig(path)
 
 
