@@ -80,8 +80,8 @@ class Driver:
 
 def running_workers(study: Path) -> dict[int, int]:
     """Process ids of the workers that train now, by trial."""
-    from nas.execution.trial_worker_file import read_worker
-    from nas.study import Study
+    from nas.study.study import Study
+    from nas.study.worker_file import read_worker
 
     opened = Study.open(study)
     found = {}
@@ -95,7 +95,7 @@ def running_workers(study: Path) -> dict[int, int]:
 
 def finished(study: Path) -> dict[int, dict[str, float]]:
     """Metrics of the complete trials now."""
-    from nas.study import Study
+    from nas.study.study import Study
 
     trials = Study.open(study).trials()
     return {t.number: dict(t.metrics) for t in trials if t.state == "complete"}
@@ -176,7 +176,7 @@ def audit(
     """Compare the study with what was asked for."""
     from nas.config import config_from_dict
     from nas.data.datasets import image_shape
-    from nas.study import Study
+    from nas.study.study import Study
 
     config = config_from_dict(settings)
     space = config.space.make(*image_shape(config.data))

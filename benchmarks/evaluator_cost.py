@@ -20,7 +20,7 @@ from evaluators.registry import EVALUATORS
 from nas.config import TrainingConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset, Split
-from nas.training import train
+from nas.scoring.training import train
 from search_spaces import Architecture, Attention, Backbone, Placement
 
 NUM_IMAGES = 8000

@@ -30,14 +30,14 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from evaluators.batch_loss import BatchLoss
-from evaluators.hvp import Hessian
-from evaluators.lanczos import lanczos
-from evaluators.minibatches import draw_minibatches, generator_for
+from evaluators.loss.batch_loss import BatchLoss
+from evaluators.loss.hvp import Hessian
+from evaluators.loss.lanczos import lanczos
+from evaluators.loss.minibatches import draw_minibatches, generator_for
 from nas.config import DataConfig, TrainingConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset, load_dataset
-from nas.training import train
+from nas.scoring.training import train
 from search_spaces import Architecture, Attention, Backbone, Placement
 
 Spectrum = tuple[list[float], int]

@@ -16,9 +16,9 @@ from statistics import median
 import torch
 from scipy.stats import spearmanr
 
-from evaluators.block_latency import measure_latencies
+from evaluators.cost.block_latency import measure_latencies
+from evaluators.cost.latency import Latency
 from evaluators.data import EvaluationData, ImageSet
-from evaluators.latency import Latency
 from search_spaces import Attention, Backbone, FreeSpace
 
 SPACES = {

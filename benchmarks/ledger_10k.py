@@ -26,9 +26,9 @@ from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.journal_reader import JournalReader
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.location import Location
-from nas.record import Objective
+from nas.ledger.trial import Objective
 from nas.sampling.proposer import Plan, Proposer
-from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
+from nas.study.study import CONFIG_FILE, JOURNAL_FILE, Study
 from search_spaces import Backbone, FreeSpace
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("macs", "minimize"))

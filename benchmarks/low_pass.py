@@ -17,10 +17,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from evaluators.block_chain import BlockChain, listening
+from evaluators.blocks.listening import listening
+from evaluators.blocks.low_pass import LowPass, log_amplitudes
 from evaluators.data import EvaluationData, ImageSet
-from evaluators.low_pass import LowPass, log_amplitudes
 from search_spaces import Architecture, Attention, Backbone, Placement
+from search_spaces.networks.chain_of import chain_of
 
 PLACEMENTS = {"all-Conv": "CCC-CCC-CCC", "end": "CCM-CCM-CCM", "all-MSA": "MMM-MMM-MMM"}
 
@@ -156,7 +157,7 @@ def forward(net: nn.Module, images: ImageSet) -> None:
 
 def saved(net: nn.Module, images: ImageSet) -> list[Tensor]:
     """Keep the maps around every block, then transform all of them."""
-    chain = BlockChain.of(net)
+    chain = chain_of(net)
     maps: dict[tuple[int, str], list[Tensor]] = {}
     taps = []
     for index, block in enumerate(chain.blocks):

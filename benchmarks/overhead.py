@@ -32,7 +32,7 @@ from nas.execution.trial_run import TrialOutcome, TrialRun
 from nas.execution.trial_worker import WorkerContext
 from nas.ledger.ledger import Ledger
 from nas.ledger.location import Location
-from nas.record import Objective
+from nas.ledger.trial import Objective
 from nas.sampling.proposer import Plan, Proposer
 from search_spaces import Backbone, FreeSpace
 

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from nas.study import Study
+from nas.study.study import Study
 
 Array = NDArray[Any]
 

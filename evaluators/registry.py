@@ -8,20 +8,20 @@ from dataclasses import Field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
-from evaluators.accuracy import Accuracy
-from evaluators.calibration import Calibration
-from evaluators.cka import CKA
-from evaluators.cost import Cost
+from evaluators.blocks.cka import CKA
+from evaluators.blocks.feature_variance import FeatureVariance
+from evaluators.blocks.lesion import Lesion
+from evaluators.blocks.low_pass import LowPass
+from evaluators.classification.accuracy import Accuracy
+from evaluators.classification.calibration import Calibration
+from evaluators.classification.frequency_noise import FrequencyNoise
+from evaluators.cost.cost import Cost
+from evaluators.cost.latency import Latency
 from evaluators.evaluator import Evaluator, Metric
-from evaluators.feature_variance import FeatureVariance
-from evaluators.flatness import Flatness
-from evaluators.frequency_noise import FrequencyNoise
-from evaluators.hessian_trace import HessianTrace
-from evaluators.latency import Latency
-from evaluators.lesion import Lesion
-from evaluators.loss_landscape import LossLandscape
-from evaluators.low_pass import LowPass
-from evaluators.sharpness import Sharpness
+from evaluators.loss.flatness import Flatness
+from evaluators.loss.hessian_trace import HessianTrace
+from evaluators.loss.loss_landscape import LossLandscape
+from evaluators.loss.sharpness import Sharpness
 from search_spaces.errors import InputError
 
 EVALUATORS: dict[str, type[Evaluator]] = {}

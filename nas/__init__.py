@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas.config import SearchConfig, load_config
     from nas.export.exporter import load_export
+    from nas.ledger.trial import Objective, Trial, TrialState
     from nas.pareto.front import ParetoFront
-    from nas.record import Objective, Trial, TrialState
     from nas.rule.rule_test import RuleTest
     from nas.search_run import resume, search
-    from nas.study import Study
+    from nas.study.study import Study
     from nas.train import train_architectures
 
 _HOMES = {
-    "Objective": "nas.record",
+    "Objective": "nas.ledger.trial",
     "ParetoFront": "nas.pareto.front",
     "RuleTest": "nas.rule.rule_test",
     "SearchConfig": "nas.config",
-    "Study": "nas.study",
-    "Trial": "nas.record",
-    "TrialState": "nas.record",
+    "Study": "nas.study.study",
+    "Trial": "nas.ledger.trial",
+    "TrialState": "nas.ledger.trial",
     "load_config": "nas.config",
     "load_export": "nas.export.exporter",
     "resume": "nas.search_run",

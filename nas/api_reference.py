@@ -31,8 +31,8 @@ PAGES: dict[str, tuple[str, ...]] = {
         "register_dataset",
     ),
     "nas.execution.trial_run": ("TrialRun", "TrialOutcome"),
-    "nas.trial": ("train_and_evaluate", "evaluate"),
-    "nas.training": ("train",),
+    "nas.scoring.from_scratch": ("train_and_evaluate", "evaluate"),
+    "nas.scoring.training": ("train",),
     "nas.pareto.front": (
         "non_dominated",
         "hypervolume",
@@ -40,12 +40,12 @@ PAGES: dict[str, tuple[str, ...]] = {
         "reference_point",
     ),
     "nas.pareto.table": ("ParetoTable", "Constraint"),
-    "nas.pareto.figure": ("front_figure", "draw"),
+    "nas.figures.front": ("front_figure", "draw"),
     "nas.rule.rule_test": ("rule_test",),
     "nas.export.exporter": ("export",),
     "nas.data.preprocessing": ("Preprocessing",),
     "nas.report.page": ("write_report",),
-    "nas.diagram": ("to_svg", "to_text"),
+    "nas.figures.placement": ("to_svg", "to_text"),
 }
 """What is meant to be used from Python, by module."""
 

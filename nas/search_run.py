@@ -19,12 +19,12 @@ import yaml
 from nas.config import SearchConfig
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
-from nas.final_test import TEST_FILE, chosen_trials, final_test, write_test
 from nas.ledger.attributes import STUDY_FORMAT
-from nas.ledger.lease import Lease
-from nas.record import Trial, TrialState
+from nas.ledger.trial import Trial, TrialState
 from nas.sampling.baselines import baselines
-from nas.study import CONFIG_FILE, JOURNAL_FILE, Study
+from nas.scoring.held_out_test import TEST_FILE, chosen_trials, final_test, write_test
+from nas.study.lease import Lease
+from nas.study.study import CONFIG_FILE, JOURNAL_FILE, Study
 from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -62,7 +62,7 @@ def search(
         address: Ray cluster, instead of ``config.resources.address``.
         quiet: Show no progress.
         function: Trains and measures one network, instead of
-            :func:`nas.trial.train_and_evaluate`.
+            :func:`nas.scoring.from_scratch.train_and_evaluate`.
 
     Returns:
         The study.
@@ -288,9 +288,9 @@ class _Search:
     def _run(self, ledger: "Ledger", num_trials: int) -> Study:
         from nas.execution.ray_runner import run_trials
         from nas.execution.trial_worker import WorkerContext
-        from nas.progress import Progress
         from nas.sampling.halving import Halving, rungs
         from nas.sampling.proposer import Plan, Proposer
+        from nas.study.progress import Progress
 
         config, wanted = self._config, self._config.search
         deadline = time.time() + wanted.time_limit_s if wanted.time_limit_s else None
@@ -426,8 +426,8 @@ def train_trial(run: TrialRun) -> TrialOutcome:
     import torch
 
     from nas.plugins import import_plugins
-    from nas.training import Epoch
-    from nas.trial import train_and_evaluate
+    from nas.scoring.from_scratch import train_and_evaluate
+    from nas.scoring.training import Epoch
 
     import_plugins(run.settings.plugins)
 

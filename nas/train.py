@@ -14,12 +14,12 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from nas.config import SearchConfig
-from nas.final_test import TestResult
-from nas.record import TrialState
+from nas.ledger.trial import TrialState
+from nas.scoring.held_out_test import TestResult
 from search_spaces import Architecture, FreeSpace, InputError
 
 if TYPE_CHECKING:
-    from nas.study import Study
+    from nas.study.study import Study
 
 COMPARED = ("all_conv", "paper_rule")
 """Baselines that a trained architecture is shown beside."""
@@ -231,9 +231,9 @@ def train_architectures(
             something else.
     """
     from nas.data.datasets import load_dataset
-    from nas.final_test import final_test, write_test
+    from nas.scoring.held_out_test import final_test, write_test
     from nas.search_run import resume, search
-    from nas.study import CONFIG_FILE, Study
+    from nas.study.study import CONFIG_FILE, Study
 
     listed = with_baselines(candidates) if baselines else list(candidates)
     check_fit(listed, config)

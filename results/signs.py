@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nas.study import Study
+from nas.study.study import Study
 
 MEASURES = {"low_pass": "high_frequency", "feature_variance": "variance"}
 LEVELS = {"stream": "change", "branch": "branch_change"}

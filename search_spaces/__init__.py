@@ -11,35 +11,35 @@ from search_spaces.errors import InputError
 from search_spaces.placement import Placement, Slot
 
 if TYPE_CHECKING:
-    from search_spaces.alternet import AlterNet, BlockRef
     from search_spaces.architecture import Architecture
-    from search_spaces.attention import Attention
-    from search_spaces.backbone import PRESETS, Backbone
-    from search_spaces.blocks import ConvBlock, MSABlock
-    from search_spaces.constraints import Constraints
+    from search_spaces.blocks.attention import Attention
+    from search_spaces.blocks.residual_blocks import ConvBlock, MSABlock
     from search_spaces.cost import Cost, count_macs, count_params
-    from search_spaces.free_space import FreeSpace
-    from search_spaces.kinds import KINDS
     from search_spaces.latency_table import LatencyTable
-    from search_spaces.per_stage_count_space import PerStageCountSpace
-    from search_spaces.space import SearchSpace
+    from search_spaces.networks.alternet import AlterNet, BlockRef
+    from search_spaces.networks.backbone import PRESETS, Backbone
+    from search_spaces.spaces.constraints import Constraints
+    from search_spaces.spaces.free_space import FreeSpace
+    from search_spaces.spaces.per_stage_count_space import PerStageCountSpace
+    from search_spaces.spaces.space import SearchSpace
+    from search_spaces.spaces.space_kinds import KINDS
 
 _HOMES = {
-    "AlterNet": "alternet",
+    "AlterNet": "networks.alternet",
     "Architecture": "architecture",
-    "Attention": "attention",
-    "Backbone": "backbone",
-    "BlockRef": "alternet",
-    "Constraints": "constraints",
-    "ConvBlock": "blocks",
+    "Attention": "blocks.attention",
+    "Backbone": "networks.backbone",
+    "BlockRef": "networks.alternet",
+    "Constraints": "spaces.constraints",
+    "ConvBlock": "blocks.residual_blocks",
     "Cost": "cost",
-    "FreeSpace": "free_space",
-    "KINDS": "kinds",
+    "FreeSpace": "spaces.free_space",
+    "KINDS": "spaces.space_kinds",
     "LatencyTable": "latency_table",
-    "MSABlock": "blocks",
-    "PRESETS": "backbone",
-    "PerStageCountSpace": "per_stage_count_space",
-    "SearchSpace": "space",
+    "MSABlock": "blocks.residual_blocks",
+    "PRESETS": "networks.backbone",
+    "PerStageCountSpace": "spaces.per_stage_count_space",
+    "SearchSpace": "spaces.space",
     "count_macs": "cost",
     "count_params": "cost",
 }

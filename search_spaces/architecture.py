@@ -9,13 +9,18 @@ from typing import Any, cast
 
 import yaml
 
-from search_spaces.alternet import AlterNet, Head, make_stem
-from search_spaces.attention import Attention, resolve_window
-from search_spaces.backbone import Backbone
-from search_spaces.block_spec import BlockSpec
-from search_spaces.blocks import ConvBlock, MSABlock, make_block, matched_head_dim
+from search_spaces.blocks.attention import Attention, resolve_window
+from search_spaces.blocks.block_spec import BlockSpec
+from search_spaces.blocks.residual_blocks import (
+    ConvBlock,
+    MSABlock,
+    make_block,
+    matched_head_dim,
+)
 from search_spaces.cost import Cost, network_cost
 from search_spaces.errors import InputError
+from search_spaces.networks.alternet import AlterNet, Head, make_stem
+from search_spaces.networks.backbone import Backbone
 from search_spaces.placement import Placement
 
 FORMAT = "alternet/1"

@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from search_spaces.backbone import EXPANSION, Backbone
-from search_spaces.block_spec import BlockSpec
-from search_spaces.blocks import conv_block_params, msa_block_params
+from search_spaces.blocks.block_spec import BlockSpec
+from search_spaces.blocks.residual_blocks import conv_block_params, msa_block_params
+from search_spaces.networks.backbone import EXPANSION, Backbone
 
 
 class Cost(NamedTuple):

@@ -3,15 +3,15 @@
 The time of a network is estimated by the sum of the times of its blocks, stem and
 head, each measured alone, as ProxylessNAS (Cai et al., ICLR 2019, section 3.3) and
 Once-for-all do. A table belongs to one device, batch size and image size.
-``evaluators.block_latency`` measures one; ``benchmarks/latency_estimate.py`` says how
-well the sums agree with whole networks.
+``evaluators.cost.block_latency`` measures one; ``benchmarks/latency_estimate.py`` says
+how well the sums agree with whole networks.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.block_spec import BlockSpec
+from search_spaces.blocks.block_spec import BlockSpec
 from search_spaces.errors import InputError
 
 FORMAT = "latency/1"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from evaluators.evaluator import Evaluator
-    from nas.evaluate import Measurement
+    from nas.scoring.target import Measurement
 
 
 @click.command()
@@ -91,7 +91,7 @@ def command(
     ARCHITECTURE.yaml (untrained unless --weights is given), or timm:NAME.
     """
     from nas.data.datasets import load_dataset
-    from nas.evaluate import data_config, load_target, measure, unique_names
+    from nas.scoring.target import data_config, load_target, measure, unique_names
 
     evaluators = _evaluators(names, options, figures is not None)
     config = data_config(data, targets, overrides)
@@ -128,7 +128,7 @@ def _evaluators(
     import yaml
 
     from evaluators.registry import EVALUATORS, make_evaluators
-    from nas.evaluate import DEFAULT_EVALUATORS
+    from nas.scoring.target import DEFAULT_EVALUATORS
     from search_spaces.errors import InputError
 
     if names == "all":
@@ -136,7 +136,7 @@ def _evaluators(
     elif names is not None:
         chosen = [name.strip() for name in names.split(",") if name.strip()]
     elif figures:
-        from evaluators.figures import FIGURES
+        from nas.figures.paper import FIGURES
 
         chosen = ["accuracy", *FIGURES, "cost"]
     else:
@@ -196,7 +196,7 @@ def _table(measurements: "list[Measurement]", *, described: bool) -> "Table":
 
 
 def _draw(measurements: "list[Measurement]", directory: Path) -> None:
-    from evaluators.figures import paper_figures, save_figure
+    from nas.figures.paper import paper_figures, save_figure
 
     models = {measurement.name: measurement.details for measurement in measurements}
     directory.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ def command(
     """
     from nas.export.exporter import export
     from nas.export.formats import Format
-    from nas.study import Study
+    from nas.study.study import Study
     from search_spaces.errors import InputError
 
     names = [name.strip() for name in formats.split(",")]

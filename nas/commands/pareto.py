@@ -74,9 +74,9 @@ def command(
     show_all: bool,
 ) -> None:
     """Show the trials of STUDY that no other trial beats in every objective."""
-    from nas.pareto.figure import common_reference
+    from nas.figures.front import common_reference
     from nas.pareto.table import Constraint, ParetoTable, parse_axes
-    from nas.study import Study
+    from nas.study.study import Study
 
     first = Study.open(study)
     axes = parse_axes(metrics, first.objectives) if metrics else first.objectives
@@ -90,7 +90,7 @@ def command(
     if reference is not None:
         point = _parse_reference(reference, tables[0].front.metrics)
     if plot is not None:
-        from nas.pareto.figure import draw, front_figure
+        from nas.figures.front import draw, front_figure
 
         draw(front_figure(tables, point), plot)
         click.echo(f"drew {plot}", err=True)

@@ -17,7 +17,7 @@ import click
 def command(study: Path, path: Path | None) -> None:
     """Write one HTML page about STUDY that opens anywhere, without a network."""
     from nas.report.page import write_report
-    from nas.study import Study
+    from nas.study.study import Study
 
     opened = Study.open(study)
     click.echo(write_report(opened, study / "report.html" if path is None else path))

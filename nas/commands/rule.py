@@ -50,7 +50,7 @@ def command(
 
     test = rule_test(source, metric, direction)
     if plot is not None:
-        from nas.rule.figure import draw, rule_figure
+        from nas.figures.rule import draw, rule_figure
 
         draw(rule_figure(test), plot)
         click.echo(f"drew {plot}", err=True)

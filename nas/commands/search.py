@@ -53,7 +53,7 @@ def command(
         changes.append(f"seed={seed}")
     settings = load_config(config, changes)
     if table is not None:
-        from nas.replay import replay
+        from nas.scoring.recorded import replay
 
         replayed = replay(settings, table, out or f"results/{settings.name}")
         if not quiet:

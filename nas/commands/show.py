@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from nas.trial_view import TrialView
+    from nas.study.trial_view import TrialView
 
 
 @click.command()
@@ -37,17 +37,17 @@ def command(
     study: Path, number: int, output: str, plot: Path | None, picture: Path | None
 ) -> None:
     """Show trial NUMBER of STUDY: placement, metrics, curves, place on the front."""
-    from nas.study import Study
-    from nas.trial_view import TrialView
+    from nas.study.study import Study
+    from nas.study.trial_view import TrialView
 
     view = TrialView.of(Study.open(study), number)
     if plot is not None:
-        from nas.trial_figure import draw_trial
+        from nas.figures.trial import draw_trial
 
         draw_trial(view, plot)
         click.echo(f"drew {plot}", err=True)
     if picture is not None:
-        from nas.diagram import to_svg
+        from nas.figures.placement import to_svg
         from search_spaces.placement import Placement
 
         svg = to_svg(Placement.parse(view.trial.placement))
@@ -63,9 +63,9 @@ def _print(view: "TrialView") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nas.diagram import to_text
+    from nas.figures.placement import to_text
     from nas.pareto.table import format_value
-    from nas.trial_view import sparkline
+    from nas.study.trial_view import sparkline
     from search_spaces.placement import Placement
 
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)

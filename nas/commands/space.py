@@ -142,9 +142,9 @@ def _measure(settings: "SearchConfig", table_file: str, device: str) -> "SearchC
 
     import yaml
 
-    from evaluators.block_latency import measure_latencies
+    from evaluators.cost.block_latency import measure_latencies
     from nas.data.datasets import image_shape
-    from nas.trial import find_device
+    from nas.scoring.from_scratch import find_device
     from search_spaces.errors import InputError
 
     path = Path(table_file)

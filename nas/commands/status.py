@@ -17,9 +17,9 @@ import click
 )
 def command(study: str, output: str, write_table: bool) -> None:
     """Show counts, the best so far and the time left of a study, live or finished."""
-    from nas.progress import duration_text
-    from nas.study import Study
-    from nas.study_status import StudyStatus, to_json
+    from nas.study.progress import duration_text
+    from nas.study.status import StudyStatus, to_json
+    from nas.study.study import Study
 
     opened = Study.open(study)
     if write_table:

@@ -9,8 +9,8 @@ from nas.config.running import ResourcesConfig, SamplingConfig, TrackingConfig
 from nas.config.section import Section
 from nas.config.space import SpaceConfig
 from nas.config.training import TrainingConfig
+from nas.ledger.trial import Objective
 from nas.plugins import import_plugins
-from nas.record import Objective
 from search_spaces import InputError
 
 

@@ -16,7 +16,7 @@ from search_spaces import (
     SearchSpace,
 )
 from search_spaces.architecture import attention_from_dict, backbone_from_dict
-from search_spaces.constraints import Constraints
+from search_spaces.spaces.constraints import Constraints
 
 
 class SpaceConfig(Section):

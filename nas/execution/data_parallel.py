@@ -81,8 +81,8 @@ def _train_share(task: dict[str, Any]) -> None:
     from ray.train.torch import get_device
 
     from nas.config import config_from_dict
-    from nas.training import DataParallelWorker
-    from nas.trial import train_and_evaluate
+    from nas.scoring.from_scratch import train_and_evaluate
+    from nas.scoring.training import DataParallelWorker
     from search_spaces.architecture import Architecture
 
     settings = config_from_dict(task["settings"])

@@ -22,7 +22,7 @@ from typing import Any
 
 from nas.execution.trial_run import FAILED_BY_TRIAL, Cause, trial_directory
 from nas.ledger.journal_reader import JournalReader
-from nas.study import JOURNAL_FILE
+from nas.study.study import JOURNAL_FILE
 from search_spaces.errors import InputError
 
 _ENVIRONMENT = {

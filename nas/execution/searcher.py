@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 
 from nas.execution.trial_run import Cause
 from nas.ledger.ledger import Ledger, Proposal
-from nas.record import Trial
+from nas.ledger.trial import Trial
 from nas.sampling.design import Wait
 from nas.sampling.halving import Halving
 from nas.sampling.proposer import Proposer

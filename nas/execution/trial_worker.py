@@ -32,7 +32,7 @@ from nas.execution.trial_run import (
     checkpoint_file,
     trial_directory,
 )
-from nas.execution.trial_worker_file import write_worker
+from nas.study.worker_file import write_worker
 
 TIME_LIMIT_FILE = "time_limit.txt"
 """Where a trial that ran too long leaves the stack it was stopped in."""

@@ -35,13 +35,13 @@ from nas.export.formats import (
 )
 from nas.export.model_card import Origin, model_card
 from nas.export.timm_module import MODULE
+from nas.ledger.trial import Trial, TrialState
 from nas.pareto.table import ParetoTable
-from nas.record import Trial, TrialState
 from search_spaces import AlterNet, InputError
 
 if TYPE_CHECKING:
     from nas.data.datasets import Dataset
-    from nas.study import Study
+    from nas.study.study import Study
 
 CARD = "README.md"
 FRONT = "front.csv"

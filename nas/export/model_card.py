@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from nas.diagram import to_text
 from nas.export.formats import (
     ARCHITECTURE,
     ONNX,
@@ -18,8 +17,9 @@ from nas.export.formats import (
     Format,
 )
 from nas.export.timm_module import MODULE
+from nas.figures.placement import to_text
+from nas.ledger.trial import Trial
 from nas.pareto.table import format_value
-from nas.record import Trial
 
 _READ = """import json
 

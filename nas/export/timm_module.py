@@ -14,15 +14,17 @@ from types import ModuleType
 from typing import Any
 
 from nas.data.preprocessing import Preprocessing
-from search_spaces import Architecture, alternet, attention, blocks
-from search_spaces.backbone import EXPANSION
+from search_spaces import Architecture
+from search_spaces.blocks import attention, residual_blocks
+from search_spaces.networks import alternet
+from search_spaces.networks.backbone import EXPANSION
 
 MODULE = "modeling_alternet"
 NAME = "alternet"
 
 COPIED: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (attention, ("relative_position_index", "_conv1x1", "WindowAttention")),
-    (blocks, ("DropPath", "_shortcut", "ConvBlock", "MSABlock")),
+    (residual_blocks, ("DropPath", "_shortcut", "ConvBlock", "MSABlock")),
     (alternet, ("Head", "BlockRef", "make_stem", "AlterNet")),
 )
 """What is copied, in the order in which the file needs it."""

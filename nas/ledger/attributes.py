@@ -3,7 +3,7 @@
 The ledger is an Optuna study. Each trial's architecture, seed, budget, node,
 timings and metrics are user attributes of the Optuna trial, one attribute each, so
 that optuna-dashboard shows them. This module knows their names and turns them back
-into a :class:`nas.record.Trial`; it imports neither Optuna nor torch.
+into a :class:`nas.ledger.trial.Trial`; it imports neither Optuna nor torch.
 """
 
 import math
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.record import Trial, TrialState
+from nas.ledger.trial import Trial, TrialState
 
 STUDY_FORMAT = "nas-study/1"
 """Version of everything in a study directory; another one is refused."""

@@ -22,8 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.ledger.attributes import RESERVED, STUDY_FORMAT, Row, finite_only
 from nas.ledger.journal import Journal
 from nas.ledger.location import Location, load_optuna_study, one_line, row_of
-from nas.record import Objective, Trial
-from nas.space import Space
+from nas.ledger.space import Space
+from nas.ledger.trial import Objective, Trial
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from statistics import fmean, stdev
 
-from nas.record import Trial
+from nas.ledger.trial import Trial
 
 
 def average_seeds(trials: Iterable[Trial]) -> tuple[list[Trial], list[int]]:

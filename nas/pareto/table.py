@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from nas.ledger.trial import Objective, Trial, TrialState
 from nas.pareto.front import Floats, ParetoFront
 from nas.pareto.seeds import average_seeds
-from nas.record import Objective, Trial, TrialState
 from search_spaces.errors import InputError
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -25,7 +25,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 
 class TrialSource(Protocol):
-    """The part of `nas.study.Study` that a table needs."""
+    """The part of `nas.study.study.Study` that a table needs."""
 
     @property
     def name(self) -> str:

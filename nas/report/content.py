@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from nas.ledger.trial import Objective, Trial, TrialState
 from nas.pareto.table import ParetoTable, metric_names, trial_value
-from nas.record import Objective, Trial, TrialState
-from nas.trial_view import read_history
+from nas.study.trial_view import read_history
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from evaluators.evaluator import Metric
-    from nas.study import Study
+    from nas.study.study import Study
 
 FORMAT = "alternet-report/1"
 

@@ -7,12 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.diagram import COLOURS, INKS
+from nas.figures.placement import COLOURS, INKS
 from nas.report.content import report_data
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
-    from nas.study import Study
+    from nas.study.study import Study
 
 SCRIPTS = ("page.js", "scale.js", "front.js", "models.js", "sections.js", "main.js")
 """The page's own script, in this order one program."""

@@ -22,7 +22,7 @@ from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
     from nas.config import SamplingConfig
-    from nas.study import Study
+    from nas.study.study import Study
 
 Floats = npt.NDArray[np.float64]
 Sampling = Literal["uniform", "adaptive", "unknown"]
@@ -106,7 +106,7 @@ class PlacementTable:
         """
         path = Path(path)
         if path.is_dir():
-            from nas.study import Study
+            from nas.study.study import Study
 
             return cls.of_study(Study.open(path), metric)
         return cls.of_frame(read_frame(path), metric, str(path), _line_of(path))

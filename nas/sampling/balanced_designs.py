@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from search_spaces.architecture import Architecture
-from search_spaces.constraints import Constraints
 from search_spaces.errors import InputError
-from search_spaces.free_space import FreeSpace
 from search_spaces.placement import Placement
-from search_spaces.space import SearchSpace
+from search_spaces.spaces.constraints import Constraints
+from search_spaces.spaces.free_space import FreeSpace
+from search_spaces.spaces.space import SearchSpace
 
 Floats = npt.NDArray[np.float64]
 Slots = Sequence[tuple[int, int]]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
-from search_spaces.space import SearchSpace
+from search_spaces.spaces.space import SearchSpace
 
 
 def baselines(space: SearchSpace, matched: bool = False) -> dict[str, Architecture]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from nas.record import Objective, Trial, TrialState
+from nas.ledger.trial import Objective, Trial, TrialState
 from nas.rule.slot_regression import t_quantile
 from nas.sampling.design import WAIT, Design, Wait
 from search_spaces.architecture import Architecture
 from search_spaces.placement import Placement
-from search_spaces.space import SearchSpace
+from search_spaces.spaces.space import SearchSpace
 
 STEP_LEVEL = 0.05
 """One-sided level of a step's t test (our choice: the paper tests nothing)."""

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nas.record import Trial
+from nas.ledger.trial import Trial
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture

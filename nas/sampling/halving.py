@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping
 
 import numpy as np
 
-from nas.record import Objective
+from nas.ledger.trial import Objective
 from search_spaces.errors import InputError
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.ledger.ledger import Ledger, Proposal
+from nas.ledger.space import Space
 from nas.sampling.design import WAIT, Design, Wait
 from nas.sampling.samplers import SamplerContext, create_sampler
-from nas.space import Space
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nas.record import Objective
+from nas.ledger.space import Space
+from nas.ledger.trial import Objective
 from nas.sampling.design import Design, fixed_sequence
-from nas.space import Space
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from search_spaces.space import SearchSpace
+    from search_spaces.spaces.space import SearchSpace
 
 MAX_ENUMERATED = 1_000_000  # our choice: larger spaces are not walked through
 
@@ -126,7 +126,7 @@ def _build_up(context: SamplerContext) -> Design:
 
 def _search_space(context: SamplerContext) -> "SearchSpace":
     """The space, for a design that asks more of it than :class:`Space` promises."""
-    from search_spaces.space import SearchSpace
+    from search_spaces.spaces.space import SearchSpace
 
     if not isinstance(context.space, SearchSpace):
         raise InputError(

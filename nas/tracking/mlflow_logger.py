@@ -11,7 +11,7 @@ from ray.air.integrations.mlflow import MLflowLoggerCallback
 
 from nas.tracking.tracked_trial import TrackedTrial
 
-STUDY_TAG = "nas.study"
+STUDY_TAG = "nas.study.study"
 
 
 class MLflowLogger(MLflowLoggerCallback):

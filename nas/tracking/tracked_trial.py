@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.record import Trial, TrialState
+from nas.ledger.trial import Trial, TrialState
 from search_spaces.architecture import Architecture
 
 

@@ -3,9 +3,10 @@
 import torch
 from torch import nn
 
-from evaluators.block_chain import BlockChain, listening
+from evaluators.blocks.listening import listening
 from evaluators.data import EvaluationData, ImageSet
 from search_spaces import Architecture, Attention, Backbone, Placement
+from search_spaces.networks.block_chain import BlockChain
 
 
 def alternet(

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from evaluators import registry
-from evaluators.accuracy import Accuracy
-from evaluators.calibration import NLL
+from evaluators.blocks.low_pass import LowPass
+from evaluators.classification.accuracy import Accuracy
+from evaluators.classification.calibration import NLL
 from evaluators.evaluator import Evaluation, Evaluator, Metric
-from evaluators.low_pass import LowPass
 from evaluators.registry import (
     EVALUATORS,
     all_metrics,

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from nas.config import config_from_dict
-from nas.record import Objective, Trial, TrialState
+from nas.ledger.trial import Objective, Trial, TrialState
 from search_spaces.errors import InputError
 
 
 @dataclass
 class KnownStudy:
-    """Stands in for nas.study.Study: the same reading methods, no store behind."""
+    """Stands in for a Study: the same reading methods, no store behind."""
 
     known: list[Trial]
     name: str = "known"
@@ -166,7 +166,7 @@ def make_trials():
 def trained_study(tmp_path_factory):
     """Three small networks trained for an epoch on real digits, with their files."""
     from nas.data.datasets import load_dataset
-    from nas.trial import train_and_evaluate
+    from nas.scoring.from_scratch import train_and_evaluate
     from search_spaces import Architecture, Attention, Placement
 
     config = config_from_dict(

@@ -67,7 +67,7 @@ def drive(verb: str, directory: Path, num_trials: int) -> None:
 
 
 def trials(directory: Path) -> list:
-    from nas.study import Study
+    from nas.study.study import Study
     from search_spaces.errors import InputError
 
     with contextlib.suppress(InputError):
@@ -77,7 +77,7 @@ def trials(directory: Path) -> list:
 
 def workers(directory: Path) -> dict[int, int]:
     """Process ids by number of the running trials that a worker has begun."""
-    from nas.execution.trial_worker_file import read_worker
+    from nas.study.worker_file import read_worker
 
     found = {}
     for trial in trials(directory):

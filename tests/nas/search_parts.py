@@ -6,7 +6,7 @@ from pathlib import Path
 from nas.execution.trial_run import TrialOutcome, TrialRun
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.location import Location
-from nas.record import Objective
+from nas.ledger.trial import Objective
 from nas.sampling.proposer import Plan, Proposer
 from search_spaces import Architecture, Backbone, FreeSpace
 

@@ -12,9 +12,9 @@ import pytest
 from search_parts import config, fake_trial, small_space
 
 from nas.ledger.ledger import MAX_LOSSES
-from nas.record import TrialState
+from nas.ledger.trial import TrialState
 from nas.search_run import resume, search
-from nas.study import Study
+from nas.study.study import Study
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "benchmarks"))
@@ -212,8 +212,8 @@ def test_a_read_only_study_can_be_read_but_not_resumed(tmp_path):
     from search_parts import new_ledger, plan, run_all
     from test_study import settings
 
-    from nas.ledger.lease import Lease
     from nas.sampling.proposer import Proposer
+    from nas.study.lease import Lease
     from search_spaces.errors import InputError
 
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings()))
@@ -300,7 +300,7 @@ def test_a_checkpoint_is_continued_by_the_repeated_trial(tmp_path, local_ray):
     )
 
     def killed_after_two(run: TrialRun):
-        import nas.training as training
+        import nas.scoring.training as training
 
         marker = run.directory.parent / "killed"
         keep = training._save

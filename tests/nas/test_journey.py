@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from nas.cli import main
-from nas.study import Study
+from nas.study.study import Study
 
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("journey")]
 

@@ -11,11 +11,11 @@ from search_parts import (
     small_space,
 )
 
-from nas.ledger.lease import Lease
-from nas.record import TrialState
+from nas.ledger.trial import TrialState
 from nas.search_run import SearchFailedError, resume, search
-from nas.study import Study
-from nas.study_status import StudyStatus, to_json
+from nas.study.lease import Lease
+from nas.study.status import StudyStatus, to_json
+from nas.study.study import Study
 from search_spaces.errors import InputError
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

@@ -5,8 +5,8 @@ import pytest
 
 from nas.cli import main
 from nas.config import config_from_dict
-from nas.final_test import TestResult
-from nas.record import Trial, TrialState
+from nas.ledger.trial import Trial, TrialState
+from nas.scoring.held_out_test import TestResult
 from nas.train import (
     Candidate,
     check_fit,

@@ -20,7 +20,7 @@ def run(known_study, make_study, make_trial, monkeypatch):
         "empty": make_study([], name="empty"),
     }
     opener = SimpleNamespace(open=lambda path: studies[str(path)])
-    monkeypatch.setitem(sys.modules, "nas.study", SimpleNamespace(Study=opener))
+    monkeypatch.setitem(sys.modules, "nas.study.study", SimpleNamespace(Study=opener))
 
     def run(*arguments):
         result = CliRunner().invoke(command, arguments)

@@ -19,7 +19,7 @@ def run(known_study, tmp_path, monkeypatch):
         "1,0.1,2.0,1.9,0.3,1.0\n2,0.05,1.0,1.2,0.6,1.0\n"
     )
     opener = SimpleNamespace(open=lambda path: known_study)
-    monkeypatch.setitem(sys.modules, "nas.study", SimpleNamespace(Study=opener))
+    monkeypatch.setitem(sys.modules, "nas.study.study", SimpleNamespace(Study=opener))
 
     def run(*arguments):
         result = CliRunner().invoke(command, ["study", *arguments])

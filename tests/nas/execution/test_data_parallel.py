@@ -7,7 +7,7 @@ from torch import distributed, multiprocessing, nn
 from nas.cli import main
 from nas.config import DataConfig, TrainingConfig, config_from_dict
 from nas.data.datasets import load_dataset
-from nas.training import DataParallelWorker, train
+from nas.scoring.training import DataParallelWorker, train
 from search_spaces import Architecture, Attention, Backbone, InputError, Placement
 
 CONFIG = TrainingConfig(

@@ -7,7 +7,7 @@ from search_parts import climbing_trial, fake_trial, small_space
 
 from nas.execution.trial_run import TrialOutcome, checkpoint_file
 from nas.execution.trial_worker import TrialWorker, WorkerContext
-from nas.execution.trial_worker_file import read_worker
+from nas.study.worker_file import read_worker
 from search_spaces.errors import InputError
 
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 import yaml
 
-from evaluators.accuracy import Accuracy
+from evaluators.classification.accuracy import Accuracy
 from nas.data.datasets import load_dataset
 from nas.data.preprocessing import Preprocessing
 from nas.export import formats
 from nas.export.exporter import choose_trials, export, load_export
 from nas.export.formats import Exported, ExportError, Format, load_weights
+from nas.ledger.trial import Objective, TrialState
 from nas.pareto.table import ParetoTable
-from nas.record import Objective, TrialState
 from search_spaces import Architecture, InputError
 
 BASIC = {

@@ -6,7 +6,7 @@ from search_parts import OBJECTIVES, measured, new_ledger, reopened, small_space
 
 from nas.ledger.ledger import MAX_LOSSES, Ledger
 from nas.ledger.location import Location
-from nas.record import Objective, TrialState
+from nas.ledger.trial import Objective, TrialState
 from search_spaces import Constraints
 from search_spaces.errors import InputError
 

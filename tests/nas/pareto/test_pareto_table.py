@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.ledger.trial import Objective
 from nas.pareto.table import (
     OPERATORS,
     Constraint,
@@ -12,7 +13,6 @@ from nas.pareto.table import (
     parse_axes,
     trial_value,
 )
-from nas.record import Objective
 from search_spaces.errors import InputError
 
 

@@ -3,8 +3,8 @@ import math
 
 import pytest
 
+from nas.ledger.trial import TrialState
 from nas.pareto.table import ParetoTable
-from nas.record import TrialState
 from nas.report.content import (
     MAX_DETAILED,
     MAX_STEPS,

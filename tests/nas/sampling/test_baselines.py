@@ -1,11 +1,11 @@
 import pytest
 
 from nas.sampling.baselines import baselines, paper_counts
-from search_spaces.attention import Attention
-from search_spaces.backbone import Backbone
-from search_spaces.constraints import Constraints
-from search_spaces.free_space import FreeSpace
-from search_spaces.per_stage_count_space import PerStageCountSpace
+from search_spaces.blocks.attention import Attention
+from search_spaces.networks.backbone import Backbone
+from search_spaces.spaces.constraints import Constraints
+from search_spaces.spaces.free_space import FreeSpace
+from search_spaces.spaces.per_stage_count_space import PerStageCountSpace
 
 
 def space(depths=(3, 4, 6, 4), **options):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.record import Objective
+from nas.ledger.trial import Objective
 from nas.sampling.halving import Halving, position, rungs
 from search_spaces.errors import InputError
 

@@ -13,7 +13,7 @@ from search_parts import (
 )
 
 from nas.ledger.ledger import Proposal
-from nas.record import TrialState
+from nas.ledger.trial import TrialState
 from nas.sampling.design import WAIT, Design, fixed_sequence
 from nas.sampling.proposer import Proposer
 from nas.sampling.samplers import SAMPLERS

@@ -10,7 +10,7 @@ from tracker_files import hparams, offline_run, scalars
 
 from nas.config import config_from_dict
 from nas.execution.trial_run import TrialRun
-from nas.record import TrialState
+from nas.ledger.trial import TrialState
 from nas.search_run import resume, search
 from search_spaces import Architecture
 

@@ -3,7 +3,7 @@ import math
 import pytest
 from search_parts import small_space
 
-from nas.record import Trial, TrialState
+from nas.ledger.trial import Trial, TrialState
 from nas.tracking.tracked_trial import (
     TrackedTrial,
     final_numbers,

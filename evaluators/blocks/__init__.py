@@ -1,0 +1,1 @@
+"""What each block of a network does to the feature maps that pass it."""

@@ -1,0 +1,1 @@
+"""What a network predicts: accuracy, calibration, robustness to noise."""

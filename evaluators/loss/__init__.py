@@ -1,0 +1,1 @@
+"""The loss around a trained network: Hessian, sharpness, landscape."""

@@ -1,0 +1,1 @@
+"""Every figure: what it shows, computed first; then drawn."""

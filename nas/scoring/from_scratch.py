@@ -1,0 +1,249 @@
+"""One trial: build, train, evaluate, write down. Knows neither Ray nor Optuna."""
+
+import csv
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from evaluators.evaluator import Evaluation
+from evaluators.registry import make_evaluators
+from nas.config import SearchConfig
+from nas.data.augmentation import make_augmentation
+from nas.data.datasets import Dataset
+from nas.scoring.training import DataParallelWorker, Epoch, Watch, train
+from search_spaces import AlterNet, Architecture, InputError
+
+ReportRung = Callable[[int, dict[str, float]], bool]
+"""Called after each epoch with its metrics; returns True to stop the trial there."""
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial measured.
+
+    Attributes:
+        metrics: Value of each metric.
+        standard_errors: Standard error of each sampled metric.
+        epochs: Epochs trained; fewer than asked for if the trial was stopped.
+        duration_s: Seconds, evaluation included.
+        details: What figures need, by evaluator.
+    """
+
+    metrics: dict[str, float]
+    standard_errors: dict[str, float]
+    epochs: int
+    duration_s: float
+    details: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def train_and_evaluate(
+    architecture: Architecture,
+    config: SearchConfig,
+    dataset: Dataset,
+    *,
+    seed: int,
+    epochs: int | None = None,
+    directory: Path | None = None,
+    report: ReportRung | None = None,
+    watch: Watch | None = None,
+    device: torch.device | None = None,
+    checkpoint: Path | None = None,
+    worker: DataParallelWorker | None = None,
+) -> TrialResult:
+    """Train one architecture and score it with the configured evaluators.
+
+    Args:
+        architecture: What to train.
+        config: Recipe and evaluators.
+        dataset: Images.
+        seed: Seed of initialisation, data order and augmentation.
+        epochs: Budget; ``config.training.epochs`` if ``None``.
+        directory: Where architecture.yaml, history.csv, metrics.json, details.json
+            and weights.safetensors are written; nothing is if ``None``.
+        report: Called after each epoch with ``accuracy``, ``nll``, ``params`` and
+            ``macs``; returns True to stop. A stopped trial is not evaluated further.
+        watch: Told each line that history.csv will have, as soon as it is known; of a
+            continued trial, also those before.
+        device: Where to train; CUDA if there is one.
+        checkpoint: File that keeps the state between epochs and is continued from;
+            removed when the trial is done.
+        worker: Which part of each batch this process takes, if several train the
+            network together. Only the first evaluates and writes.
+
+    Returns:
+        The metrics; none in the other workers.
+
+    Raises:
+        DivergedError: The loss is not finite.
+        EvaluationError: An evaluator's assumption does not hold.
+    """
+    started = time.perf_counter()
+    device = device or default_device()
+    model = build(architecture, config, seed)
+    sizes = {"params": float(architecture.params), "macs": float(architecture.macs)}
+    stopped = False
+
+    def after_epoch(epoch: Epoch) -> bool:
+        nonlocal stopped
+        if report is not None and epoch.epoch < budget:
+            known = {"accuracy": epoch.val_accuracy, "nll": epoch.val_loss, **sizes}
+            stopped = report(epoch.epoch, known)
+        return stopped
+
+    budget = config.training.epochs if epochs is None else epochs
+    history = train(
+        model,
+        dataset,
+        config.training,
+        seed=seed,
+        device=device,
+        epochs=budget,
+        report=after_epoch,
+        watch=watch,
+        checkpoint=checkpoint,
+        worker=worker,
+    )
+    last = history[-1]
+    if worker is not None and worker.rank > 0:
+        return TrialResult({}, {}, last.epoch, time.perf_counter() - started)
+    metrics = {"accuracy": last.val_accuracy, "nll": last.val_loss, **sizes}
+    errors: dict[str, float] = {}
+    details: dict[str, dict[str, Any]] = {}
+    if not stopped:
+        metrics = {}
+        for name, evaluation in evaluate(model, config, dataset).items():
+            metrics.update(evaluation.metrics)
+            errors.update(evaluation.standard_errors)
+            if evaluation.details:
+                details[name] = evaluation.details
+    result = TrialResult(
+        metrics, errors, last.epoch, time.perf_counter() - started, details
+    )
+    if directory is not None:
+        write_artifacts(directory, architecture, model, history, result, seed)
+    if checkpoint is not None and not stopped:
+        with suppress(FileNotFoundError):
+            checkpoint.unlink()
+    return result
+
+
+def build(architecture: Architecture, config: SearchConfig, seed: int) -> AlterNet:
+    """Build a network whose initial weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return architecture.build(drop_path=config.training.drop_path)
+
+
+def evaluate(
+    model: torch.nn.Module, config: SearchConfig, dataset: Dataset
+) -> dict[str, Evaluation]:
+    """Run the configured evaluators on a trained network.
+
+    Args:
+        model: The network.
+        config: Evaluators and recipe.
+        dataset: Images; the test split is not looked at.
+
+    Returns:
+        What each evaluator found, by its name.
+
+    Raises:
+        EvaluationError: An evaluator's assumption does not hold.
+    """
+    data = dataset.evaluation_data(
+        make_augmentation(config.training),
+        config.training.weight_decay,
+        config.training.label_smoothing,
+    )
+    return {
+        evaluator.name: evaluator.evaluate(model, data)
+        for evaluator in make_evaluators(config.evaluators)
+    }
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name, if it is there.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:1``, …
+
+    Raises:
+        InputError: It is no device, or this machine has none of them.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"a device is cpu, cuda or cuda:N of this machine, got {name!r}: {reason}"
+        ) from error
+    return device
+
+
+def default_device() -> torch.device:
+    """The first CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def write_artifacts(
+    directory: Path,
+    architecture: Architecture,
+    model: torch.nn.Module,
+    history: list[Epoch],
+    result: TrialResult,
+    seed: int,
+) -> None:
+    """Write what a trial leaves behind; metrics.json is last and marks it complete.
+
+    Args:
+        directory: ``<study>/trials/<number>``.
+        architecture: What was trained.
+        model: The trained network.
+        history: One record an epoch.
+        result: The metrics.
+        seed: Seed of the run.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    architecture.to_yaml(directory / "architecture.yaml")
+    with (directory / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [one.name for one in fields(Epoch)])
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in history)
+    tensors = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    save_file(tensors, directory / "weights.safetensors")
+    (directory / "details.json").write_text(
+        json.dumps(_plain(result.details)), encoding="utf-8"
+    )
+    record = {
+        "metrics": result.metrics,
+        "standard_errors": result.standard_errors,
+        "seed": seed,
+        "epochs": result.epochs,
+        "duration_s": result.duration_s,
+    }
+    (directory / "metrics.json").write_text(
+        json.dumps(_plain(record), indent=1), encoding="utf-8"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN or infinity: they become null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

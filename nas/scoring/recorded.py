@@ -1,0 +1,330 @@
+"""A search on a finished table: any sampler, in seconds, without training.
+
+Whatever a sampler proposes is looked up instead of trained. The result is a study like
+any other. The table may be anyone's (``placement``, metrics, and ``seed``, ``epochs``,
+``state`` if it has them) or a study directory.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from nas.config import SearchConfig, SpaceConfig
+from nas.ledger.attributes import STUDY_FORMAT
+from nas.rule.placement_table import CheckedFrame, read_frame
+from nas.sampling.baselines import baselines
+from nas.study.study import CONFIG_FILE, JOURNAL_FILE, Study
+from search_spaces.architecture import Architecture
+from search_spaces.errors import InputError
+from search_spaces.placement import Placement
+from search_spaces.spaces.free_space import FreeSpace
+from search_spaces.spaces.per_stage_count_space import PerStageCountSpace
+from search_spaces.spaces.space import SearchSpace
+
+NOMINAL_WIDTH = 8
+"""Width of the stand-in backbone of a bare table: it is named, never trained."""
+
+NOMINAL_IMAGE = (10, 3, 32)
+"""Classes, channels and pixels of the stand-in."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is known of every placement.
+
+    Attributes:
+        runs: The metrics of each run, by placement, in the order of their seeds.
+        metrics: Names of the metrics.
+        epochs: Budget of the runs; 1 if the table does not say.
+    """
+
+    runs: Mapping[Placement, Sequence[Mapping[str, float]]]
+    metrics: tuple[str, ...]
+    epochs: int
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recorded":
+        """Read a CSV or Parquet file, or a study directory.
+
+        Args:
+            path: Where the table is.
+
+        Returns:
+            Its complete runs of one budget.
+
+        Raises:
+            InputError: It cannot be read or has no complete run.
+        """
+        path = Path(path)
+        frame = Study.open(path).table() if path.is_dir() else read_frame(path)
+        return cls.of_frame(frame, str(path))
+
+    @classmethod
+    def of_frame(cls, frame: pd.DataFrame, source: str = "the table") -> "Recorded":
+        """Take a data frame; see :class:`nas.rule.placement_table.PlacementTable`.
+
+        Args:
+            frame: One row a run.
+            source: Where it came from, for messages.
+
+        Returns:
+            Its complete runs of one budget.
+
+        Raises:
+            InputError: A column is missing, a cell cannot be used, or no run is left.
+        """
+        checked = CheckedFrame(frame, source)
+        budget, rows = checked.usable_rows([])
+        metrics = checked.metrics()
+        if not metrics:
+            raise InputError(f"a table to replay has metrics; {source} has none")
+        if not len(rows):
+            raise InputError(f"a table to replay has complete runs; {source} has none")
+        order = list(range(len(rows)))
+        if "seed" in frame.columns:
+            seeds = checked.floats("seed")[rows]
+            order.sort(key=lambda i: seeds[i])
+        placements = checked.parsed(rows)
+        columns = {name: checked.floats(name)[rows] for name in metrics}
+        runs: dict[Placement, list[dict[str, float]]] = {}
+        for i in order:
+            known = {name: float(values[i]) for name, values in columns.items()}
+            found = {name: value for name, value in known.items() if value == value}
+            runs.setdefault(placements[i], []).append(found)
+        return cls(runs, tuple(metrics), budget or 1)
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks of each stage."""
+        return next(iter(self.runs)).depths
+
+    def run(
+        self, placement: Placement, replicate: int, shift: int = 0
+    ) -> Mapping[str, float] | None:
+        """The metrics of one run.
+
+        Args:
+            placement: What was trained.
+            replicate: Which of its runs, from 0.
+            shift: Start with another one: searches of other seeds see other noise.
+
+        Returns:
+            The metrics, or ``None`` if there are not so many runs.
+        """
+        runs = self.runs.get(placement, ())
+        return runs[(replicate + shift) % len(runs)] if replicate < len(runs) else None
+
+
+class _InTable:
+    """What a space of recorded placements does otherwise than the whole space."""
+
+    recorded: frozenset[Placement]
+
+    @cached_property
+    def size(self) -> int:
+        """Number of recorded placements."""
+        return len(self.recorded)
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Whether the architecture is the recorded one of its placement."""
+        placement = architecture.placement
+        return (
+            placement in self.recorded and self.architecture(placement) == architecture  # type: ignore[attr-defined]
+        )
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Walk through the recorded placements in order."""
+        for placement in sorted(self.recorded):
+            yield self.architecture(placement)  # type: ignore[attr-defined]
+
+    def sample(self, rng: Random) -> Architecture:
+        """Draw one of the recorded placements."""
+        chosen = rng.choice(sorted(self.recorded))
+        return self.architecture(chosen)  # type: ignore[attr-defined, no-any-return]
+
+    def violations(self, architecture: Architecture) -> dict[str, float]:
+        """A placement that is not recorded breaks the constraint ``recorded``."""
+        return {"recorded": float(architecture.placement not in self.recorded)}
+
+
+@dataclass(frozen=True)
+class _RecordedFree(_InTable, FreeSpace):
+    recorded: frozenset[Placement] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class _RecordedCounts(_InTable, PerStageCountSpace):
+    recorded: frozenset[Placement] = field(default_factory=frozenset)
+
+
+def recorded_space(config: SpaceConfig, recorded: Recorded) -> SearchSpace:
+    """The part of a space that a table knows.
+
+    Args:
+        config: The space of the search. If its backbone has other depths than the
+            table, any placement of the table's depths is meant.
+        recorded: The table.
+
+    Returns:
+        A space of the placements that are in both.
+
+    Raises:
+        InputError: There is none.
+    """
+    if config.make_backbone().depths != recorded.depths:
+        config = _free_space(recorded.depths)
+    elif config.choices:
+        config = config.model_copy(update={"choices": {}})
+    whole = config.make(*NOMINAL_IMAGE)
+    both = frozenset(
+        placement
+        for placement in recorded.runs
+        if SearchSpace.contains(whole, whole.architecture(placement))
+    )
+    if not both:
+        raise InputError(
+            f"none of the table's {len(recorded.runs)} placements, e.g. "
+            f"{next(iter(recorded.runs))}, is in the search space of the config"
+        )
+    kind = _RecordedCounts if config.kind == "per_stage_count" else _RecordedFree
+    return kind(
+        whole.backbone,
+        whole.attention,
+        strided_msas=whole.strided_msas,
+        num_classes=NOMINAL_IMAGE[0],
+        in_channels=NOMINAL_IMAGE[1],
+        image_size=NOMINAL_IMAGE[2],
+        recorded=both,
+    )
+
+
+def _free_space(depths: tuple[int, ...]) -> SpaceConfig:
+    backbone: dict[str, Any] = {
+        "block": "basic",
+        "stem": "cifar",
+        "depths": list(depths),
+        "widths": [NOMINAL_WIDTH] * len(depths),
+    }
+    return SpaceConfig(kind="free", backbone=backbone, strided_msas=True)
+
+
+def replay(
+    config: SearchConfig, table: str | Path | Recorded, out: str | Path
+) -> Study:
+    """Run a search in which every training run is looked up.
+
+    Args:
+        config: Sampler, trials, replicates, seed, objectives and space. Objectives
+            that the table does not have are left out.
+        table: The table, or where it is.
+        out: Study directory; must not exist or be empty.
+
+    Returns:
+        The study.
+
+    Raises:
+        InputError: The table or the directory cannot be used, the table has none of
+            the objectives, or the search wants budgets that a table does not have.
+    """
+    from nas.ledger.ledger import Ledger, Proposal
+    from nas.ledger.location import Location
+    from nas.sampling.proposer import Plan, Proposer
+    from nas.study.lease import Lease
+
+    recorded = table if isinstance(table, Recorded) else Recorded.read(table)
+    source = "a table" if isinstance(table, Recorded) else Path(table).name
+    if config.search.fidelity is not None:
+        raise InputError(
+            "a table has results of one budget, but search.fidelity wants several; "
+            "leave it out (--set search.fidelity=null)"
+        )
+    config = _with_known_objectives(config, recorded, source)
+    space = recorded_space(config.space, recorded)
+    directory = Path(out)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError(
+            f"a new study needs a new directory, but {directory} is there; "
+            "choose another --out"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = config.search
+    rivals = baselines(space) if wanted.baselines else {}
+    plan = Plan(
+        space=space,
+        sampler=wanted.sampler,
+        num_trials=wanted.trials,
+        seed=config.seed,
+        epochs=recorded.epochs,
+        replicates=wanted.replicates,
+        replicate_first=wanted.replicate_first,
+        baselines={n: a for n, a in rivals.items() if space.contains(a)},
+        sampler_options=wanted.options,
+    )
+    with Lease(directory):
+        _write_config(config, directory, source)
+        ledger = Ledger(
+            Location("", directory / JOURNAL_FILE),
+            config.name,
+            config.make_objectives(),
+            create=True,
+        )
+        proposer = Proposer(ledger, plan)
+        while isinstance(proposal := proposer.next(), Proposal):
+            placement = proposal.architecture.placement
+            found = recorded.run(placement, proposal.seed - plan.seed, plan.seed)
+            if found is None:
+                known = len(recorded.runs.get(placement, ()))
+                ledger.fail(
+                    proposal.number,
+                    f"the table has {known} of the runs of {placement} that are wanted",
+                )
+            else:
+                ledger.complete(proposal.number, found)
+        ledger.set_note("exhausted", proposer.exhausted)
+    study = Study.open(directory)
+    study.write_table()
+    return study
+
+
+def _with_known_objectives(
+    config: SearchConfig, recorded: Recorded, source: str
+) -> SearchConfig:
+    known = [one for one in config.objectives if one["metric"] in recorded.metrics]
+    left_out = [one["metric"] for one in config.objectives if one not in known]
+    if not known:
+        raise InputError(
+            f"{source} has none of the objectives {', '.join(left_out)}; it has "
+            f"{', '.join(recorded.metrics)} (choose with --set objectives=[METRIC])"
+        )
+    if left_out:
+        print(f"not in {source}, left out: {', '.join(left_out)}", file=sys.stderr)
+    space = config.space
+    if space.make_backbone().depths != recorded.depths:
+        space = _free_space(recorded.depths)
+    training = config.training.model_copy(update={"epochs": recorded.epochs})
+    return config.model_copy(
+        update={
+            "objectives": known,
+            "space": space,
+            "training": training,
+        }
+    )
+
+
+def _write_config(config: SearchConfig, directory: Path, source: str) -> None:
+    header = {
+        "format": STUDY_FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "replay_of": source,
+    }
+    content = {"study": header, **config.to_dict()}
+    text = yaml.safe_dump(content, sort_keys=False)
+    (directory / CONFIG_FILE).write_text(text, encoding="utf-8")

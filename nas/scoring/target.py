@@ -1,0 +1,382 @@
+"""Measure networks: exports, trials, architecture files with weights, timm models."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
+from nas.config import SearchConfig, load_config
+from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nas.data.datasets import Dataset
+    from nas.data.preprocessing import Preprocessing
+
+TIMM = "timm:"
+DEFAULT_EVALUATORS = ("accuracy", "calibration", "low_pass", "feature_variance", "cost")
+"""What is measured if nothing is said: everything that takes a few forward passes."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A network to measure and how its images must be prepared.
+
+    Attributes:
+        name: How tables and figures call it.
+        source: What the user wrote.
+        model: The network.
+        placement: Placement of an AlterNet, ``""`` for other models.
+        trained: Whether its weights were read rather than drawn.
+        preprocessing: Of an export; ``None``: that of the data set.
+    """
+
+    name: str
+    source: str
+    model: "nn.Module"
+    placement: str
+    trained: bool
+    preprocessing: "Preprocessing | None" = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was found out about one network.
+
+    Attributes:
+        name: Name of the network.
+        source: What the user wrote.
+        placement: Placement of an AlterNet, ``""`` for other models.
+        trained: Whether its weights were read rather than drawn.
+        metrics: All metrics.
+        standard_errors: Of the sampled ones.
+        seconds: Wall time of each evaluator.
+        errors: Why an evaluator gave nothing, by its name.
+        details: For figures, by evaluator.
+    """
+
+    name: str
+    source: str
+    placement: str
+    trained: bool
+    metrics: dict[str, float]
+    standard_errors: dict[str, float]
+    seconds: dict[str, float]
+    errors: dict[str, str]
+    details: dict[str, dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the details, for JSON."""
+        record = asdict(self)
+        del record["details"]
+        return record
+
+
+def study_of(targets: Sequence[str]) -> Path | None:
+    """The study that the first target is a trial of, if it is one.
+
+    Args:
+        targets: What the user wrote.
+
+    Returns:
+        The study's directory, ``None`` for other targets.
+    """
+    path = Path(targets[0]).resolve()
+    study = path.parent.parent
+    is_trial = path.parent.name == "trials" and (study / "config.yaml").is_file()
+    return study if is_trial else None
+
+
+def data_config(
+    data: str | None, targets: Sequence[str], overrides: Sequence[str]
+) -> SearchConfig:
+    """Find out which images and which recipe a measurement refers to.
+
+    Args:
+        data: Name of a data set, preset, config file or study; ``None``: the study
+            of the first target, or the recipe in the export that it is, else the
+            default data set.
+        targets: What is measured.
+        overrides: ``key.path=value`` texts.
+
+    Returns:
+        The config.
+
+    Raises:
+        InputError: There is no such source, or an override is wrong.
+    """
+    from nas.data.datasets import LOADERS
+    from nas.export.formats import RECIPE
+
+    if data is None:
+        study = study_of(targets)
+        if study is not None:
+            return load_config(study, overrides)
+        recipe = Path(targets[0]) / RECIPE
+        if recipe.is_file():
+            config = load_config(recipe, overrides)
+            if config.data.name == "imagefolder" and config.data.root is None:
+                raise InputError(
+                    f"{targets[0]} was trained on images in directories, which an "
+                    "export does not hold; say where they are: --set data.root=DIR, or "
+                    "--data STUDY"
+                )
+            return config
+        data = "mnist5k"
+    if data in LOADERS:
+        # The preset gives the rest of a config: recipe, and a space that is not used.
+        return load_config("quickstart", [f"data.name={data}", *overrides])
+    return load_config(data, overrides)
+
+
+def load_target(
+    source: str, dataset: "Dataset", *, weights: Path | None, pretrained: bool
+) -> Target:
+    """Load one network.
+
+    Args:
+        source: Directory of an export or a trial, an architecture file, or
+            ``timm:NAME``.
+        dataset: Shapes a timm model.
+        weights: Safetensors file for an architecture file or a timm model.
+        pretrained: Let timm download the model's published weights.
+
+    Returns:
+        The network in eval mode.
+
+    Raises:
+        InputError: There is no such network, or its weights do not fit.
+    """
+    from nas.export.exporter import load_export
+    from nas.export.formats import load_weights
+    from search_spaces import Architecture
+
+    if source.startswith(TIMM):
+        return _load_timm(source, dataset, weights, pretrained)
+    if pretrained:
+        raise InputError(f"--pretrained is for timm:NAME targets, got {source!r}")
+    path = Path(source)
+    name = f"trial {path.name}" if path.parent.name == "trials" else path.name
+    if (path / "architecture.yaml").is_file():
+        if weights is not None:
+            raise InputError(
+                f"--weights is for architecture files and timm models; {source!r} is a "
+                "directory with weights of its own"
+            )
+        architecture = Architecture.from_yaml(path / "architecture.yaml")
+        placement = str(architecture.placement)
+        if (path / "weights.safetensors").is_file():
+            model = load_weights(architecture, path / "weights.safetensors")
+            return Target(name, source, model, placement, True)
+        exported, preprocessing = load_export(path)
+        return Target(name, source, exported, placement, True, preprocessing)
+    if path.is_file() and path.suffix in (".yaml", ".yml"):
+        architecture = Architecture.from_yaml(path)
+        placement = str(architecture.placement)
+        if weights is not None:
+            model = load_weights(architecture, weights)
+        else:
+            model = _drawn(architecture)
+        trained = weights is not None
+        return Target(path.stem, source, model.eval(), placement, trained)
+    raise InputError(
+        "a target is an architecture file (.yaml), a directory that `nas export` "
+        f"wrote, a directory STUDY/trials/NUMBER, or timm:NAME; got {source!r}"
+    )
+
+
+def _drawn(architecture: Any) -> Any:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return architecture.build()
+
+
+def _load_timm(
+    source: str, dataset: "Dataset", weights: Path | None, pretrained: bool
+) -> Target:
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError(
+            "timm:NAME targets need the package timm: pip install 'alternet-nas[timm]'"
+        ) from error
+    import torch
+
+    name = source.removeprefix(TIMM)
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        hint = f"; there are {', '.join(near)}, ..." if near else ""
+        raise InputError(f"timm has no model {name!r}{hint}")
+    options: dict[str, Any] = {
+        "pretrained": pretrained,
+        "num_classes": dataset.num_classes,
+        "in_chans": dataset.in_channels,
+    }
+    if pretrained:  # the published classes must stay
+        options = {"pretrained": True}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            model = timm.create_model(name, img_size=dataset.image_size, **options)
+        except TypeError:  # convolutional models take images of any size
+            model = timm.create_model(name, **options)
+        except (AssertionError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"timm cannot build {name!r} for {dataset.image_size} px images: "
+                f"{error}; choose another size with --set data.image_size=..."
+            ) from error
+    if weights is not None:
+        from safetensors.torch import load_file
+
+        try:
+            model.load_state_dict(load_file(weights))
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"the weights of {weights} do not fit {name!r}: "
+                f"{' '.join(str(error).split())[:200]}"
+            ) from error
+    trained = pretrained or weights is not None
+    preprocessing = None
+    if pretrained:
+        from nas.data.preprocessing import Preprocessing
+
+        published: Any = model.pretrained_cfg
+        preprocessing = Preprocessing(
+            tuple(published["mean"]),
+            tuple(published["std"]),
+            dataset.image_size,
+            dataset.class_names,
+        )
+    return Target(name, source, model.eval(), "", trained, preprocessing)
+
+
+def measure(
+    target: Target,
+    evaluators: Iterable[Evaluator],
+    dataset: "Dataset",
+    config: SearchConfig,
+    *,
+    split: str = "validation",
+    device: str = "cpu",
+) -> Measurement:
+    """Run evaluators on one network.
+
+    An evaluator whose assumption does not hold is reported, and the others go on.
+
+    Args:
+        target: The network.
+        evaluators: What to measure.
+        dataset: The images.
+        config: Its recipe gives augmentation and weight decay for the loss.
+        split: ``validation`` or ``test``: which images are held out.
+        device: Where the network runs.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: The network does not fit the images, or there is no such device.
+    """
+    from nas.data.augmentation import make_augmentation
+    from nas.scoring.from_scratch import find_device
+
+    dataset = _prepared(target, dataset)
+    held_out = dataset.test if split == "test" else dataset.validation
+    data = replace(
+        dataset.evaluation_data(
+            make_augmentation(config.training),
+            config.training.weight_decay,
+            config.training.label_smoothing,
+        ),
+        validation=dataset.image_set(held_out),
+    )
+    model = target.model.to(find_device(device))
+    _check_fit(target, dataset, device)
+    found: dict[str, Evaluation] = {}
+    seconds: dict[str, float] = {}
+    errors: dict[str, str] = {}
+    for evaluator in evaluators:
+        started = time.perf_counter()
+        try:
+            found[evaluator.name] = evaluator.evaluate(model, data)
+        except (EvaluationError, InputError) as error:
+            errors[evaluator.name] = str(error)
+        seconds[evaluator.name] = time.perf_counter() - started
+    return Measurement(
+        name=target.name,
+        source=target.source,
+        placement=target.placement,
+        trained=target.trained,
+        metrics=_merged(e.metrics for e in found.values()),
+        standard_errors=_merged(e.standard_errors for e in found.values()),
+        seconds=seconds,
+        errors=errors,
+        details={name: e.details for name, e in found.items() if e.details},
+    )
+
+
+def _merged(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def _prepared(target: Target, dataset: "Dataset") -> "Dataset":
+    """The images normalised as the network wants them."""
+    preprocessing = target.preprocessing
+    if preprocessing is None:
+        return dataset
+    if (preprocessing.image_size, preprocessing.in_channels) != (
+        dataset.image_size,
+        dataset.in_channels,
+    ):
+        raise InputError(
+            f"{target.source!r} takes images of {preprocessing.in_channels} channels "
+            f"and {preprocessing.image_size} px, the data set {dataset.name!r} has "
+            f"{dataset.in_channels} and {dataset.image_size}; choose others with "
+            "--data or --set data.image_size=..."
+        )
+    return replace(dataset, mean=preprocessing.mean, std=preprocessing.std)
+
+
+def _check_fit(target: Target, dataset: "Dataset", device: str) -> None:
+    """Run one image, so that a wrong shape is an error of the user in one line."""
+    import torch
+
+    size = dataset.image_size
+    shape = (1, dataset.in_channels, size, size)
+    try:
+        with torch.no_grad():
+            logits = target.model(torch.zeros(shape, device=device))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(
+            f"{target.source!r} cannot take the images of {dataset.name!r} "
+            f"({dataset.in_channels} channels, {size} px): "
+            f"{' '.join(str(error).split())[:160]}"
+        ) from error
+    if logits.ndim != 2 or logits.shape[1] < dataset.num_classes:
+        raise InputError(
+            f"{target.source!r} returns {tuple(logits.shape)[1:]} values an image, the "
+            f"data set {dataset.name!r} has {dataset.num_classes} classes"
+        )
+
+
+def unique_names(targets: Sequence[Target]) -> list[Target]:
+    """Tell targets of one name apart by their number.
+
+    Args:
+        targets: The networks in order.
+
+    Returns:
+        The same with different names.
+    """
+    names = [target.name for target in targets]
+    return [
+        replace(target, name=f"{target.name} ({names[: index + 1].count(target.name)})")
+        if names.count(target.name) > 1
+        else target
+        for index, target in enumerate(targets)
+    ]

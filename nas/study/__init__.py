@@ -1,0 +1,1 @@
+"""A study directory: opened, watched, described."""

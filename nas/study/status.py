@@ -1,0 +1,167 @@
+"""How far a search is: counts, best so far, time left."""
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from nas.ledger.trial import Trial, TrialState
+from nas.study.lease import is_driven, read_owner
+from nas.study.progress import best_so_far
+from nas.study.study import Study
+from nas.study.worker_file import read_worker
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that is being trained.
+
+    Attributes:
+        number: Its number.
+        placement: Its placement.
+        seconds: Since when.
+        host: Where, or ``""`` if no worker has it yet.
+        pid: The worker's process, or ``None``.
+    """
+
+    number: int
+    placement: str
+    seconds: float
+    host: str
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """A study at one moment.
+
+    Attributes:
+        name: Name of the study.
+        state: ``running``, ``finished`` or ``interrupted``.
+        driver: ``PID on HOST`` of a running search, else ``""``.
+        num_trials: Trials wanted.
+        counts: Trials by state; lost ones that were queued again are not among them.
+        num_lost: Trials that were lost with their worker and queued again; those that
+            were stopped with the search are not among them.
+        num_repeated: Proposals that were known already, and not trained.
+        num_refused: Proposals that broke a constraint, and were not trained.
+        best: The best trial for each objective on its own.
+        running: What is being trained.
+        seconds_left: Estimate for a running search, ``None`` if unknown.
+        failures: Reasons of failed trials with their number.
+        problems: Damaged parts of the study that were left out.
+    """
+
+    name: str
+    state: str
+    driver: str
+    num_trials: int
+    counts: dict[str, int]
+    num_lost: int
+    num_repeated: int
+    num_refused: int
+    best: dict[str, Trial]
+    running: tuple[RunningTrial, ...]
+    seconds_left: float | None
+    failures: dict[str, int]
+    problems: tuple[str, ...]
+
+    @classmethod
+    def of(cls, study: Study) -> "StudyStatus":
+        """Look at a study.
+
+        Args:
+            study: The study, live or finished.
+        """
+        now = time.time()
+        rows = study.rows()
+        trials = study.trials()
+        kept = [trial for trial in trials if trial.retried_as is None]
+        counts = Counter(str(trial.state) for trial in kept)
+        num_ended = sum(counts[s] for s in ("complete", "failed", "pruned"))
+        owner = read_owner(study.path) if is_driven(study.path) else {}
+        if owner:
+            state = "running"
+        elif num_ended >= study.num_trials or study.is_exhausted:
+            state = "finished"
+        else:
+            state = "interrupted"
+        running = tuple(
+            _running(study, trial, now)
+            for trial in kept
+            if trial.state == TrialState.RUNNING and owner
+        )
+        left = None
+        if state == "running":
+            left = _seconds_left(trials, study.num_trials - num_ended, now, owner)
+        return cls(
+            name=study.name,
+            state=state,
+            driver=f"{owner['pid']} on {owner['host']}" if owner else "",
+            num_trials=study.num_trials,
+            counts={str(s): counts[s] for s in TrialState},
+            num_lost=sum(trial.was_lost for trial in trials),
+            num_repeated=sum("duplicate_of" in row.user_attrs for row in rows),
+            num_refused=sum("infeasible" in row.user_attrs for row in rows),
+            best=best_so_far(kept, study.objectives),
+            running=running,
+            seconds_left=left,
+            failures=dict(
+                Counter(t.error for t in kept if t.state == TrialState.FAILED)
+            ),
+            problems=study.problems,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for ``--format json``."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "driver": self.driver,
+            "num_trials": self.num_trials,
+            "counts": self.counts,
+            "num_lost": self.num_lost,
+            "num_repeated": self.num_repeated,
+            "num_refused": self.num_refused,
+            "best": {
+                metric: {
+                    "number": trial.number,
+                    "placement": trial.placement,
+                    "value": trial.metrics[metric],
+                }
+                for metric, trial in self.best.items()
+            },
+            "running": [vars(one) for one in self.running],
+            "seconds_left": self.seconds_left,
+            "failures": self.failures,
+            "problems": list(self.problems),
+        }
+
+
+def _running(study: Study, trial: Trial, now: float) -> RunningTrial:
+    worker = read_worker(study.trial_directory(trial.number))
+    started = worker.get("started", trial.started or now)
+    return RunningTrial(
+        trial.number,
+        trial.placement,
+        max(0.0, now - started),
+        worker.get("host", ""),
+        worker.get("pid"),
+    )
+
+
+def _seconds_left(
+    trials: list[Trial], todo: int, now: float, owner: dict[str, Any]
+) -> float | None:
+    """From the rate at which this driver's trials have ended."""
+    since = float(owner.get("since", now))
+    ended = [t for t in trials if t.finished is not None and t.finished >= since]
+    if not ended or todo <= 0:
+        return None
+    return (now - since) / len(ended) * todo
+
+
+def to_json(status: StudyStatus) -> str:
+    """The status as a JSON text."""
+    return json.dumps(status.to_dict(), indent=2)

@@ -1,0 +1,332 @@
+"""A study directory, opened to read: its settings, its trials, its files.
+
+Safe to use while a search runs, with many readers at once. Nothing is unpickled and
+YAML is read by the safe loader. Starts without torch, Optuna or Ray, and without
+pandas until a table is asked for.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from nas.execution.trial_run import trial_directory
+from nas.ledger.attributes import STUDY_FORMAT, Row
+from nas.ledger.journal_reader import JournalReader
+from nas.ledger.trial import Objective, Trial
+from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.config import SearchConfig
+    from search_spaces.architecture import Architecture
+
+CONFIG_FILE = "config.yaml"
+JOURNAL_FILE = "study.log"
+TABLE_FILES = ("trials.parquet", "trials.csv")
+
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_LAST_COLUMNS = (
+    "duration_s",
+    "architecture",
+    "is_baseline",
+    "rung",
+    "error",
+    "node",
+    "retry_of",
+    "retried_as",
+    "started",
+    "finished",
+)
+
+
+class Study:
+    """A search that runs, was interrupted or is finished.
+
+    Make one with :meth:`open`.
+
+    Attributes:
+        path: The study directory.
+        header: The part of config.yaml that is about the study itself: format,
+            creation time, versions, commit.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self.path = path
+        self._settings = {k: v for k, v in settings.items() if k != "study"}
+        self.header: Mapping[str, Any] = settings["study"]
+        self._source = _open_source(self)
+        self._records: dict[int, Trial] = {}
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "Study":
+        """Open a study directory to read.
+
+        Args:
+            path: The directory.
+
+        Returns:
+            The study.
+
+        Raises:
+            InputError: It is not a study, or one of another format.
+        """
+        directory = Path(path)
+        return cls(directory, read_settings(directory))
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return str(self._settings.get("name", self.path.name))
+
+    @cached_property
+    def config(self) -> "SearchConfig":
+        """Every setting of the search, defaults included."""
+        from nas.config import config_from_dict
+
+        return config_from_dict(self._settings, str(self.path / CONFIG_FILE))
+
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the search optimises."""
+        return tuple(
+            Objective(one["metric"], one["direction"])
+            for one in self._settings["objectives"]
+        )
+
+    @property
+    def num_trials(self) -> int:
+        """Trials that the search is to have in the end."""
+        planned = self._settings.get("search", {}).get("trials", 0)
+        return int(self._source.user_attrs.get("num_trials", planned))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the search ended because nothing untrained was left."""
+        return bool(self._source.user_attrs.get("exhausted", False))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each damaged part of the study that was left out."""
+        return tuple(self._source.problems)
+
+    def rows(self) -> list[Row]:
+        """Every row of the ledger as of now, untrained proposals included."""
+        self._source.refresh()
+        return self._source.rows()
+
+    def trials(self) -> list[Trial]:
+        """Every training run as of now, in order of their numbers.
+
+        Repeated proposals and proposals that break a constraint were never trained
+        and are left out, so numbers may have gaps.
+        """
+        trials = []
+        for row in self.rows():
+            if not row.is_trial:
+                continue
+            trial = self._records.get(row.number)
+            if trial is None:
+                trial = row.trial()
+                if row.finished is not None:
+                    self._records[row.number] = trial
+            trials.append(trial)
+        return trials
+
+    def trial(self, number: int) -> Trial:
+        """One training run.
+
+        Args:
+            number: Its number.
+
+        Raises:
+            InputError: There is none of that number.
+        """
+        trials = self.trials()
+        for trial in trials:
+            if trial.number == number:
+                return trial
+        known = f"0 to {trials[-1].number}" if trials else "none yet"
+        raise InputError(
+            f"study {self.name!r} has no trial {number}; numbers: {known} "
+            "(proposals that were not trained leave gaps)"
+        )
+
+    def architecture(self, number: int) -> "Architecture":
+        """The architecture of one training run."""
+        from search_spaces.architecture import Architecture
+
+        return Architecture.from_dict(dict(self.trial(number).architecture))
+
+    def trial_directory(self, number: int) -> Path:
+        """Where the files of one training run are."""
+        return trial_directory(self.path, number)
+
+    def read_json(self, number: int, name: str) -> dict[str, Any]:
+        """Read a JSON file of one training run.
+
+        Args:
+            number: The trial.
+            name: ``metrics.json`` or ``details.json``.
+
+        Raises:
+            InputError: The file is missing or damaged; names it.
+        """
+        path = self.trial_directory(number) / name
+        try:
+            content = json.loads(path.read_bytes())
+        except OSError as error:
+            raise InputError(
+                f"{path} of trial {number} cannot be read: {error.strerror}"
+            ) from error
+        except ValueError as error:
+            raise InputError(f"{path} is damaged: {error}") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{path} is damaged: a JSON object is expected")
+        return content
+
+    def table(self) -> "pd.DataFrame":
+        """One row a training run.
+
+        Returns:
+            Columns ``number, state, placement, seed, epochs``, the metrics in
+            alphabetical order (objectives first), ``duration_s``, then the id of the
+            architecture, baseline, rung, error, node, retries, times, and what the
+            sampler chose as ``param.NAME``.
+        """
+        import pandas as pd
+
+        trials = self.trials()
+        first = [objective.metric for objective in self.objectives]
+        rest = {name for trial in trials for name in trial.metrics}.difference(first)
+        metrics = first + sorted(rest)
+        params = sorted({name for trial in trials for name in trial.params})
+        columns: dict[str, Any] = {
+            "number": [trial.number for trial in trials],
+            "state": [str(trial.state) for trial in trials],
+            "placement": [trial.placement for trial in trials],
+            "seed": [trial.seed for trial in trials],
+            "epochs": [trial.epochs for trial in trials],
+        }
+        for name in metrics:
+            columns[name] = pd.array(
+                [trial.metrics.get(name, float("nan")) for trial in trials], "float64"
+            )
+        for name in _LAST_COLUMNS:
+            source = "architecture_id" if name == "architecture" else name
+            columns[name] = [getattr(trial, source) for trial in trials]
+        frame = pd.DataFrame(columns)
+        for name in ("rung", "retry_of", "retried_as"):
+            frame[name] = frame[name].astype("Int64")
+        for name in ("duration_s", "started", "finished"):
+            frame[name] = frame[name].astype("float64")
+        chosen = {
+            f"param.{name}": [_cell(trial.params.get(name)) for trial in trials]
+            for name in params
+        }
+        return frame.assign(**chosen)
+
+    def write_table(self) -> tuple[Path, ...]:
+        """Write trials.parquet and trials.csv into the study.
+
+        Returns:
+            The two files. A reader sees the old or the new one, never a half.
+
+        Raises:
+            InputError: The directory cannot be written to.
+        """
+        frame = self.table()
+        _write_index_of(self._source)
+        paths = tuple(self.path / name for name in TABLE_FILES)
+        try:
+            for path in paths:
+                draft = path.with_name(f".{path.name}.{os.getpid()}")
+                if path.suffix == ".parquet":
+                    frame.to_parquet(draft, index=False)
+                else:
+                    frame.to_csv(draft, index=False)
+                draft.replace(path)
+        except OSError as error:
+            raise InputError(
+                f"the table cannot be written to {self.path}: {error.strerror}"
+            ) from error
+        return paths
+
+
+def _write_index_of(source: "JournalReader | _StorageSource") -> None:
+    """Leave an index, so that the next reader starts in a fraction of the time."""
+    if isinstance(source, JournalReader):
+        with suppress(OSError):  # a full disk: the journal has it all
+            source.write_index()
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """Read and check the config.yaml of a study.
+
+    Args:
+        directory: The study directory.
+
+    Returns:
+        Its content, with the key ``study`` about the study itself.
+
+    Raises:
+        InputError: It is not a study, or one of another format.
+    """
+    path = directory / CONFIG_FILE
+    if not path.is_file():
+        raise InputError(
+            f"{directory} is not a study: it has no {CONFIG_FILE} "
+            "(a study is the directory that `nas search` made)"
+        )
+    try:
+        settings = yaml.load(path.read_bytes(), Loader=_SAFE_LOADER)  # noqa: S506
+    except (OSError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path} is damaged: {problem}") from error
+    header = settings.get("study") if isinstance(settings, dict) else None
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != STUDY_FORMAT:
+        raise InputError(
+            f"a study must be of format {STUDY_FORMAT!r}, but {path} has {found!r}"
+        )
+    return dict(settings)
+
+
+def _cell(value: Any) -> Any:
+    return value if value is None or isinstance(value, str) else float(value)
+
+
+class _StorageSource:
+    """Rows of a study that is kept in a database."""
+
+    def __init__(self, url: str, name: str) -> None:
+        from nas.ledger.location import open_study
+
+        self._study = open_study(url, name)
+        self.problems: list[str] = []
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        return dict(self._study.user_attrs)
+
+    def refresh(self) -> None:
+        """Nothing: a database is asked anew each time."""
+
+    def rows(self) -> list[Row]:
+        from nas.ledger.location import row_of
+
+        return [row_of(one) for one in self._study.get_trials(deepcopy=False)]
+
+
+def _open_source(study: Study) -> JournalReader | _StorageSource:
+    url = study._settings.get("storage")
+    if url:
+        return _StorageSource(url, study.name)
+    return JournalReader(study.path / JOURNAL_FILE)

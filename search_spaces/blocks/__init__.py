@@ -1,0 +1,1 @@
+"""The blocks that a placement can choose between."""

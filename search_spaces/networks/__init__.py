@@ -1,0 +1,1 @@
+"""Networks with slots for blocks, and networks as chains of blocks."""

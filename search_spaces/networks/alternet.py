@@ -1,0 +1,135 @@
+"""The network an Architecture describes.
+
+Forward order and parameter order are those of ``AlterNet`` in
+models/alternet.py of xxxnell/how-do-vits-work, so that its weights load here by
+position.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.blocks.residual_blocks import ConvBlock, MSABlock
+from search_spaces.networks.backbone import Stem
+from search_spaces.placement import Letter
+
+
+class BlockRef(NamedTuple):
+    """One residual block of a network; stage and block count from 1."""
+
+    name: str
+    stage: int
+    block: int
+    kind: Letter
+    module: ConvBlock | MSABlock
+
+
+class Head(nn.Module):
+    """BN, ReLU, global average pool, linear (``BNGAPBlock`` of the reference).
+
+    Args:
+        in_channels: Channels of the last stage.
+        num_classes: Number of logits.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(in_channels)
+        self.linear = nn.Linear(in_channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify feature maps.
+
+        Args:
+            x: ``(batch, in_channels, height, width)``.
+
+        Returns:
+            Logits ``(batch, num_classes)``.
+        """
+        return cast(Tensor, self.linear(torch.relu(self.norm(x)).mean((-2, -1))))
+
+
+def make_stem(kind: Stem, in_channels: int, out_channels: int) -> nn.Sequential:
+    """The layers before the first stage; no norm follows them (``StemB``).
+
+    Args:
+        kind: ``"imagenet"``, ``"cifar"`` or ``"patch2"``.
+        in_channels: Channels of the image.
+        out_channels: Width of the first stage.
+
+    Returns:
+        A sequence that starts with a conv without bias.
+    """
+    kernel, stride = {"imagenet": (7, 2), "cifar": (3, 1), "patch2": (3, 2)}[kind]
+    layers: list[nn.Module] = [
+        nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+            padding=kernel // 2,
+            bias=False,
+        )
+    ]
+    if kind == "imagenet":
+        layers.append(nn.MaxPool2d(3, stride=2, padding=1))
+    return nn.Sequential(*layers)
+
+
+class AlterNet(nn.Module):
+    """A multi-stage network of Conv and MSA blocks.
+
+    Built by :meth:`search_spaces.Architecture.build`.
+
+    Args:
+        stem: Layers before the first stage.
+        stages: The blocks of each stage.
+        head: Maps the last feature map to logits.
+
+    Attributes:
+        stem: ``(batch, in_channels, image_size, image_size)`` to the first map.
+        stages: ``stages[i][j]`` is block j + 1 of stage i + 1.
+        head: Last feature map to logits ``(batch, num_classes)``.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Sequential,
+        stages: Sequence[Sequence[ConvBlock | MSABlock]],
+        head: Head,
+    ) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = nn.ModuleList(nn.ModuleList(stage) for stage in stages)
+        self.head = head
+
+    def blocks(self) -> list[BlockRef]:
+        """All residual blocks in the order of the forward pass."""
+        return [
+            BlockRef(
+                f"stages.{i}.{j}",
+                i + 1,
+                j + 1,
+                "M" if isinstance(module, MSABlock) else "C",
+                cast(ConvBlock | MSABlock, module),
+            )
+            for i, stage in enumerate(self.stages)
+            for j, module in enumerate(cast(nn.ModuleList, stage))
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify images.
+
+        Args:
+            x: ``(batch, in_channels, height, width)``.
+
+        Returns:
+            Logits ``(batch, num_classes)``.
+        """
+        x = self.stem(x)
+        for stage in self.stages:
+            for block in cast(nn.ModuleList, stage):
+                x = block(x)
+        return cast(Tensor, self.head(x))

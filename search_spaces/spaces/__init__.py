@@ -1,0 +1,1 @@
+"""Sets of architectures to search in."""

@@ -1,0 +1,122 @@
+import csv
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nas.config import config_from_dict
+from nas.data.datasets import load_dataset
+from nas.scoring.from_scratch import build, evaluate, train_and_evaluate
+from nas.scoring.training import DivergedError
+from search_spaces import Architecture, Placement
+
+CONFIG = config_from_dict(
+    {
+        "data": {"name": "digits", "max_train": 96, "max_validation": 64},
+        "space": {
+            "backbone": {
+                "block": "basic",
+                "stem": "cifar",
+                "depths": [2, 2],
+                "widths": [4, 8],
+            },
+            "attention": {"heads": [1, 2], "head_dim": 4},
+        },
+        "training": {"epochs": 2, "batch_size": 32},
+        "evaluators": {"accuracy": {}, "cost": {}, "low_pass": {"max_images": 32}},
+        "objectives": ["accuracy", "macs"],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset(CONFIG.data)
+
+
+@pytest.fixture(scope="module")
+def architecture(dataset):
+    space = CONFIG.space.make(10, 1, 8)
+    return space.architecture(Placement.parse("CM-CC"))
+
+
+def test_a_trial_measures_and_writes_everything(dataset, architecture, tmp_path):
+    directory = tmp_path / "7"
+    result = train_and_evaluate(
+        architecture, CONFIG, dataset, seed=3, directory=directory
+    )
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "architecture.yaml",
+        "details.json",
+        "history.csv",
+        "metrics.json",
+        "weights.safetensors",
+    ]
+    record = json.loads((directory / "metrics.json").read_text())
+    assert record["metrics"] == result.metrics
+    assert (record["seed"], record["epochs"]) == (3, 2)
+    assert result.metrics["params"] == architecture.params
+    assert result.metrics["macs"] == architecture.macs
+    assert {"accuracy", "nll", "low_pass", "low_pass_msa"} <= set(result.metrics)
+    with (directory / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert Architecture.from_yaml(directory / "architecture.yaml") == architecture
+
+
+def test_saved_weights_reproduce_the_recorded_metrics(dataset, architecture, tmp_path):
+    result = train_and_evaluate(
+        architecture, CONFIG, dataset, seed=0, directory=tmp_path
+    )
+    again = Architecture.from_yaml(tmp_path / "architecture.yaml").build()
+    again.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    measured = evaluate(again, CONFIG, dataset)
+    assert measured["accuracy"].metrics["accuracy"] == result.metrics["accuracy"]
+
+
+def test_same_seed_same_metrics(dataset, architecture):
+    runs = [
+        train_and_evaluate(architecture, CONFIG, dataset, seed=seed).metrics
+        for seed in (1, 1, 2)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_initial_weights_follow_the_seed(architecture):
+    first, again, other = (build(architecture, CONFIG, s) for s in (1, 1, 2))
+    assert torch.equal(first.head.linear.weight, again.head.linear.weight)
+    assert not torch.equal(first.head.linear.weight, other.head.linear.weight)
+
+
+def test_a_stopped_trial_has_the_metrics_of_its_rung(dataset, architecture):
+    seen = []
+
+    def stop(epoch, metrics):
+        seen.append((epoch, set(metrics)))
+        return True
+
+    result = train_and_evaluate(
+        architecture, CONFIG, dataset, seed=0, epochs=5, report=stop
+    )
+    assert seen == [(1, {"accuracy", "nll", "params", "macs"})]
+    assert result.epochs == 1
+    assert "low_pass" not in result.metrics
+
+
+def test_the_checkpoint_goes_when_the_trial_is_done(dataset, architecture, tmp_path):
+    path = tmp_path / "c" / "x.pt"
+    train_and_evaluate(architecture, CONFIG, dataset, seed=0, checkpoint=path)
+    assert not path.exists()
+
+
+def test_divergence_is_an_error(dataset, architecture):
+    config = CONFIG.model_copy(
+        update={
+            "training": CONFIG.training.model_copy(
+                update={"learning_rate": 1e18, "clip_norm": 0.0}
+            )
+        }
+    )
+    with pytest.raises(DivergedError, match="at step"):
+        train_and_evaluate(architecture, config, dataset, seed=0)

@@ -1,0 +1,163 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nas.config import load_config
+from nas.ledger.trial import Objective, Trial, TrialState
+from nas.rule.rule_test import rule_test
+from nas.sampling.build_up import BuildUpDesign
+from nas.sampling.design import WAIT
+from nas.scoring.recorded import Recorded, recorded_space, replay
+from nas.study.study import Study
+from search_spaces.errors import InputError
+from search_spaces.networks.backbone import Backbone
+from search_spaces.placement import Placement
+from search_spaces.spaces.free_space import FreeSpace
+
+
+def whole_table(depths=(2, 2, 2), num_seeds=2):
+    """Every placement; the accuracy is 0.5 and 0.1 for each stage that ends in M."""
+    rows = []
+    for letters in itertools.product("CM", repeat=sum(depths)):
+        text = iter(letters)
+        stages = tuple("".join(next(text) for _ in range(d)) for d in depths)
+        placement = Placement(stages)
+        ends = sum(stage.endswith("M") for stage in stages)
+        for seed in range(num_seeds):
+            rows.append(
+                {
+                    "placement": str(placement),
+                    "seed": seed,
+                    "accuracy": 0.5 + 0.1 * ends + 0.001 * seed,
+                    "params": 100 + 10 * placement.num_msas,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def config(*changes):
+    return load_config("quickstart", ["objectives=[accuracy]", *changes])
+
+
+def test_a_search_looks_everything_up(tmp_path):
+    recorded = Recorded.of_frame(whole_table())
+    study = replay(config("search.trials=20"), recorded, tmp_path / "study")
+    trials = Study.open(study.path).trials()
+    assert len(trials) == 20
+    for trial in trials:
+        ends = sum(s.endswith("M") for s in Placement.parse(trial.placement).stages)
+        assert trial.metrics["accuracy"] == pytest.approx(0.5 + 0.1 * ends)
+        assert trial.metrics["params"] > 0
+        assert trial.state == TrialState.COMPLETE
+    assert len({trial.placement for trial in trials}) == 20
+    assert (study.path / "trials.csv").exists()
+
+
+def test_build_up_finds_the_planted_rule(tmp_path):
+    recorded = Recorded.of_frame(whole_table())
+    settings = config(
+        "search.sampler=build_up",
+        "search.trials=40",
+        "search.replicates=2",
+        "search.baselines=false",
+    )
+    study = replay(settings, recorded, tmp_path / "study")
+    tried = list(dict.fromkeys(trial.placement for trial in study.trials()))
+    assert tried == ["CC-CC-CC", "CC-CC-CM", "CC-CM-CM", "CM-CM-CM"]
+
+
+def test_a_factorial_replay_supports_the_planted_rule(tmp_path):
+    noisy = whole_table()
+    noisy["accuracy"] += np.random.default_rng(0).normal(0, 0.02, len(noisy))
+    settings = config("search.sampler=factorial", "search.trials=48")
+    study = replay(settings, Recorded.of_frame(noisy), tmp_path / "study")
+    test = rule_test(study.path)
+    assert test.sampling == "uniform" and test.verdict == "supported"
+
+
+def test_runs_that_are_not_in_the_table_fail(tmp_path):
+    recorded = Recorded.of_frame(whole_table(num_seeds=1))
+    settings = config("search.trials=8", "search.replicates=2")
+    study = replay(settings, recorded, tmp_path / "study")
+    failed = [t for t in study.trials() if t.state == TrialState.FAILED]
+    assert failed and "the table has 1 of the runs of" in failed[0].error
+
+
+def test_placements_that_are_not_in_the_table_are_not_tried(tmp_path):
+    part = whole_table().iloc[:40]
+    settings = config("search.trials=100", "search.sampler=random")
+    study = replay(settings, Recorded.of_frame(part), tmp_path / "study")
+    assert {t.placement for t in study.trials()} == set(part["placement"])
+
+
+def test_other_seeds_see_other_noise():
+    recorded = Recorded.of_frame(whole_table())
+    placement = Placement.parse("CC-CC-CC")
+    assert recorded.run(placement, 0)["accuracy"] == 0.5
+    assert recorded.run(placement, 0, shift=1)["accuracy"] == 0.501
+    assert recorded.run(placement, 1)["accuracy"] == 0.501
+    assert recorded.run(placement, 2) is None
+
+
+def test_objectives_that_the_table_lacks_are_left_out_aloud(tmp_path, capsys):
+    settings = load_config("quickstart", ["search.trials=3"])
+    table = whole_table().drop(columns="params")
+    study = replay(settings, Recorded.of_frame(table), tmp_path / "study")
+    assert [o.metric for o in study.objectives] == ["accuracy"]
+    assert "macs" in capsys.readouterr().err
+    with pytest.raises(InputError, match="none of the objectives accuracy; it has par"):
+        replay(
+            config(),
+            Recorded.of_frame(whole_table().drop(columns="accuracy")),
+            tmp_path / "other",
+        )
+
+
+def test_unusable_wishes_are_refused(tmp_path):
+    recorded = Recorded.of_frame(whole_table())
+    with pytest.raises(InputError, match="search.fidelity"):
+        replay(config("search.fidelity={min_epochs: 1}"), recorded, tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "file").write_text("x")
+    with pytest.raises(InputError, match="new directory"):
+        replay(config(), recorded, tmp_path / "b")
+    with pytest.raises(InputError, match="has metrics; the table has none"):
+        Recorded.of_frame(whole_table()[["placement", "seed"]])
+
+
+def test_the_configs_own_space_is_kept_to_where_it_fits():
+    settings = config(
+        "space={kind: per_stage_count, backbone: {block: basic, stem: cifar, "
+        "depths: [2, 2, 2], widths: [8, 8, 8]}}"
+    )
+    space = recorded_space(settings.space, Recorded.of_frame(whole_table()))
+    assert space.size == 8
+    assert all(a.placement.letters[::2] == "CCC" for a in space.enumerate())
+
+
+def test_the_build_up_waits_for_all_seeds_of_a_step():
+    space = FreeSpace(Backbone("basic", "patch2", (2, 2), (4, 8)))
+    design = BuildUpDesign(space, Objective("accuracy", "maximize"))
+    parent = design.propose(())
+    assert str(parent.placement) == "CC-CC"
+
+    def trial(number, architecture, state, **metrics):
+        placement = str(architecture.placement)
+        return Trial(
+            number, state, {}, placement, number, 1, metrics,
+            architecture_id=architecture.id,
+        )  # fmt: skip
+
+    done = trial(0, parent, TrialState.COMPLETE, accuracy=0.5)
+    assert design.propose([done, trial(1, parent, TrialState.RUNNING)]) is WAIT
+    step = design.propose([done, trial(1, parent, TrialState.FAILED)])
+    assert str(step.placement) == "CC-CM"
+    worse = trial(2, step, TrialState.COMPLETE, accuracy=0.4)
+    assert str(design.propose([done, worse]).placement) == "CM-CC"
+    better = trial(2, step, TrialState.COMPLETE, accuracy=0.6)
+    last = design.propose([done, better])
+    assert str(last.placement) == "CM-CM"
+    end = trial(3, last, TrialState.COMPLETE, accuracy=0.1)
+    assert design.propose([done, better, end]) is None

@@ -1,0 +1,203 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.config import DataConfig, TrainingConfig
+from nas.data.datasets import load_dataset
+from nas.scoring.training import (
+    DivergedError,
+    Schedule,
+    make_optimizer,
+    train,
+    validate,
+)
+from search_spaces import Architecture, Attention, Backbone, Placement
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset(DataConfig(name="digits", max_train=128, max_validation=64))
+
+
+def network(seed=0, placement="CM-C", drop_path=0.0):
+    architecture = Architecture(
+        Backbone("basic", "cifar", (2, 1), (4, 8)),
+        Placement.parse(placement),
+        Attention(heads=1, head_dim=4),
+        10,
+        1,
+        8,
+    )
+    torch.manual_seed(seed)
+    return architecture.build(drop_path=drop_path)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_the_schedule_rises_from_zero_and_falls_to_zero():
+    schedule = Schedule(peak=2.0, warmup_steps=4, total_steps=12)
+    rates = [schedule(step) for step in range(12)]
+    assert rates[:4] == [0.5, 1.0, 1.5, 2.0]
+    expected = [1 + math.cos(math.pi * k / 8) for k in range(8)]
+    assert rates[4:] == pytest.approx(expected)
+    assert schedule(12) == pytest.approx(0)
+
+
+def test_norms_and_biases_are_not_decayed():
+    model = network()
+    optimizer = make_optimizer(model, TrainingConfig(weight_decay=0.3))
+    names = {id(p): name for name, p in model.named_parameters()}
+    decay = {
+        names[id(p)]: group["weight_decay"]
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    assert len(decay) == len(names)
+    assert decay["stem.0.weight"] == decay["head.linear.weight"] == 0.3
+    for name in ("head.linear.bias", "stages.0.0.norm1.weight"):
+        assert decay[name] == 0
+    assert decay["stages.0.1.attention.position_bias"] == 0
+
+
+def test_it_learns(digits):
+    model = network()
+    history = train(
+        model,
+        digits,
+        TrainingConfig(epochs=12, batch_size=16, learning_rate=0.01, label_smoothing=0),
+        seed=0,
+        device=CPU,
+    )
+    assert history[-1].val_accuracy > 0.5  # chance is 0.1
+    assert history[-1].train_loss < history[0].train_loss
+    assert not model.training
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"crop_padding": 1, "horizontal_flip": 0.5, "drop_path": 0.2},
+        {"mixup": 1.0, "cutmix": 1.0},
+    ],
+)
+def test_the_seed_alone_decides(digits, extra):
+    config = TrainingConfig(epochs=2, batch_size=32, **extra)
+    runs = []
+    for global_seed, seed in ((1, 5), (2, 5), (1, 6)):
+        model = network(drop_path=config.drop_path)
+        torch.manual_seed(global_seed)
+        np.random.seed(global_seed)  # noqa: NPY002  (the point: it must not matter)
+        train(model, digits, config, seed=seed, device=CPU)
+        runs.append(weights(model))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_training_leaves_the_global_random_state_alone(digits):
+    model = network(drop_path=0.2)
+    before = torch.get_rng_state()
+    train(model, digits, TrainingConfig(epochs=1), seed=0, device=CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_continued_run_equals_an_uninterrupted_one(digits, tmp_path):
+    config = TrainingConfig(
+        epochs=4, batch_size=32, crop_padding=1, drop_path=0.3, mixup=0.5
+    )
+    whole = network(drop_path=0.3)
+    train(whole, digits, config, seed=7, device=CPU)
+
+    class Killed(Exception):
+        pass
+
+    def kill(epoch):
+        if epoch.epoch == 2:
+            raise Killed
+        return False
+
+    path = tmp_path / "checkpoint.pt"
+    first = network(drop_path=0.3)
+    with pytest.raises(Killed):
+        train(first, digits, config, seed=7, device=CPU, report=kill, checkpoint=path)
+    second = network(seed=99, drop_path=0.3)
+    seen = []
+    history = train(
+        second, digits, config, seed=7, device=CPU, watch=seen.append, checkpoint=path
+    )
+    assert [record.epoch for record in history] == [1, 2, 3, 4]
+    assert seen == history  # also what was trained before the kill
+    assert torch.equal(weights(whole), weights(second))
+
+
+def test_a_checkpoint_is_read_without_pickle_objects(digits, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"model": nn.Linear(1, 1)}, path)  # a pickled object
+    with pytest.raises(Exception, match="[Ww]eights.only"):
+        train(network(), digits, TrainingConfig(), seed=0, device=CPU, checkpoint=path)
+
+
+def test_report_can_stop(digits):
+    config = TrainingConfig(epochs=5, batch_size=32)
+    history = train(
+        network(),
+        digits,
+        config,
+        seed=0,
+        device=CPU,
+        report=lambda epoch: epoch.epoch == 2,
+    )
+    assert len(history) == 2
+
+
+def test_divergence_names_the_step(digits):
+    model = network()
+    with torch.no_grad():
+        model.head.linear.weight.fill_(math.nan)
+    with pytest.raises(DivergedError, match="loss is nan at step 1 of 8"):
+        train(
+            model,
+            digits,
+            TrainingConfig(epochs=2, batch_size=32),
+            seed=0,
+            device=CPU,
+        )
+
+
+def test_validate_equals_a_plain_loop(digits):
+    model = network()
+    images = digits.image_set(digits.validation)
+    nll, accuracy = validate(model, images, TrainingConfig(), CPU)
+    total, correct = 0.0, 0
+    with torch.no_grad():
+        for index in range(len(images)):
+            batch, label = images.batch(torch.tensor([index]), CPU)
+            logits = model(batch)[0]
+            total -= float(logits.log_softmax(0)[label[0]])
+            correct += int(logits.argmax() == label[0])
+    assert nll == pytest.approx(total / len(images), rel=1e-5)
+    assert accuracy == correct / len(images)
+
+
+def test_bf16_and_layout_are_optional(digits):
+    for settings in ({"amp": "bf16"}, {"channels_last": "off"}):
+        config = TrainingConfig(epochs=1, batch_size=32, **settings)
+        history = train(network(), digits, config, seed=0, device=CPU)
+        assert math.isfinite(history[0].train_loss)
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_cpu(digits):
+    config = TrainingConfig(epochs=1, batch_size=32, amp="off")
+    runs = []
+    for device in (CPU, torch.device("cuda")):
+        model = network()
+        runs.append(train(model, digits, config, seed=0, device=device)[0].train_loss)
+    assert runs[0] == pytest.approx(runs[1], rel=1e-3)

@@ -1,0 +1,80 @@
+import pytest
+from conftest import known_trial
+
+from nas.ledger.trial import Objective, TrialState
+from nas.study.progress import Progress, best_so_far, duration_text
+
+OBJECTIVES = (Objective("accuracy", "maximize"), Objective("params", "minimize"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (61, "1 min 01 s"),
+        (3599, "59 min 59 s"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_durations_are_said_as_people_say_them(seconds, text):
+    assert duration_text(seconds) == text
+
+
+def test_the_best_of_each_objective_among_complete_trials():
+    trials = [
+        known_trial(0, accuracy=0.5, params=10),
+        known_trial(1, accuracy=0.7, params=30),
+        known_trial(2, accuracy=0.9, params=1, state=TrialState.PRUNED),
+    ]
+    best = best_so_far(trials, OBJECTIVES)
+    assert (best["accuracy"].number, best["params"].number) == (1, 0)
+    assert best_so_far(trials[2:], OBJECTIVES) == {}
+
+
+class Given:
+    def __init__(self, number):
+        self.number = number
+
+
+def test_without_a_terminal_each_trial_is_a_line_on_stderr(capsys):
+    trials = [known_trial(0, accuracy=0.5, params=10)]
+    with Progress(OBJECTIVES, 4, trials) as progress:
+        for number in (1, 2, 3, 4):
+            progress.started(Given(number))
+        progress.ended(known_trial(1, accuracy=0.25, params=100))
+        progress.ended(
+            known_trial(2, state=TrialState.FAILED, error="boom", retried_as=4)
+        )
+        progress.ended(known_trial(3, state=TrialState.PRUNED, rung=3))
+        progress.ended(known_trial(4, state=TrialState.FAILED, error="boom"))
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[0].startswith("[2/4] trial 1 CC-CM accuracy=0.25 params=100")
+    assert lines[1].startswith("[2/4] trial 2 CC-CM lost, queued again as 4: boom")
+    assert lines[2].startswith("[3/4] trial 3 CC-CM stopped after epoch 3")
+    assert lines[3] == "[4/4] trial 4 CC-CM failed: boom"
+    assert progress.num_ended == 4
+
+
+def test_quiet_is_quiet(capsys):
+    with Progress(OBJECTIVES, 4, [], quiet=True) as progress:
+        progress.started(Given(0))
+        progress.ended(known_trial(0, accuracy=0.25, params=100))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_on_a_terminal_there_is_a_bar(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    with Progress(OBJECTIVES, 2, []) as progress:
+        progress.started(Given(0))
+        progress.started(Given(1))
+        progress.ended(known_trial(0, accuracy=0.25, params=100))
+        progress.ended(known_trial(1, state=TrialState.FAILED, error="boom [x]"))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "best accuracy 0.25" in err
+    assert "failed: boom [x]" in err
+    assert "1 failed" in err
