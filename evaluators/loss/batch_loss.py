@@ -16,6 +16,7 @@ from torch.nn import functional
 from evaluators.data import EvaluationData
 from evaluators.evaluator import EvaluationError
 from evaluators.loss.minibatches import draw_minibatches
+from search_spaces.blocks.strided_conv import safe_conv_gradients
 
 Precision = Literal["float32", "float64"]
 """Arithmetic of a flatness measure; float64 is meant for checks on small networks."""
@@ -99,7 +100,8 @@ class BatchLoss:
         """
         weights = self.parameters if parameters is None else parameters
         state = {**self._constants, **dict(zip(self.names, weights, strict=True))}
-        logits = torch.func.functional_call(self._model, state, (self._images,))
+        with safe_conv_gradients(self._images.device):
+            logits = torch.func.functional_call(self._model, state, (self._images,))
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits)
             raise EvaluationError(

@@ -15,7 +15,7 @@ from typing import Any
 
 from nas.data.preprocessing import Preprocessing
 from search_spaces import Architecture
-from search_spaces.blocks import attention, residual_blocks
+from search_spaces.blocks import attention, residual_blocks, strided_conv
 from search_spaces.networks import alternet
 from search_spaces.networks.backbone import EXPANSION
 
@@ -24,6 +24,7 @@ NAME = "alternet"
 
 COPIED: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (attention, ("relative_position_index", "_conv1x1", "WindowAttention")),
+    (strided_conv, ("StridedConv1x1",)),
     (residual_blocks, ("DropPath", "_shortcut", "ConvBlock", "MSABlock")),
     (alternet, ("Head", "BlockRef", "make_stem", "AlterNet")),
 )

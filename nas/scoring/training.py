@@ -16,6 +16,7 @@ from evaluators.data import ImageSet
 from nas.config import TrainingConfig
 from nas.data.augmentation import make_augmentation, make_label_mixing
 from nas.data.datasets import Dataset
+from search_spaces.blocks.strided_conv import safe_conv_gradients
 
 
 class DivergedError(RuntimeError):
@@ -144,7 +145,7 @@ def train(
     augment = make_augmentation(config)
     mix = make_label_mixing(config, dataset.num_classes)
     history: list[Epoch] = []
-    with _seeded(seed, device), _deterministic():
+    with _seeded(seed, device), _deterministic(), safe_conv_gradients(device):
         generator = torch.Generator().manual_seed(seed)
         if checkpoint is not None and checkpoint.exists():
             history = _load(checkpoint, model, optimizer, generator, device)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from search_spaces.blocks.attention import WindowAttention
 from search_spaces.blocks.block_spec import BlockSpec
+from search_spaces.blocks.strided_conv import StridedConv1x1
 from search_spaces.networks.backbone import EXPANSION
 
 
@@ -47,7 +48,9 @@ class DropPath(nn.Module):
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
-    return nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+    if stride == 1:
+        return nn.Conv2d(in_channels, out_channels, 1, bias=False)
+    return StridedConv1x1(in_channels, out_channels, stride)
 
 
 class ConvBlock(nn.Module):
