@@ -93,6 +93,11 @@ class SearchConfig(Section):
                 "resources.workers_per_trial must divide training.batch_size, "
                 f"got {workers} and {batch}"
             )
+        if workers > 1 and self.training.last_batch == "keep":
+            raise InputError(
+                "training.last_batch: keep gives workers shares of different sizes; "
+                f"with resources.workers_per_trial {workers} it must be drop"
+            )
         if workers > 1 and self.search.fidelity is not None:
             raise InputError(
                 "search.fidelity stops trials of one worker; with "

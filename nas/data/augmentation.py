@@ -1,20 +1,30 @@
 """Training-time augmentation: a pure function of images and a random generator."""
 
+import random
 from collections.abc import Callable
+from typing import Literal
 
+import numpy
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from evaluators.data import Augmentation
 from nas.config import TrainingConfig
+from search_spaces.errors import InputError
 
 
-def make_augmentation(config: TrainingConfig) -> Augmentation | None:
+def make_augmentation(
+    config: TrainingConfig, *, flip: bool = True
+) -> Augmentation | None:
     """The image augmentation of a recipe (mixup and CutMix mix labels: see below).
+
+    Evaluators get random mirror images also where training alternates them: an image
+    is as often mirrored, and an evaluator knows no epochs.
 
     Args:
         config: The recipe.
+        flip: Mirror images at random; ``False`` if :class:`AlternatingFlip` does.
 
     Returns:
         A function of images in [0, 1] ``(batch, channels, height, width)`` and a CPU
@@ -22,10 +32,12 @@ def make_augmentation(config: TrainingConfig) -> Augmentation | None:
     """
     steps: list[Augmentation] = []
     if config.crop_padding:
-        steps.append(_random_crop(config.crop_padding))
-    if config.horizontal_flip:
+        steps.append(_random_crop(config.crop_padding, config.crop_border))
+    if config.horizontal_flip and flip:
         steps.append(_random_flip(config.horizontal_flip))
-    if config.randaugment:
+    if config.randaugment and config.randaugment_library == "timm":
+        steps.append(_timm_rand_augment(config.randaugment, config.randaugment_std))
+    elif config.randaugment:
         steps.append(_rand_augment(config.randaugment))
     if not steps:
         return None
@@ -38,12 +50,50 @@ def make_augmentation(config: TrainingConfig) -> Augmentation | None:
     return augment
 
 
-def _random_crop(padding: int) -> Augmentation:
-    """Pad with black and cut each image out at a place of its own."""
+class AlternatingFlip:
+    """Mirror images drawn for the first epoch, and the others in every next one.
+
+    Two epochs show each image once from either side; random flips show a quarter of
+    the images twice from the same and leave them out from the other (Jordan, 2024,
+    arXiv 2404.00498, section 3.6). The state is the seed and the epoch alone, so a
+    continued training needs nothing kept.
+
+    Args:
+        num_images: Size of the training set.
+        probability: That an image is mirrored in the first epoch.
+        seed: Of the draw.
+    """
+
+    def __init__(self, num_images: int, probability: float, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self._first = torch.rand(num_images, generator=generator) < probability
+
+    def __call__(self, images: Tensor, rows: Tensor, epoch: int) -> Tensor:
+        """Mirror those whose turn it is.
+
+        Args:
+            images: ``(batch, channels, height, width)``.
+            rows: Position of each in the training set, ``(batch,)``.
+            epoch: From 0.
+
+        Returns:
+            Images of the same shape.
+        """
+        return _mirror(images, self._first[rows] ^ bool(epoch % 2))
+
+
+def _random_crop(padding: int, border: Literal["black", "reflect"]) -> Augmentation:
+    """Pad and cut each image out at a place of its own."""
+    mode = "reflect" if border == "reflect" else "constant"
 
     def crop(images: Tensor, generator: torch.Generator) -> Tensor:
         batch, _, height, width = images.shape
-        padded = functional.pad(images, (padding,) * 4)
+        if border == "reflect" and padding >= min(height, width):
+            raise InputError(
+                "training.crop_padding must be below the image size with "
+                f"training.crop_border: reflect, got {padding} and {height}x{width}"
+            )
+        padded = functional.pad(images, (padding,) * 4, mode=mode)
         offsets = torch.randint(0, 2 * padding + 1, (2, batch), generator=generator)
         top, left = offsets.to(images.device)
         rows = top[:, None] + torch.arange(height, device=images.device)
@@ -58,18 +108,23 @@ def _random_crop(padding: int) -> Augmentation:
 
 def _random_flip(probability: float) -> Augmentation:
     def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-        chosen = torch.rand(len(images), generator=generator) < probability
-        chosen = chosen.to(images.device)[:, None, None, None]
-        return torch.where(chosen, images.flip(-1), images)
+        return _mirror(
+            images, torch.rand(len(images), generator=generator) < probability
+        )
 
     return flip
+
+
+def _mirror(images: Tensor, chosen: Tensor) -> Tensor:
+    chosen = chosen.to(images.device)[:, None, None, None]
+    return torch.where(chosen, images.flip(-1), images)
 
 
 def _rand_augment(magnitude: int) -> Augmentation:
     """RandAugment with two operations (Cubuk et al., 2020), torchvision's version.
 
-    The paper's recipe is timm's ``rand-m9-n2-mstd1.0``; torchvision has no noise on
-    the magnitude (mstd), so that part is not reproduced.
+    Its magnitudes go from 0 to 30, timm's from 0 to 10, and it applies every operation
+    that it draws.
     """
     from torchvision.transforms import v2
 
@@ -87,6 +142,48 @@ def _rand_augment(magnitude: int) -> Augmentation:
             torch.manual_seed(seed)
             done = torch.stack([policy(image) for image in as_bytes])
         return done.to(images.device).float() / 255
+
+    return augment
+
+
+def _timm_rand_augment(magnitude: int, std: float) -> Augmentation:
+    """RandAugment of timm: ``rand-m9-n2-mstd1.0`` in the paper's configs.
+
+    Grey images are shown to it as RGB: its fill colour is grey, and all its operations
+    treat the channels alike there.
+    """
+    try:
+        from timm.data.auto_augment import rand_augment_transform
+    except ImportError as error:
+        raise InputError(
+            "training.randaugment_library: timm needs timm; pip install "
+            "'alternet-nas[timm]', or set it to torchvision"
+        ) from error
+    from PIL import Image
+
+    policy = rand_augment_transform(f"rand-m{magnitude}-n2-mstd{std}", {})
+
+    def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+        seed = int(torch.randint(0, 2**31, (1,), generator=generator))
+        as_bytes = (images * 255).round().to(torch.uint8).cpu()
+        channels = as_bytes.shape[1]
+        if channels not in (1, 3):
+            raise ValueError(f"RandAugment needs 1 or 3 channels, got {channels}")
+        colour = as_bytes.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous()
+        # timm draws from the global generators of Python and NumPy.
+        before = random.getstate(), numpy.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        numpy.random.seed(seed)  # noqa: NPY002
+        try:
+            done = [
+                torch.from_numpy(numpy.array(policy(Image.fromarray(one))))
+                for one in colour.numpy()
+            ]
+        finally:
+            random.setstate(before[0])
+            numpy.random.set_state(before[1])  # noqa: NPY002
+        batch = torch.stack(done).permute(0, 3, 1, 2)[:, :channels]
+        return batch.to(images.device).float() / 255
 
     return augment
 

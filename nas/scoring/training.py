@@ -14,8 +14,15 @@ from torch.nn import functional
 
 from evaluators.data import ImageSet
 from nas.config import TrainingConfig
-from nas.data.augmentation import make_augmentation, make_label_mixing
+from nas.data.augmentation import (
+    AlternatingFlip,
+    make_augmentation,
+    make_label_mixing,
+)
 from nas.data.datasets import Dataset
+from nas.scoring.optimizer import RecipeOptimizer, make_optimizer
+from nas.scoring.schedule import Schedule
+from nas.scoring.weight_average import WeightAverage
 from search_spaces.blocks.strided_conv import safe_conv_gradients
 
 
@@ -31,8 +38,9 @@ class Epoch:
         epoch: From 1.
         learning_rate: At the end of the epoch.
         train_loss: Mean loss over the epoch's steps, with smoothing and mixing, nats.
-        val_loss: NLL on the validation images, nats.
-        val_accuracy: Top-1 on the validation images, fraction.
+        val_loss: NLL on the validation images, nats; before the last epoch on
+            ``training.watched_images`` of them.
+        val_accuracy: Top-1 on the same images, fraction.
         seconds: Wall time of the epoch, validation included.
     """
 
@@ -68,29 +76,6 @@ class DataParallelWorker:
     num_workers: int
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Linear warm-up from 0, then half a cosine to 0, step by step.
-
-    Attributes:
-        peak: Largest learning rate.
-        warmup_steps: Steps of the warm-up.
-        total_steps: Steps of the whole run.
-    """
-
-    peak: float
-    warmup_steps: int
-    total_steps: int
-
-    def __call__(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        if step < self.warmup_steps:
-            return self.peak * (step + 1) / self.warmup_steps
-        rest = max(1, self.total_steps - self.warmup_steps)
-        progress = min(1.0, (step - self.warmup_steps) / rest)
-        return self.peak * 0.5 * (1 + math.cos(math.pi * progress))
-
-
 def train(
     model: nn.Module,
     dataset: Dataset,
@@ -109,6 +94,8 @@ def train(
     The data order, augmentation and drop-path depend on the seed alone. With a
     checkpoint path, the state is written there after each epoch and an existing
     file is continued from: the result is the same as without the interruption.
+    With ``averaging``, it is the averaged weights that are validated and that the
+    network ends with.
 
     Args:
         model: Network that maps ``(batch, channels, height, width)`` to logits.
@@ -132,9 +119,15 @@ def train(
     """
     num_epochs = config.epochs if epochs is None else epochs
     images = dataset.image_set(dataset.train)
-    steps = max(1, len(images) // config.batch_size)
+    steps = num_steps(len(images), config)
     warmup = min(config.warmup_epochs, num_epochs)
-    schedule = Schedule(config.learning_rate, round(warmup * steps), num_epochs * steps)
+    schedule = Schedule(
+        config.learning_rate,
+        round(warmup * steps),
+        num_epochs * steps,
+        config.decay,
+        config.warmup_start,
+    )
     memory_format = _memory_format(config)
     model.to(device).to(memory_format=memory_format)
     optimizer = make_optimizer(model, config)
@@ -142,13 +135,16 @@ def train(
     if worker is not None:
         forward = nn.parallel.DistributedDataParallel(model)
     is_first = worker is None or worker.rank == 0
-    augment = make_augmentation(config)
+    average = WeightAverage(model, config.averaging) if config.averaging else None
+    alternating = config.flip == "alternating"
+    augment = make_augmentation(config, flip=not alternating)
+    flip = AlternatingFlip(len(images), config.horizontal_flip, seed)
     mix = make_label_mixing(config, dataset.num_classes)
     history: list[Epoch] = []
     with _seeded(seed, device), _deterministic(), safe_conv_gradients(device):
         generator = torch.Generator().manual_seed(seed)
         if checkpoint is not None and checkpoint.exists():
-            history = _load(checkpoint, model, optimizer, generator, device)
+            history = _load(checkpoint, model, optimizer, average, generator, device)
             if watch is not None and is_first:
                 for record in history:
                     watch(record)
@@ -166,32 +162,40 @@ def train(
                 labels = images.labels[rows].to(device)
                 if augment is not None:
                     pixels = augment(pixels, generator)
+                if alternating:
+                    pixels = flip(pixels, rows, epoch)
                 batch = images.normalise(pixels)
                 targets: Tensor = labels
                 if mix is not None:
                     batch, targets = mix(batch, labels, generator)
-                rate = schedule(step)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
+                optimizer.set_learning_rate(schedule(step))
                 with autocast(config, device):
                     logits = forward(batch.contiguous(memory_format=memory_format))
                 loss = functional.cross_entropy(
                     logits.float(), targets, label_smoothing=config.label_smoothing
                 )
-                optimizer.zero_grad(set_to_none=True)
+                optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 if config.clip_norm:
                     nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
                 optimizer.step()
+                if average is not None:
+                    average.update()
                 total += loss.detach()
                 # On CUDA a look at the value would stall the queue at every step.
                 if device.type == "cpu" or index == steps - 1:
                     _check_finite(total, step, num_epochs * steps)
             val_loss, val_accuracy = math.nan, math.nan
             if is_first:
-                val_loss, val_accuracy = validate(
-                    model, dataset.image_set(dataset.validation), config, device
-                )
+                is_last = epoch + 1 == num_epochs
+                with average.in_place() if average is not None else nullcontext():
+                    val_loss, val_accuracy = validate(
+                        model,
+                        dataset.image_set(dataset.validation),
+                        config,
+                        device,
+                        None if is_last else config.watched_images,
+                    )
             record = Epoch(
                 epoch + 1,
                 schedule(epoch * steps + steps - 1),
@@ -202,42 +206,30 @@ def train(
             )
             history.append(record)
             if checkpoint is not None and is_first:
-                _save(checkpoint, model, optimizer, generator, history)
+                _save(checkpoint, model, optimizer, average, generator, history)
             if watch is not None and is_first:
                 watch(record)
             if report is not None and is_first and report(record):
                 break
+    if average is not None:
+        average.copy_to_model()
     model.eval()
     return history
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW that decays weight matrices and convs alone.
-
-    Norms, biases and position-bias tables are not decayed, as is usual (timm's
-    default groups); the reference decays everything.
-
-    Args:
-        model: The network.
-        config: The recipe.
-
-    Returns:
-        The optimizer.
-    """
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        plain = parameter.ndim < 2 or name.endswith("position_bias")
-        (free if plain else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+def num_steps(num_images: int, config: TrainingConfig) -> int:
+    """Steps of one epoch; at least 1, also with fewer images than a batch."""
+    if config.last_batch == "keep":
+        return math.ceil(num_images / config.batch_size)
+    return max(1, num_images // config.batch_size)
 
 
 def validate(
-    model: nn.Module, images: ImageSet, config: TrainingConfig, device: torch.device
+    model: nn.Module,
+    images: ImageSet,
+    config: TrainingConfig,
+    device: torch.device,
+    max_images: int | None = None,
 ) -> tuple[float, float]:
     """NLL (nats) and top-1 accuracy (fraction) of a network in eval mode.
 
@@ -246,6 +238,7 @@ def validate(
         images: Images to classify.
         config: The recipe (precision and memory format).
         device: Where the network is.
+        max_images: Look at so many of them, the same ones every time; all if ``None``.
 
     Returns:
         Mean NLL and accuracy.
@@ -255,11 +248,12 @@ def validate(
     loss = torch.zeros((), device=device, dtype=torch.float64)
     correct = torch.zeros((), device=device, dtype=torch.int64)
     with torch.inference_mode(), autocast(config, device):
-        for batch, labels in images.batches(250, device):
+        for batch, labels in images.batches(250, device, max_images):
             logits = model(batch.contiguous(memory_format=memory_format)).float()
             loss += functional.cross_entropy(logits, labels, reduction="sum").double()
             correct += (logits.argmax(1) == labels).sum()
-    return float(loss) / len(images), int(correct) / len(images)
+    num = len(images) if max_images is None else min(max_images, len(images))
+    return float(loss) / num, int(correct) / num
 
 
 def autocast(
@@ -309,13 +303,15 @@ def _deterministic() -> Iterator[None]:
 def _save(
     path: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: RecipeOptimizer,
+    average: WeightAverage | None,
     generator: torch.Generator,
     history: list[Epoch],
 ) -> None:
     state = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "average": None if average is None else average.state_dict(),
         "generator": generator.get_state(),
         "global": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -330,13 +326,16 @@ def _save(
 def _load(
     path: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: RecipeOptimizer,
+    average: WeightAverage | None,
     generator: torch.Generator,
     device: torch.device,
 ) -> list[Epoch]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    if average is not None:
+        average.load_state_dict(state["average"])
     generator.set_state(state["generator"])
     torch.set_rng_state(state["global"])
     if device.type == "cuda" and state["cuda"]:
