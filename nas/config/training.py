@@ -49,6 +49,8 @@ class TrainingConfig(Section):
         flip: ``random`` draws anew for each image and epoch; ``alternating`` draws
             for the first epoch and mirrors the others in the next, so that two epochs
             show both sides (Jordan, 2024, arXiv 2404.00498, section 3.6).
+        stem_init: ``random``, or ``whitened``: the first conv starts with filters that
+            whiten patches of the training images (nas/scoring/whitened_stem.py).
         drop_path: Largest drop-path rate, at the last block.
         clip_norm: Largest gradient norm; 0 is off.
         watched_images: Validation images, drawn once, that are looked at after each
@@ -79,6 +81,7 @@ class TrainingConfig(Section):
     crop_border: Literal["black", "reflect"] = "black"
     horizontal_flip: float = Field(default=0.0, ge=0, le=1)
     flip: Literal["random", "alternating"] = "random"
+    stem_init: Literal["random", "whitened"] = "random"
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     clip_norm: float = Field(default=5.0, ge=0)
     watched_images: int | None = Field(default=None, ge=1)
@@ -156,6 +159,7 @@ FAST_RECIPE: dict[str, Any] = {
     "crop_border": "reflect",
     "horizontal_flip": 0.5,
     "flip": "alternating",
+    "stem_init": "whitened",
     "clip_norm": 0.0,
     "watched_images": 1000,
 }

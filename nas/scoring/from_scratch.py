@@ -19,6 +19,7 @@ from nas.config import SearchConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
 from nas.scoring.training import DataParallelWorker, Epoch, Watch, train
+from nas.scoring.whitened_stem import whiten_stem
 from search_spaces import AlterNet, Architecture, InputError
 
 ReportRung = Callable[[int, dict[str, float]], bool]
@@ -88,6 +89,8 @@ def train_and_evaluate(
     started = time.perf_counter()
     device = device or default_device()
     model = build(architecture, config, seed)
+    if config.training.stem_init == "whitened":
+        whiten_stem(model, dataset.image_set(dataset.train), seed)
     sizes = {"params": float(architecture.params), "macs": float(architecture.macs)}
     stopped = False
 

@@ -34,6 +34,8 @@ def test_the_paper_recipe_fills_only_what_is_not_set():
     assert training.learning_rate == 1.25e-4
     assert (training.mixup, training.cutmix, training.randaugment) == (1.0, 0.8, 9)
     assert training.batch_size == 32
+    assert (training.randaugment_library, training.randaugment_std) == ("timm", 1.0)
+    assert (training.last_batch, training.warmup_start) == ("keep", "zero")
 
 
 def test_names_alone_take_their_direction_from_the_metric():
@@ -59,6 +61,22 @@ def test_names_alone_take_their_direction_from_the_metric():
         ({"training": {"epochs": 0}}, "training.epochs: .*greater than or equal to 1"),
         ({"training": {"epochs": "many"}}, "training.epochs: .*got 'many'"),
         ({"training": {"epochs": 2, "warmup_epochs": 3}}, "warmup_epochs <= "),
+        ({"training": {"flip": "alternating"}}, "needs training.horizontal_flip > 0"),
+        (
+            {"training": {"randaugment_library": "timm", "randaugment": 11}},
+            "at most 10 with .*timm, got 11",
+        ),
+        (
+            {"training": {"randaugment_std": 1.0}},
+            "needs training.randaugment_library: timm, got torchvision",
+        ),
+        (
+            {
+                "training": {"last_batch": "keep"},
+                "resources": {"workers_per_trial": 2},
+            },
+            "with resources.workers_per_trial 2 it must be drop",
+        ),
         ({"space": {"backbone": "resnet1"}}, "unknown backbone preset 'resnet1'"),
         ({"space": {"attention": {"window": 0}}}, "attention.window is a positive"),
         ({"space": {"constraints": {"max_size": 3}}}, "has no key 'max_size'"),

@@ -1,9 +1,17 @@
+import random
+
+import numpy
 import pytest
 import torch
 from torch.nn import functional
 
 from nas.config import TrainingConfig
-from nas.data.augmentation import make_augmentation, make_label_mixing
+from nas.data.augmentation import (
+    AlternatingFlip,
+    make_augmentation,
+    make_label_mixing,
+)
+from search_spaces import InputError
 
 
 def generator(seed=0):
@@ -16,11 +24,13 @@ def test_no_augmentation_is_none():
     assert make_label_mixing(config, 3) is None
 
 
-def test_crops_are_cuts_of_the_padded_image():
-    augment = make_augmentation(TrainingConfig(crop_padding=2))
+@pytest.mark.parametrize("border", ["black", "reflect"])
+def test_crops_are_cuts_of_the_padded_image(border):
+    augment = make_augmentation(TrainingConfig(crop_padding=2, crop_border=border))
     images = torch.rand(16, 3, 5, 5)
     out = augment(images, generator())
-    padded = functional.pad(images, (2, 2, 2, 2))
+    mode = "constant" if border == "black" else "reflect"
+    padded = functional.pad(images, (2, 2, 2, 2), mode=mode)
     places = set()
     for image, cut in zip(padded, out, strict=True):
         found = [
@@ -46,7 +56,12 @@ def test_flips_are_mirror_images_at_the_asked_rate():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"crop_padding": 2}, {"horizontal_flip": 0.5}, {"randaugment": 9}],
+    [
+        {"crop_padding": 2},
+        {"horizontal_flip": 0.5},
+        {"randaugment": 9},
+        {"randaugment": 9, "randaugment_library": "timm", "randaugment_std": 1.0},
+    ],
 )
 def test_the_generator_alone_decides(settings):
     augment = make_augmentation(TrainingConfig(**settings))
@@ -62,6 +77,50 @@ def test_the_generator_alone_decides(settings):
     assert not torch.equal(first, augment(images, generator(4)))
     assert first.shape == images.shape and first.min() >= 0 and first.max() <= 1
     torch.testing.assert_close(images, before)
+
+
+def test_alternating_flips_show_both_sides_in_any_two_epochs():
+    flip = AlternatingFlip(200, 0.5, seed=3)
+    images, rows = torch.rand(200, 1, 2, 3), torch.arange(200)
+    first, second, third = (flip(images, rows, epoch) for epoch in range(3))
+    mirrored = (first != images).flatten(1).any(1)
+    assert 60 < mirrored.sum() < 140
+    torch.testing.assert_close(first[mirrored], images[mirrored].flip(-1))
+    torch.testing.assert_close(second, first.flip(-1))
+    torch.testing.assert_close(third, first)
+    # whichever batch an image comes in
+    some = torch.tensor([7, 150, 3])
+    torch.testing.assert_close(flip(images[some], some, 0), first[some])
+    again = AlternatingFlip(200, 0.5, seed=3)(images, rows, 0)
+    torch.testing.assert_close(again, first)
+    assert not torch.equal(AlternatingFlip(200, 0.5, seed=4)(images, rows, 0), first)
+
+
+def test_evaluators_get_random_flips_where_training_alternates_them():
+    config = TrainingConfig(horizontal_flip=0.5, flip="alternating")
+    assert make_augmentation(config, flip=False) is None
+    assert make_augmentation(config) is not None
+
+
+def test_timm_leaves_other_random_numbers_alone_and_takes_grey_images():
+    settings = {"randaugment_library": "timm", "randaugment_std": 1.0}
+    augment = make_augmentation(TrainingConfig(randaugment=9, **settings))
+    before = random.getstate(), numpy.random.get_state()[1].tolist()  # noqa: NPY002
+    grey = torch.rand(16, 1, 12, 12)
+    out = augment(grey, generator())
+    assert random.getstate() == before[0]
+    assert numpy.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert out.shape == grey.shape
+    assert not torch.equal(out, grey)
+    # each image has a policy of its own, and some have none
+    colour = augment(grey.expand(-1, 3, -1, -1), generator())
+    torch.testing.assert_close(colour[:, :1], out)
+
+
+def test_a_mirrored_border_must_be_narrower_than_the_image():
+    augment = make_augmentation(TrainingConfig(crop_padding=5, crop_border="reflect"))
+    with pytest.raises(InputError, match="below the image size .* got 5 and 5x5"):
+        augment(torch.rand(2, 1, 5, 5), generator())
 
 
 @pytest.mark.parametrize("settings", [{"mixup": 1.0}, {"cutmix": 1.0}])

@@ -10,18 +10,37 @@ from nas.data.datasets import load_dataset
 from nas.scoring.training import DataParallelWorker, train
 from search_spaces import Architecture, Attention, Backbone, InputError, Placement
 
-CONFIG = TrainingConfig(
-    epochs=2, batch_size=16, learning_rate=0.01, label_smoothing=0.0
-)
+CONFIGS = {
+    "adamw": TrainingConfig(
+        epochs=2, batch_size=16, learning_rate=0.01, label_smoothing=0.0
+    ),
+    "muon": TrainingConfig(
+        epochs=2,
+        batch_size=16,
+        learning_rate=0.05,
+        optimizer="muon",
+        decay="linear",
+        averaging=0.9,
+        horizontal_flip=0.5,
+        flip="alternating",
+    ),
+}
 
 
 def linear_model():
     """No BatchNorm, whose statistics would be those of a worker's share."""
     torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(64, 16),
+        nn.ReLU(),
+        nn.Linear(16, 16),
+        nn.ReLU(),
+        nn.Linear(16, 10),
+    )
 
 
-def train_a_share(rank, path, store):
+def train_a_share(rank, name, path, store):
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2
@@ -31,7 +50,7 @@ def train_a_share(rank, path, store):
     history = train(
         model,
         dataset,
-        CONFIG,
+        CONFIGS[name],
         seed=3,
         device=torch.device("cpu"),
         worker=DataParallelWorker(rank, 2),
@@ -41,14 +60,15 @@ def train_a_share(rank, path, store):
     distributed.destroy_process_group()
 
 
-def test_two_workers_train_the_network_that_one_trains(tmp_path):
+@pytest.mark.parametrize("name", CONFIGS)
+def test_two_workers_train_the_network_that_one_trains(tmp_path, name):
     """Mean gradients over the shares of a batch are the batch's own gradient."""
     multiprocessing.spawn(
-        train_a_share, (str(tmp_path), str(tmp_path / "store")), nprocs=2
+        train_a_share, (name, str(tmp_path), str(tmp_path / "store")), nprocs=2
     )
     model = linear_model()
     dataset = load_dataset(DataConfig(name="digits", max_train=128))
-    train(model, dataset, CONFIG, seed=3, device=torch.device("cpu"))
+    train(model, dataset, CONFIGS[name], seed=3, device=torch.device("cpu"))
     first, second = (
         torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)
     )

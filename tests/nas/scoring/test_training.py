@@ -7,13 +7,7 @@ from torch import nn
 
 from nas.config import DataConfig, TrainingConfig
 from nas.data.datasets import load_dataset
-from nas.scoring.training import (
-    DivergedError,
-    Schedule,
-    make_optimizer,
-    train,
-    validate,
-)
+from nas.scoring.training import DivergedError, num_steps, train, validate
 from search_spaces import Architecture, Attention, Backbone, Placement
 
 CPU = torch.device("cpu")
@@ -39,31 +33,6 @@ def network(seed=0, placement="CM-C", drop_path=0.0):
 
 def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-def test_the_schedule_rises_from_zero_and_falls_to_zero():
-    schedule = Schedule(peak=2.0, warmup_steps=4, total_steps=12)
-    rates = [schedule(step) for step in range(12)]
-    assert rates[:4] == [0.5, 1.0, 1.5, 2.0]
-    expected = [1 + math.cos(math.pi * k / 8) for k in range(8)]
-    assert rates[4:] == pytest.approx(expected)
-    assert schedule(12) == pytest.approx(0)
-
-
-def test_norms_and_biases_are_not_decayed():
-    model = network()
-    optimizer = make_optimizer(model, TrainingConfig(weight_decay=0.3))
-    names = {id(p): name for name, p in model.named_parameters()}
-    decay = {
-        names[id(p)]: group["weight_decay"]
-        for group in optimizer.param_groups
-        for p in group["params"]
-    }
-    assert len(decay) == len(names)
-    assert decay["stem.0.weight"] == decay["head.linear.weight"] == 0.3
-    for name in ("head.linear.bias", "stages.0.0.norm1.weight"):
-        assert decay[name] == 0
-    assert decay["stages.0.1.attention.position_bias"] == 0
 
 
 def test_it_learns(digits):
@@ -108,9 +77,29 @@ def test_training_leaves_the_global_random_state_alone(digits):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_continued_run_equals_an_uninterrupted_one(digits, tmp_path):
+SGD = {
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "decay": "linear",
+    "horizontal_flip": 0.5,
+    "flip": "alternating",
+    "averaging": 0.9,
+}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"crop_padding": 1, "mixup": 0.5},
+        SGD,
+        {**SGD, "optimizer": "muon", "crop_padding": 1, "crop_border": "reflect"},
+        {"averaging": 0.99, "last_batch": "keep", "batch_size": 33},
+        {"warmup_start": "zero", "watched_images": 10},
+    ],
+)
+def test_a_continued_run_equals_an_uninterrupted_one(digits, tmp_path, extra):
     config = TrainingConfig(
-        epochs=4, batch_size=32, crop_padding=1, drop_path=0.3, mixup=0.5
+        **{"epochs": 4, "batch_size": 32, "drop_path": 0.3, **extra}
     )
     whole = network(drop_path=0.3)
     train(whole, digits, config, seed=7, device=CPU)
@@ -119,7 +108,7 @@ def test_a_continued_run_equals_an_uninterrupted_one(digits, tmp_path):
         pass
 
     def kill(epoch):
-        if epoch.epoch == 2:
+        if epoch.epoch == 3:  # an odd one: the next mirrors the other images
             raise Killed
         return False
 
@@ -134,7 +123,78 @@ def test_a_continued_run_equals_an_uninterrupted_one(digits, tmp_path):
     )
     assert [record.epoch for record in history] == [1, 2, 3, 4]
     assert seen == history  # also what was trained before the kill
-    assert torch.equal(weights(whole), weights(second))
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+def test_a_run_killed_after_its_last_epoch_ends_with_the_average(digits, tmp_path):
+    config = TrainingConfig(epochs=2, batch_size=32, **SGD)
+    path = tmp_path / "checkpoint.pt"
+    first, second = network(), network(seed=99)
+    train(first, digits, config, seed=7, device=CPU, checkpoint=path)
+    train(second, digits, config, seed=7, device=CPU, checkpoint=path)
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_the_network_ends_with_the_averaged_weights_that_were_validated(digits):
+    config = TrainingConfig(epochs=3, batch_size=16, **SGD)
+    model = network()
+    history = train(model, digits, config, seed=0, device=CPU)
+    images = digits.image_set(digits.validation)
+    nll, accuracy = validate(model, images, config, CPU)
+    assert (history[-1].val_loss, history[-1].val_accuracy) == (nll, accuracy)
+    plain = network()
+    off = config.model_copy(update={"averaging": 0.0})
+    train(plain, digits, off, seed=0, device=CPU)
+    assert not torch.equal(weights(model), weights(plain))
+
+
+def test_a_stopped_run_ends_with_the_averaged_weights_too(digits):
+    config = TrainingConfig(epochs=5, batch_size=16, **SGD)
+    model = network()
+    history = train(
+        model, digits, config, seed=0, device=CPU, report=lambda e: e.epoch == 2
+    )
+    images = digits.image_set(digits.validation)
+    assert validate(model, images, config, CPU)[1] == history[-1].val_accuracy
+
+
+def test_watching_fewer_images_changes_no_weight_and_not_the_last_value(digits):
+    runs = []
+    for watched in (None, 16):
+        config = TrainingConfig(epochs=2, batch_size=32, watched_images=watched)
+        model = network()
+        history = train(model, digits, config, seed=0, device=CPU)
+        runs.append((weights(model), history))
+    (first, all_seen), (second, few_seen) = runs
+    assert torch.equal(first, second)
+    assert all_seen[0].val_loss != few_seen[0].val_loss
+    assert all_seen[1].val_loss == few_seen[1].val_loss
+    images = digits.image_set(digits.validation)
+    nll, _ = validate(model, images, config, CPU, max_images=16)
+    plain = sum(
+        float(torch.nn.functional.cross_entropy(model(batch), label))
+        for batch, label in images.batches(1, CPU, 16)
+    )
+    assert nll == pytest.approx(plain / 16, rel=1e-4)
+
+
+def test_a_kept_last_batch_is_one_more_step():
+    for num_images, drop, keep in ((128, 4, 4), (129, 4, 5), (10, 1, 1)):
+        assert num_steps(num_images, TrainingConfig(batch_size=32)) == drop
+        config = TrainingConfig(batch_size=32, last_batch="keep")
+        assert num_steps(num_images, config) == keep
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+def test_every_optimizer_learns_with_msa_blocks_alone(digits, optimizer):
+    rate = {"adamw": 0.01, "sgd": 0.1, "muon": 0.1}[optimizer]
+    config = TrainingConfig(
+        epochs=12, batch_size=16, optimizer=optimizer, learning_rate=rate
+    )
+    model = network(placement="MM-M")
+    history = train(model, digits, config, seed=0, device=CPU)
+    assert history[-1].val_accuracy > 0.3  # chance is 0.1
 
 
 def test_a_checkpoint_is_read_without_pickle_objects(digits, tmp_path):
