@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nas.export.exporter import load_export
     from nas.ledger.trial import Objective, Trial, TrialState
     from nas.pareto.front import ParetoFront
+    from nas.prediction.prediction import Prediction, predict
     from nas.rule.rule_test import RuleTest
     from nas.search_run import resume, search
     from nas.study.study import Study
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Objective": "nas.ledger.trial",
     "ParetoFront": "nas.pareto.front",
+    "Prediction": "nas.prediction.prediction",
     "RuleTest": "nas.rule.rule_test",
     "SearchConfig": "nas.config",
     "Study": "nas.study.study",
@@ -27,6 +29,7 @@ _HOMES = {
     "TrialState": "nas.ledger.trial",
     "load_config": "nas.config",
     "load_export": "nas.export.exporter",
+    "predict": "nas.prediction.prediction",
     "resume": "nas.search_run",
     "search": "nas.search_run",
     "train_architectures": "nas.train",
@@ -35,6 +38,7 @@ _HOMES = {
 __all__ = [
     "Objective",
     "ParetoFront",
+    "Prediction",
     "RuleTest",
     "SearchConfig",
     "Study",
@@ -42,6 +46,7 @@ __all__ = [
     "TrialState",
     "load_config",
     "load_export",
+    "predict",
     "resume",
     "search",
     "train_architectures",

@@ -19,6 +19,7 @@ VERBS = {
     "status": "Counts, best so far and time left, live or finished.",
     "pareto": "The trials that no other trial beats, as table or figure.",
     "show": "One trial: diagram of the placement, metrics, curves.",
+    "predict": "Every placement of the space with an interval, untrained ones too.",
     "rule": "Test whether MSAs belong at the end of a stage.",
     "report": "One self-contained HTML page of a study.",
     "export": "Take architectures and weights away.",

@@ -1,0 +1,1 @@
+"""Every placement of a space predicted from those that were trained."""

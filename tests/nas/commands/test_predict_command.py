@@ -1,0 +1,73 @@
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from prediction_plants import NINE, additive, table
+
+from nas.cli import main
+from nas.commands.predict import command
+from search_spaces.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    truth, _ = additive(NINE, rng)
+    path = tmp_path_factory.mktemp("tables") / "table.csv"
+    table(truth, rng, 50, 0.3, replicates=2).to_csv(path, index=False)
+    return path
+
+
+def _run(*arguments):
+    return CliRunner().invoke(
+        command, list(map(str, arguments)), catch_exceptions=False
+    )
+
+
+def test_json_alone_is_on_stdout(file, tmp_path):
+    result = _run(file, "--format", "json", "--top", 5, "--plot", tmp_path / "a.png")
+    found = json.loads(result.stdout)
+    assert len(found["placements"]) == 5
+    assert found["space"] == {
+        "slots": "[CM][CM][CM]-[CM][CM][CM]-[CM][CM][CM]",
+        "size": 512,
+        "complete": True,
+    }
+    assert found["trust"]["sentence"].startswith("Placements left out")
+    assert (tmp_path / "a.png").exists()
+    assert "drew" in result.stderr
+
+
+def test_csv_holds_every_placement(file):
+    frame = pd.read_csv(io.StringIO(_run(file, "--format", "csv").stdout))
+    assert len(frame) == 512
+    assert list(frame.columns[:4]) == ["placement", "mean", "low", "high"]
+
+
+def test_the_table_says_how_far_to_trust_it_first(file):
+    printed = _run(file).stdout
+    assert "Placements left out of the model are ranked" in printed
+    assert printed.index("left out of the model") < printed.index("best first")
+    assert "ICC" in printed
+    assert "ceiling (seed noise)" in printed
+
+
+@pytest.mark.parametrize("limit", ["macs", "macs=", "=3", "macs=lots", "macs=nan"])
+def test_malformed_limits_are_refused(file, limit):
+    with pytest.raises(InputError, match="--max takes costs"):
+        _run(file, "--max", limit)
+
+
+def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    path.write_text("placement,accuracy\nCX,1\nCC,2\nMM,3\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(path)])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "line 2" in said
+    assert "'X'" in said
