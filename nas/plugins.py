@@ -1,8 +1,10 @@
 """A user's own evaluators and data sets: modules that register them on import.
 
-A config names the modules (``plugins: [my_metrics]``). They are imported where the
-config is read and in every worker, from the installed packages or from the directory
-in which the command is started.
+A config names the modules (``plugins: [my_metrics]``). They are imported by what trains
+(a search, ``resume``, ``train`` and every worker), from the installed packages or from
+the directory in which the command is started. Reading a study imports none of them, so
+that a stranger's study runs no code; a command that only measures takes the module's
+name from the user himself (``--plugin``).
 """
 
 import importlib
@@ -31,7 +33,7 @@ def import_plugins(names: Iterable[str]) -> None:
             importlib.import_module(name)
         except InputError:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever the user's module does
             problem = " ".join(f"{type(error).__name__}: {error}".split())
             raise InputError(
                 "plugins are modules that can be imported from here or are installed; "

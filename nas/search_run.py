@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from nas.config import SearchConfig
+from nas.config import SearchConfig, with_plugins
+from nas.config.completion import metric_facts
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
 from nas.ledger.attributes import STUDY_FORMAT
@@ -136,6 +137,7 @@ class _Search:
         from nas.data.datasets import load_dataset
         from nas.sampling.samplers import SAMPLERS
 
+        config = with_plugins(config)
         if config.search.sampler not in SAMPLERS:
             raise InputError(
                 f"unknown sampler {config.search.sampler!r}; known samplers: "
@@ -266,6 +268,7 @@ class _Search:
             "versions": _versions(),
             "commit": _commit(),
             "data_fingerprint": self._dataset.fingerprint if self._dataset else None,
+            "metrics": metric_facts(self._config),
         }
         content = {"study": header, **self._config.to_dict()}
         path = self._directory / CONFIG_FILE

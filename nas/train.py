@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from nas.config import SearchConfig
+from nas.config import SearchConfig, with_plugins
 from nas.ledger.trial import TrialState
 from nas.scoring.held_out_test import TestResult
 from search_spaces import Architecture, FreeSpace, InputError
@@ -235,6 +235,7 @@ def train_architectures(
     from nas.search_run import resume, search
     from nas.study.study import CONFIG_FILE, Study
 
+    config = with_plugins(config)
     listed = with_baselines(candidates) if baselines else list(candidates)
     check_fit(listed, config)
     wanted = training_config(listed, config, num_seeds)

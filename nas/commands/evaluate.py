@@ -66,6 +66,13 @@ if TYPE_CHECKING:
     help="Draw the paper's figures (PNG, SVG, CSV) and keep details.json.",
 )
 @click.option(
+    "--plugin",
+    "plugins",
+    metavar="MODULE",
+    multiple=True,
+    help="Import this module of yours first: it registers evaluators or data sets.",
+)
+@click.option(
     "--format",
     "output",
     type=click.Choice(["table", "json"]),
@@ -83,6 +90,7 @@ def command(
     pretrained: bool,
     device: str,
     figures: Path | None,
+    plugins: tuple[str, ...],
     output: str,
 ) -> int:
     """Measure networks, several of them side by side.
@@ -90,6 +98,9 @@ def command(
     TARGET is a directory that `nas export` wrote, a trial (STUDY/trials/NUMBER), an
     ARCHITECTURE.yaml (untrained unless --weights is given), or timm:NAME.
     """
+    from nas.plugins import import_plugins
+
+    import_plugins(plugins)
     from nas.data.datasets import load_dataset
     from nas.scoring.target import data_config, load_target, measure, unique_names
 
@@ -125,11 +136,10 @@ def command(
 def _evaluators(
     names: str | None, options: tuple[str, ...], figures: bool
 ) -> "list[Evaluator]":
-    import yaml
-
     from evaluators.registry import EVALUATORS, make_evaluators
     from nas.scoring.target import DEFAULT_EVALUATORS
     from search_spaces.errors import InputError
+    from search_spaces.yaml_text import parse_yaml
 
     if names == "all":
         chosen = list(EVALUATORS)
@@ -150,7 +160,10 @@ def _evaluators(
                 "--option takes EVALUATOR.OPTION=VALUE with one of the evaluators "
                 f"{', '.join(config)}; got {option!r}"
             )
-        config[evaluator][field] = yaml.safe_load(text)
+        try:
+            config[evaluator][field] = parse_yaml(text)
+        except InputError as error:
+            raise error.within(f"--option {key}") from error
     return make_evaluators(config)
 
 

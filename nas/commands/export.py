@@ -27,8 +27,20 @@ KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
     help=f"Comma-separated: {KNOWN}.",
 )
 @click.option("--force", is_flag=True, help="Replace an earlier export.")
+@click.option(
+    "--plugin",
+    "plugins",
+    metavar="MODULE",
+    multiple=True,
+    help="Import this module of yours first: it registers the study's data set.",
+)
 def command(
-    study: Path, which: str, directory: Path, formats: str, force: bool
+    study: Path,
+    which: str,
+    directory: Path,
+    formats: str,
+    force: bool,
+    plugins: tuple[str, ...],
 ) -> None:
     """Export trials of STUDY: a number, the best, or the whole Pareto front.
 
@@ -37,9 +49,11 @@ def command(
     """
     from nas.export.exporter import export
     from nas.export.formats import Format
+    from nas.plugins import import_plugins
     from nas.study.study import Study
     from search_spaces.errors import InputError
 
+    import_plugins(plugins)
     names = [name.strip() for name in formats.split(",")]
     if "all" in names:
         names = [str(one) for one in Format]

@@ -79,7 +79,9 @@ def command(
     from nas.study.study import Study
 
     first = Study.open(study)
-    axes = parse_axes(metrics, first.objectives) if metrics else first.objectives
+    axes = first.objectives
+    if metrics:
+        axes = parse_axes(metrics, first.objectives, first.metric_facts)
     bounds = [Constraint.parse(text) for text in constraints]
     studies = [first] if compare is None else [first, Study.open(compare)]
     tables = [

@@ -43,15 +43,17 @@ def command(
     Without an argument the preset `quickstart` is run: real images that are
     installed along, a few minutes on two cores.
     """
-    from nas.config import load_config
-    from nas.search_run import SearchInterrupted, search
+    from nas.config import load_config, with_plugins
 
     changes = list(overrides)
     if trials is not None:
         changes.append(f"search.trials={trials}")
     if seed is not None:
         changes.append(f"seed={seed}")
-    settings = load_config(config, changes)
+    settings = with_plugins(load_config(config, changes))
+    # Only now: a wrong config is answered before Ray and Optuna are imported.
+    from nas.search_run import SearchInterrupted, search
+
     if table is not None:
         from nas.scoring.recorded import replay
 

@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     help="Where --measure-latency computes, e.g. cuda.",
 )
 @click.option(
+    "--plugin",
+    "plugins",
+    metavar="MODULE",
+    multiple=True,
+    help="Import this module of yours first, e.g. one that registers the data set.",
+)
+@click.option(
     "--format",
     "output",
     type=click.Choice(["table", "json"]),
@@ -54,6 +61,7 @@ def command(
     seed: int,
     table_file: str | None,
     device: str,
+    plugins: tuple[str, ...],
     output: str,
 ) -> None:
     """Tell size, cost range and examples of a search space.
@@ -63,9 +71,12 @@ def command(
     import random
 
     from nas.config import load_config
-    from nas.data.datasets import image_shape
+    from nas.plugins import import_plugins
 
     settings = load_config(config, overrides)
+    import_plugins(plugins)
+    from nas.data.datasets import image_shape
+
     if table_file is not None:
         settings = _measure(settings, table_file, device)
     space = settings.space.make(*image_shape(settings.data))

@@ -1,9 +1,11 @@
 """The config file of a search: every setting, its default, and where that is from.
 
 Unknown keys are errors that list the known ones. ``load_config`` takes a preset's
-name or a YAML file and ``--set key.path=value`` overrides.
+name or a YAML file and ``key.path=value`` overrides; ``with_plugins`` imports the
+modules that a config names.
 """
 
+from nas.config.completion import with_plugins
 from nas.config.data import DataConfig
 from nas.config.loading import PRESETS, config_from_dict, load_config, preset_names
 from nas.config.running import (
@@ -30,4 +32,5 @@ __all__ = [
     "config_from_dict",
     "load_config",
     "preset_names",
+    "with_plugins",
 ]

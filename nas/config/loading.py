@@ -4,17 +4,45 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from nas.config.completion import completed
 from nas.config.search_config import SearchConfig
-from search_spaces import InputError
+from search_spaces.errors import InputError, shown
+from search_spaces.yaml_text import parse_yaml, read_yaml
 
 PRESETS = Path(__file__).parent.parent / "presets"
 
 
 def config_from_dict(data: Any, where: str = "the config") -> SearchConfig:
     """Check plain data and turn it into a config.
+
+    A config that names plugins is checked as far as it goes without them:
+    :func:`nas.config.with_plugins` imports them and does the rest.
+
+    Args:
+        data: A mapping of sections.
+        where: How messages name the source.
+
+    Returns:
+        The config with all defaults filled in.
+
+    Raises:
+        InputError: The first problem, in one line.
+    """
+    config = recorded_config(data, where)
+    if config.plugins:
+        return config
+    try:
+        return completed(config)
+    except InputError as error:
+        raise error.within(where) from error
+
+
+def recorded_config(data: Any, where: str) -> SearchConfig:
+    """Check keys and values alone: enough for the config that a study has kept.
+
+    Neither torch nor a plugin is imported: a study is read also if its plugin is gone.
 
     Args:
         data: A mapping of sections.
@@ -33,13 +61,13 @@ def config_from_dict(data: Any, where: str = "the config") -> SearchConfig:
     try:
         return SearchConfig.model_validate(dict(data))
     except ValidationError as error:
-        raise InputError(f"{where}: {_first_problem(error)}") from error
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise _first_problem(error).within(where) from error
 
 
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+def _first_problem(error: ValidationError) -> InputError:
+    # An unknown key explains whatever else is wrong with its section.
+    problems = error.errors(include_url=False)
+    first = min(problems, key=lambda one: one["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     key = ".".join(path)
     if first["type"] == "extra_forbidden":
@@ -48,12 +76,14 @@ def _first_problem(error: ValidationError) -> str:
             annotation = model.model_fields[part].annotation
             options = getattr(annotation, "__args__", (annotation,))
             model = next(one for one in options if hasattr(one, "model_fields"))
-        return f"unknown key {key!r}; allowed here: {', '.join(model.model_fields)}"
-    message = str(first["msg"]).removeprefix("Value error, ")
+        allowed = ", ".join(model.model_fields)
+        return InputError(f"unknown key {shown(key)}; allowed here: {allowed}")
     if first["type"] == "value_error":
-        return message
+        cause = first["ctx"]["error"]
+        return cause if isinstance(cause, InputError) else InputError(str(cause))
+    message = str(first["msg"])
     message = message[0].lower() + message[1:]
-    return f"{key}: {message}, got {first['input']!r}"
+    return InputError(f"{key}: {message}, got {shown(first['input'])}")
 
 
 def preset_names() -> list[str]:
@@ -85,10 +115,9 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
             f"({', '.join(preset_names())}); there is no {str(source)!r}"
         )
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise InputError(f"{source}: a config must be YAML: {problem}") from error
+        data = read_yaml(path)
+    except InputError as error:
+        raise InputError(f"{source}: a config must be YAML: {error}") from error
     data = {} if data is None else data
     if not isinstance(data, dict):
         raise InputError(
@@ -104,13 +133,13 @@ def _apply(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(
-            f"--set takes key.path=value, e.g. training.epochs=3; got {override!r}"
+            f"--set takes key.path=value, e.g. training.epochs=3; got {shown(override)}"
         )
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except InputError as error:
         raise InputError(
-            f"--set {key}: the value must be YAML, got {text!r}"
+            f"--set {key}: the value must be YAML, got {shown(text)}: {error}"
         ) from error
     *parents, last = key.split(".")
     here = data

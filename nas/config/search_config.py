@@ -10,8 +10,7 @@ from nas.config.section import Section
 from nas.config.space import SpaceConfig
 from nas.config.training import TrainingConfig
 from nas.ledger.trial import Objective
-from nas.plugins import import_plugins
-from search_spaces import InputError
+from search_spaces.errors import InputError, shown
 
 
 class SearchConfig(Section):
@@ -53,37 +52,46 @@ class SearchConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     plugins: list[str] = Field(default_factory=list)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _import_plugins(cls, values: Any) -> Any:
-        # First of all: what they register is allowed in the sections below.
-        names = values.get("plugins") if isinstance(values, dict) else None
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            import_plugins(names)
-        return values
-
     @field_validator("evaluators", mode="before")
     @classmethod
     def _names_alone(cls, value: Any) -> Any:
         if isinstance(value, list):
+            for name in value:
+                if not isinstance(name, str):
+                    raise InputError(
+                        "evaluators are names, or options by name; "
+                        f"got {shown(name)} for a name"
+                    )
             return {name: {} for name in value}
         if isinstance(value, dict):
-            return {name: options or {} for name, options in value.items()}
+            return {
+                name: {} if options is None else options
+                for name, options in value.items()
+            }
         return value
 
     @field_validator("objectives", mode="before")
     @classmethod
-    def _directions(cls, value: Any) -> Any:
+    def _metrics_alone(cls, value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        return [
-            {"metric": one, "direction": _direction_of(one)}
-            if isinstance(one, str)
-            else {"direction": _direction_of(one.get("metric")), **one}
-            if isinstance(one, dict) and "direction" not in one
-            else one
-            for one in value
-        ]
+        return [{"metric": one} if isinstance(one, str) else one for one in value]
+
+    @field_validator("objectives")
+    @classmethod
+    def _are_objectives(cls, value: list[dict[str, str]]) -> list[dict[str, str]]:
+        for one in value:
+            if "metric" not in one or not set(one) <= {"metric", "direction"}:
+                raise InputError(
+                    "an objective has the keys metric and direction, "
+                    f"got {', '.join(one)}"
+                )
+            if "direction" in one:
+                Objective(one["metric"], one["direction"])  # type: ignore[arg-type]
+        names = [one["metric"] for one in value]
+        if len(set(names)) != len(names):
+            raise InputError(f"objectives must differ, got {', '.join(names)}")
+        return value
 
     @model_validator(mode="after")
     def _workers_share_batches(self) -> Self:
@@ -105,38 +113,19 @@ class SearchConfig(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _objectives_are_measured(self) -> Self:
-        from evaluators.registry import make_evaluators
-
-        measured = [
-            metric.name
-            for evaluator in make_evaluators(self.evaluators)
-            for metric in evaluator.metrics
-        ]
-        names = [objective.metric for objective in self.make_objectives()]
-        for name in names:
-            if name not in measured:
-                raise InputError(
-                    f"objective {name!r} is not measured by the evaluators "
-                    f"{', '.join(self.evaluators)}; they give {', '.join(measured)}"
-                )
-        if len(set(names)) != len(names):
-            raise InputError(f"objectives must differ, got {', '.join(names)}")
-        return self
-
     def make_objectives(self) -> tuple[Objective, ...]:
         """The objectives as values.
 
         Raises:
-            InputError: A key other than metric and direction, or a bad direction.
+            InputError: The direction of an objective is not known yet.
         """
         found = []
         for one in self.objectives:
-            if set(one) != {"metric", "direction"}:
+            if "direction" not in one:
                 raise InputError(
-                    "an objective has the keys metric and direction, "
-                    f"got {', '.join(one)}"
+                    f"the direction of objective {one['metric']!r} is known after the "
+                    "plugins of the config are imported; or give it: "
+                    f"{{metric: {one['metric']}, direction: maximize}}"
                 )
             found.append(Objective(one["metric"], one["direction"]))  # type: ignore[arg-type]
         return tuple(found)
@@ -144,21 +133,3 @@ class SearchConfig(Section):
     def to_dict(self) -> dict[str, Any]:
         """Every setting as plain data, defaults included."""
         return self.model_dump(mode="json")
-
-
-def _direction_of(metric: object) -> str:
-    """The direction the metric table gives, for objectives that are a bare name."""
-    from evaluators.registry import all_metrics
-
-    table = all_metrics()
-    if metric not in table:
-        raise InputError(
-            f"unknown metric {metric!r}; there are {', '.join(sorted(table))}"
-        )
-    direction = table[str(metric)].direction
-    if direction == "none":
-        raise InputError(
-            f"neither direction of {metric!r} is better in itself; "
-            f"write {{metric: {metric}, direction: maximize}} or minimize"
-        )
-    return direction

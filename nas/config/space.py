@@ -1,22 +1,17 @@
 """Section ``space``: what is searched."""
 
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from nas.config.section import Section
-from search_spaces import (
-    KINDS,
-    Attention,
-    Backbone,
-    InputError,
-    LatencyTable,
-    SearchSpace,
-)
-from search_spaces.architecture import attention_from_dict, backbone_from_dict
-from search_spaces.spaces.constraints import Constraints
+from search_spaces.errors import InputError
+from search_spaces.networks.backbone import Backbone
+from search_spaces.yaml_text import read_yaml
+
+if TYPE_CHECKING:  # what builds networks imports torch: only when it is asked for
+    from search_spaces import Attention, LatencyTable, SearchSpace
+    from search_spaces.spaces.constraints import Constraints
 
 
 class SpaceConfig(Section):
@@ -47,7 +42,10 @@ class SpaceConfig(Section):
     @field_validator("backbone", mode="before")
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
-        return {"preset": value} if isinstance(value, str) else value
+        value = {"preset": value} if isinstance(value, str) else value
+        if isinstance(value, dict) and "preset" in value:
+            Backbone.preset(value["preset"])  # a typo is told at once, without torch
+        return value
 
     @field_validator("latency_table", mode="before")
     @classmethod
@@ -55,31 +53,41 @@ class SpaceConfig(Section):
         if not isinstance(value, str):
             return value
         try:
-            return yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            return read_yaml(value)
+        except InputError as error:
             raise InputError(
-                "space.latency_table must be a file that `nas space CONFIG "
-                f"--measure-latency FILE.yaml` wrote; {' '.join(str(error).split())}"
+                "space.latency_table must be a file of measured block times; "
+                f"{value}: {error}",
+                hint="nas space CONFIG --measure-latency FILE.yaml writes one",
             ) from error
 
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
+    def check(self) -> None:
+        """Check the parts on their own; whether they fit the images, `make` says.
+
+        Raises:
+            InputError: A key or value of a part is not allowed.
+        """
         self.make_backbone()
         self.make_attention()
         self.make_constraints()
         self.make_latency_table()
-        return self
 
     def make_backbone(self) -> Backbone:
         """The backbone, checked."""
+        from search_spaces.architecture import backbone_from_dict
+
         return backbone_from_dict(self.backbone)
 
-    def make_attention(self) -> Attention:
+    def make_attention(self) -> "Attention":
         """The attention settings, checked."""
+        from search_spaces.architecture import attention_from_dict
+
         return attention_from_dict(self.attention)
 
-    def make_constraints(self) -> Constraints:
+    def make_constraints(self) -> "Constraints":
         """The constraints, checked."""
+        from search_spaces.spaces.constraints import Constraints
+
         allowed = tuple(Constraints.__dataclass_fields__)
         for key in self.constraints:
             if key not in allowed:
@@ -88,13 +96,17 @@ class SpaceConfig(Section):
                 )
         return Constraints(**self.constraints)  # type: ignore[arg-type]  # it checks
 
-    def make_latency_table(self) -> LatencyTable | None:
+    def make_latency_table(self) -> "LatencyTable | None":
         """The latency table, checked."""
+        from search_spaces import LatencyTable
+
         if self.latency_table is None:
             return None
         return LatencyTable.from_dict(self.latency_table)
 
-    def make(self, num_classes: int, in_channels: int, image_size: int) -> SearchSpace:
+    def make(
+        self, num_classes: int, in_channels: int, image_size: int
+    ) -> "SearchSpace":
         """The space for images of a given shape.
 
         Args:
@@ -108,6 +120,8 @@ class SpaceConfig(Section):
         Raises:
             InputError: The parts do not fit together.
         """
+        from search_spaces import KINDS
+
         return KINDS[self.kind](
             self.make_backbone(),
             self.make_attention(),

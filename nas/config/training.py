@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from nas.config.section import Section
-from search_spaces import InputError
+from search_spaces.errors import InputError
 
 
 class TrainingConfig(Section):

@@ -80,12 +80,12 @@ def _train_share(task: dict[str, Any]) -> None:
     from ray import train
     from ray.train.torch import get_device
 
-    from nas.config import config_from_dict
+    from nas.config import config_from_dict, with_plugins
     from nas.scoring.from_scratch import train_and_evaluate
     from nas.scoring.training import DataParallelWorker
     from search_spaces.architecture import Architecture
 
-    settings = config_from_dict(task["settings"])
+    settings = with_plugins(config_from_dict(task["settings"]))
     torch.set_num_threads(max(1, int(settings.resources.cpus_per_trial)))
     context = train.get_context()
     train_and_evaluate(

@@ -7,7 +7,7 @@ infeasible. The axes are the study's objectives, or any other metrics asked for.
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
@@ -234,14 +234,19 @@ class ParetoTable:
         }
 
 
-def parse_axes(text: str, objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+def parse_axes(
+    text: str,
+    objectives: Sequence[Objective],
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Objective, ...]:
     """Read the axes a user asked for.
 
     Args:
         text: Names joined by commas, each optionally with a direction, e.g.
             ``"accuracy,params"`` or ``"accuracy,hessian_max:minimize"``.
-        objectives: The study's objectives, which know their direction. Other
-            metrics take theirs from the evaluator that yields them.
+        objectives: The study's objectives, which know their direction.
+        facts: What the study recorded about its metrics. Others take their direction
+            from the evaluator that yields them.
 
     Returns:
         One objective an axis.
@@ -249,7 +254,8 @@ def parse_axes(text: str, objectives: Sequence[Objective]) -> tuple[Objective, .
     Raises:
         InputError: Fewer than two names, one twice, or one without a direction.
     """
-    known = {o.metric: o.direction for o in objectives}
+    known = {name: str(one["direction"]) for name, one in (facts or {}).items()}
+    known |= {o.metric: o.direction for o in objectives}
     axes = []
     for part in (part.strip() for part in text.split(",")):
         metric, _, direction = part.partition(":")

@@ -7,7 +7,7 @@ kept for the models that a reader will look at first.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -18,7 +18,6 @@ from nas.study.trial_view import read_history
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
-    from evaluators.evaluator import Metric
     from nas.study.study import Study
 
 FORMAT = "alternet-report/1"
@@ -57,7 +56,7 @@ def report_data(study: "Study") -> dict[str, Any]:
         "objectives": [
             {"metric": o.metric, "direction": o.direction} for o in study.objectives
         ],
-        "metrics": _metrics(table.trials, study.objectives),
+        "metrics": _metrics(table.trials, study.objectives, study.metric_facts),
         **_columns(table),
         "front": table.summary(),
         "progress": _progress(table),
@@ -106,23 +105,28 @@ def _counts(trials: Iterable[Trial]) -> dict[str, int]:
 
 
 def _metrics(
-    trials: Sequence[Trial], objectives: Sequence[Objective]
+    trials: Sequence[Trial],
+    objectives: Sequence[Objective],
+    facts: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, str]]:
-    """Objectives first, then the others, with what the metric table says of them."""
+    """Objectives first, then the others, with what the study or our table says."""
     from evaluators.registry import all_metrics
 
-    known: dict[str, Metric] = all_metrics()
+    known: dict[str, Mapping[str, Any]] = {
+        name: vars(metric) for name, metric in all_metrics().items()
+    }
+    known |= facts
     directions = {o.metric: str(o.direction) for o in objectives}
     described = []
     for name in dict.fromkeys([*directions, *metric_names(trials)]):
-        metric = known.get(name)
-        direction = directions.get(name) or (metric.direction if metric else "none")
+        metric = known.get(name, {})
+        direction = directions.get(name) or metric.get("direction", "none")
         described.append(
             {
                 "name": name,
                 "direction": direction,
-                "unit": metric.unit if metric else "",
-                "definition": metric.definition if metric else "",
+                "unit": metric.get("unit", ""),
+                "definition": metric.get("definition", ""),
             }
         )
     return described

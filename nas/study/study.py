@@ -13,13 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from nas.execution.trial_run import trial_directory
 from nas.ledger.attributes import STUDY_FORMAT, Row
 from nas.ledger.journal_reader import JournalReader
 from nas.ledger.trial import Objective, Trial
 from search_spaces.errors import InputError
+from search_spaces.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.yaml"
 JOURNAL_FILE = "study.log"
 TABLE_FILES = ("trials.parquet", "trials.csv")
-
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _LAST_COLUMNS = (
     "duration_s",
@@ -89,17 +86,42 @@ class Study:
     @cached_property
     def config(self) -> "SearchConfig":
         """Every setting of the search, defaults included."""
-        from nas.config import config_from_dict
+        from nas.config.loading import recorded_config
 
-        return config_from_dict(self._settings, str(self.path / CONFIG_FILE))
+        return recorded_config(self._settings, str(self.path / CONFIG_FILE))
 
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
         """What the search optimises."""
-        return tuple(
-            Objective(one["metric"], one["direction"])
-            for one in self._settings["objectives"]
-        )
+        try:
+            return tuple(
+                Objective(one["metric"], one["direction"])
+                for one in self._settings["objectives"]
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.path / CONFIG_FILE} is damaged: 'objectives' is a list of "
+                "{metric: NAME, direction: maximize or minimize}"
+            ) from error
+
+    @cached_property
+    def metric_facts(self) -> dict[str, Mapping[str, Any]]:
+        """Unit, direction and definition of each metric, as the search recorded them.
+
+        Known without the plugins that yielded them; empty for a study of an earlier
+        version, whose metrics are those of the evaluators that are installed.
+        """
+        recorded = self.header.get("metrics")
+        if not isinstance(recorded, Mapping):
+            return {}
+        return {
+            name: facts
+            for name, facts in recorded.items()
+            if isinstance(facts, Mapping)
+            and facts.get("direction") in ("maximize", "minimize", "none")
+            and isinstance(facts.get("unit"), str)
+            and isinstance(facts.get("definition"), str)
+        }
 
     @property
     def num_trials(self) -> int:
@@ -286,10 +308,9 @@ def read_settings(directory: Path) -> dict[str, Any]:
             "(a study is the directory that `nas search` made)"
         )
     try:
-        settings = yaml.load(path.read_bytes(), Loader=_SAFE_LOADER)  # noqa: S506
-    except (OSError, yaml.YAMLError) as error:
-        problem = " ".join(str(error).split())
-        raise InputError(f"{path} is damaged: {problem}") from error
+        settings = read_yaml(path)
+    except InputError as error:
+        raise InputError(f"{path} is damaged: {error}") from error
     header = settings.get("study") if isinstance(settings, dict) else None
     found = header.get("format") if isinstance(header, dict) else None
     if found != STUDY_FORMAT:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 
 Stem = Literal["imagenet", "cifar", "patch2"]
 BlockKind = Literal["basic", "bottleneck"]
@@ -75,9 +75,9 @@ class Backbone:
         Raises:
             InputError: There is no such preset or stem.
         """
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise InputError(
-                f"unknown backbone preset {name!r}; there are {', '.join(PRESETS)}"
+                f"unknown backbone preset {shown(name)}; there are {', '.join(PRESETS)}"
             )
         backbone = PRESETS[name]
         return backbone if stem is None else replace(backbone, stem=stem)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class KnownStudy:
     config: object = field(default_factory=lambda: config_from_dict({}))
     header: dict = field(default_factory=lambda: {"format": "nas-study/1"})
     problems: tuple = ()
+    metric_facts: dict = field(default_factory=dict)
 
     def trials(self):
         return list(self.known)
@@ -218,6 +220,17 @@ def trained_study(tmp_path_factory):
             )
         )
     return KnownStudy(trials, "digits", config.make_objectives(), path, config)
+
+
+@pytest.fixture
+def published_copy(tmp_path):
+    """A copy of the published study that a test may change."""
+    source = Path(__file__).parents[2] / "results" / "cifar10-placement"
+    copy = tmp_path / "published"
+    copy.mkdir()
+    for name in ("config.yaml", "study.log"):
+        shutil.copy(source / name, copy / name)
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,46 @@ def test_bad_configs_are_refused_in_one_line(data, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"space": {"backbone": {"preset": ["a"]}}}, "unknown backbone preset .'a'"),
+        ({"evaluators": [[1]]}, "evaluators are names, or options by name; got .1"),
+        ({"evaluators": {"accuracy": 3}}, "evaluators.accuracy: input should be"),
+        (
+            {"objectives": [{"metric": {"a": 1}}]},
+            "objectives.0.metric: input should be",
+        ),
+        ({"objectives": [[]]}, "objectives.0: "),
+        ({"objectives": [{}]}, "keys metric and direction"),
+        ({"training": {"learning_rate": float("inf")}}, "learning_rate: .*finite"),
+        ({"plugins": [[1]]}, "plugins.0: input should be a valid string"),
+        ({"x" * 10_000: 1}, "unknown key 'xxx"),
+        ({"name": "x" * 10_000}, "name: "),
+    ],
+)
+def test_odd_values_are_told_as_shortly(data, message):
+    with pytest.raises(InputError, match=message) as caught:
+        config_from_dict(data, "my.yaml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_on_and_off_are_words_although_yaml_reads_booleans(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("training: {amp: off, channels_last: on}")
+    training = load_config(path).training
+    assert (training.amp, training.channels_last) == ("off", "on")
+    training = load_config(path, ["training.channels_last=off"]).training
+    assert (training.amp, training.channels_last) == ("off", "off")
+    training = load_config(path, ["training.amp='off'", "training.amp=no"]).training
+    assert training.amp == "off"
+    with pytest.raises(InputError, match="training.amp: .*got 'on'"):
+        load_config(path, ["training.amp=on"])
+    # Where a setting is a boolean it stays one.
+    assert load_config(path, ["search.baselines=off"]).search.baselines is False
+
+
 def test_overrides_are_yaml_by_path(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("training: {epochs: 3}\ndata:\n")
