@@ -12,9 +12,13 @@ from search_spaces.placement import Placement, Slot
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
-    from search_spaces.blocks.attention import Attention
-    from search_spaces.blocks.residual_blocks import ConvBlock, MSABlock
-    from search_spaces.cost import Cost, count_macs, count_params
+    from search_spaces.blocks.conv_block import ConvBlock
+    from search_spaces.blocks.msa_block import MSABlock
+    from search_spaces.counting import count_macs, count_params
+    from search_spaces.kinds.attention import Attention
+    from search_spaces.kinds.block_kind import BlockKind
+    from search_spaces.kinds.block_kinds import block_kind, register_block_kind
+    from search_spaces.kinds.cost import Cost
     from search_spaces.latency_table import LatencyTable
     from search_spaces.networks.alternet import AlterNet, BlockRef
     from search_spaces.networks.backbone import PRESETS, Backbone
@@ -27,21 +31,24 @@ if TYPE_CHECKING:
 _HOMES = {
     "AlterNet": "networks.alternet",
     "Architecture": "architecture",
-    "Attention": "blocks.attention",
+    "Attention": "kinds.attention",
     "Backbone": "networks.backbone",
+    "BlockKind": "kinds.block_kind",
     "BlockRef": "networks.alternet",
     "Constraints": "spaces.constraints",
-    "ConvBlock": "blocks.residual_blocks",
-    "Cost": "cost",
+    "ConvBlock": "blocks.conv_block",
+    "Cost": "kinds.cost",
     "FreeSpace": "spaces.free_space",
     "KINDS": "spaces.space_kinds",
     "LatencyTable": "latency_table",
-    "MSABlock": "blocks.residual_blocks",
+    "MSABlock": "blocks.msa_block",
     "PRESETS": "networks.backbone",
     "PerStageCountSpace": "spaces.per_stage_count_space",
     "SearchSpace": "spaces.space",
-    "count_macs": "cost",
-    "count_params": "cost",
+    "block_kind": "kinds.block_kinds",
+    "count_macs": "counting",
+    "count_params": "counting",
+    "register_block_kind": "kinds.block_kinds",
 }
 """The module of each name that is imported late."""
 
@@ -52,6 +59,7 @@ __all__ = [
     "Architecture",
     "Attention",
     "Backbone",
+    "BlockKind",
     "BlockRef",
     "Constraints",
     "ConvBlock",
@@ -64,8 +72,10 @@ __all__ = [
     "Placement",
     "SearchSpace",
     "Slot",
+    "block_kind",
     "count_macs",
     "count_params",
+    "register_block_kind",
 ]
 
 

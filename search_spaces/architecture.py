@@ -5,24 +5,22 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from search_spaces.blocks.attention import Attention, resolve_window
-from search_spaces.blocks.block_spec import BlockSpec
-from search_spaces.blocks.residual_blocks import (
-    ConvBlock,
-    MSABlock,
-    make_block,
-    matched_head_dim,
-)
-from search_spaces.cost import Cost, network_cost
+from search_spaces.cost import network_cost
 from search_spaces.errors import InputError, shown
-from search_spaces.networks.alternet import AlterNet, Head, make_stem
+from search_spaces.kinds.attention import Attention
+from search_spaces.kinds.block_kinds import block_kind
+from search_spaces.kinds.block_spec import BlockSpec
+from search_spaces.kinds.cost import Cost
 from search_spaces.networks.backbone import Backbone
 from search_spaces.placement import Placement
 from search_spaces.yaml_text import parse_yaml, read_text
+
+if TYPE_CHECKING:
+    from search_spaces.networks.alternet import AlterNet
 
 FORMAT = "alternet/1"
 
@@ -32,11 +30,12 @@ class Architecture:
     """Backbone, placement, attention settings and data shape.
 
     Two architectures are equal if they build the same network: the name of a
-    preset, and attention settings of stages without an MSA, do not count.
+    preset, and attention settings of stages without an MSA, do not count. Nothing here
+    needs torch but :meth:`build`.
 
     Attributes:
         backbone: Stem, block kind, widths and strides.
-        placement: One letter a block; gives the depth of each stage.
+        placement: One letter per block; gives the depth of each stage.
         attention: Settings of the MSA blocks; stored with one value a stage.
         num_classes: Number of logits.
         in_channels: Channels of the image.
@@ -72,58 +71,47 @@ class Architecture:
         """Shapes of every block, in the order of the forward pass."""
         stem_size = self.backbone.stem_map_size(self.image_size)
         sizes = self.backbone.map_sizes(self.image_size)
-        heads = cast(tuple[int, ...], self.attention.heads)
-        head_dims = cast(tuple[int, ...], self.attention.head_dim)
-        windows = cast(tuple[Any, ...], self.attention.window)
         bottleneck = self.backbone.block == "bottleneck"
         specs = []
         channels = self.backbone.stem_width
         for stage, block, letter in self.placement.slots():
             i = stage - 1
             out = self.backbone.widths[i] * self.backbone.expansion
-            stride = self.backbone.strides[i] if block == 1 else 1
-            window, head_dim = 0, 0
-            if letter == "M":
-                window = resolve_window(windows[i], sizes[i], stage)
-                head_dim = head_dims[i]
-                if self.attention.size == "matched":
-                    head_dim = matched_head_dim(
-                        channels,
-                        out,
-                        bottleneck=bottleneck,
-                        stride=stride,
-                        heads=heads[i],
-                        window=window,
-                    )
-            specs.append(
-                BlockSpec(
-                    stage,
-                    block,
-                    letter,
-                    channels,
-                    out,
-                    stride,
-                    sizes[i] if block > 1 else (sizes[i - 1] if i else stem_size),
-                    sizes[i],
-                    heads[i] if letter == "M" else 0,
-                    head_dim,
-                    window,
-                )
+            spec = BlockSpec(
+                stage,
+                block,
+                letter,
+                channels,
+                out,
+                self.backbone.strides[i] if block == 1 else 1,
+                sizes[i] if block > 1 else (sizes[i - 1] if i else stem_size),
+                sizes[i],
+                bottleneck,
             )
+            settings = block_kind(letter).settings(spec, self.attention.stage(stage))
+            specs.append(spec._replace(settings=tuple(settings.items())))
             channels = out
         return tuple(specs)
 
     @cached_property
     def id(self) -> str:
-        """Twelve hexadecimal digits; equal for, and only for, equal networks."""
+        """Twelve hexadecimal digits; equal for, and only for, equal networks.
+
+        The hash is over the settings of each block's kind. Placements of Conv and MSA
+        blocks alone keep the hash over positions that studies were recorded with.
+        """
+        first_version = set(self.placement.letters) <= {"C", "M"}
+        row = _positional_row if first_version else _named_row
         canonical = {
             "block": self.backbone.block,
             "stem": self.backbone.stem,
-            "blocks": [list(spec) for spec in self.block_specs],
+            "blocks": [row(spec) for spec in self.block_specs],
             "num_classes": self.num_classes,
             "in_channels": self.in_channels,
             "image_size": self.image_size,
         }
+        if not first_version:
+            canonical["version"] = 2
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -154,7 +142,7 @@ class Architecture:
         """Multiply-accumulates of one image, counted without building the net."""
         return self.cost.macs
 
-    def build(self, drop_path: float = 0.0) -> AlterNet:
+    def build(self, drop_path: float = 0.0) -> "AlterNet":
         """Build the network with freshly drawn weights (PyTorch's default init).
 
         Args:
@@ -165,16 +153,17 @@ class Architecture:
         Returns:
             The network, in training mode.
         """
+        from search_spaces.networks.alternet import AlterNet, Head, make_stem
+
         last = max(1, self.placement.num_blocks - 1)
-        bottleneck = self.backbone.block == "bottleneck"
-        stages: list[list[ConvBlock | MSABlock]] = [[] for _ in self.placement.stages]
+        stages: list[list[Any]] = [[] for _ in self.placement.stages]
         for index, spec in enumerate(self.block_specs):
             rate = drop_path * index / last
-            block = make_block(spec, bottleneck=bottleneck, drop_path=rate)
+            block = block_kind(spec.letter).build(spec, drop_path=rate)
             stages[spec.stage - 1].append(block)
         stem = make_stem(self.backbone.stem, self.in_channels, self.backbone.stem_width)
         head = Head(self.block_specs[-1].out_channels, self.num_classes)
-        return AlterNet(stem, stages, head)
+        return AlterNet(stem, stages, self.placement.stages, head)
 
     def to_dict(self) -> dict[str, Any]:
         """The ``alternet/1`` form as plain data; the inverse of :meth:`from_dict`."""
@@ -192,8 +181,9 @@ class Architecture:
             for what in ("heads", "head_dim", "window")
         }
         for spec in self.block_specs:
-            if spec.letter == "M":  # write down what auto decided
-                attention["window"][spec.stage - 1] = spec.window
+            if block_kind(spec.letter).uses_attention:  # what auto decided
+                window = spec.setting("window")
+                attention["window"][spec.stage - 1] = window
         if self.attention.size != "reference":
             attention["size"] = self.attention.size
         return {
@@ -295,6 +285,17 @@ class Architecture:
             return cls.from_dict(data)
         except InputError as error:
             raise error.within(where) from error
+
+
+def _positional_row(spec: BlockSpec) -> list[Any]:
+    """A block in version 1 of the id: positions, attention settings last."""
+    attention = [spec.setting(name) for name in ("heads", "head_dim", "window")]
+    return [*spec[:8], *attention]
+
+
+def _named_row(spec: BlockSpec) -> list[Any]:
+    """A block in version 2 of the id: positions, then the kind's own settings."""
+    return [*spec[:8], dict(spec.settings)]
 
 
 def backbone_from_dict(data: Any, depths: tuple[int, ...] | None = None) -> Backbone:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.blocks.block_spec import BlockSpec
 from search_spaces.errors import InputError
+from search_spaces.kinds.block_kinds import block_kind
+from search_spaces.kinds.block_spec import BlockSpec
 
 FORMAT = "latency/1"
 
@@ -20,21 +21,13 @@ _SECONDS = 1e-9
 """Times are kept in whole nanoseconds: sums then do not depend on their order."""
 
 
-def block_key(spec: BlockSpec, *, bottleneck: bool) -> str:
+def block_key(spec: BlockSpec) -> str:
     """What the time of a block depends on, as text; equal for equal shapes.
 
     Args:
         spec: Shapes of the block; where it stands does not matter.
-        bottleneck: Kind of the block.
     """
-    kind = "bottleneck" if bottleneck else "basic"
-    shapes = (
-        f"{kind} {spec.letter} {spec.in_channels}x{spec.in_map_size}px to "
-        f"{spec.out_channels}x{spec.map_size}px"
-    )
-    if spec.letter == "C":
-        return shapes
-    return f"{shapes}, {spec.heads}x{spec.head_dim}, window {spec.window}"
+    return block_kind(spec.letter).latency_key(spec)
 
 
 @dataclass(frozen=True)
@@ -65,19 +58,18 @@ class LatencyTable:
                     f"got {value!r} for {name!r}"
                 )
 
-    def nanoseconds(self, specs: Iterable[BlockSpec], *, bottleneck: bool) -> int:
+    def nanoseconds(self, specs: Iterable[BlockSpec]) -> int:
         """Time of some blocks, without stem and head.
 
         Args:
             specs: Their shapes.
-            bottleneck: Their kind.
 
         Raises:
             InputError: A block is not in the table.
         """
         total = 0
         for spec in specs:
-            key = block_key(spec, bottleneck=bottleneck)
+            key = block_key(spec)
             if key not in self.blocks:
                 raise InputError(
                     "a latency table must hold every block of the space; "
@@ -87,17 +79,16 @@ class LatencyTable:
             total += self.blocks[key]
         return total
 
-    def seconds(self, specs: Iterable[BlockSpec], *, bottleneck: bool) -> float:
+    def seconds(self, specs: Iterable[BlockSpec]) -> float:
         """Estimated seconds of a forward pass of a batch through a whole network.
 
         Args:
             specs: The shapes of all its blocks.
-            bottleneck: Their kind.
 
         Raises:
             InputError: A block is not in the table.
         """
-        blocks = self.nanoseconds(specs, bottleneck=bottleneck)
+        blocks = self.nanoseconds(specs)
         return (self.fixed + blocks) * _SECONDS
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""Where the MSA blocks stand: one letter a block, stages joined by a dash.
+"""Which kind of block stands where: one letter a block, stages joined by a dash.
 
 ``CCC-CCCM-CMCMCM-CMCM`` is AlterNet-50 of "How Do Vision Transformers Work?"
 (Park & Kim, ICLR 2022): ``C`` is a Conv block, ``M`` a multi-head
-self-attention (MSA) block.
+self-attention (MSA) block. The letters are those of the registered kinds of blocks
+(:mod:`search_spaces.kinds.block_kinds`).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple
 
 from search_spaces.errors import InputError
-
-Letter = Literal["C", "M"]
+from search_spaces.kinds.block_kinds import described_kinds, is_block_kind
 
 
 class Slot(NamedTuple):
@@ -19,19 +19,19 @@ class Slot(NamedTuple):
 
     stage: int
     block: int
-    letter: Letter
+    letter: str
 
 
 @dataclass(frozen=True, order=True)
 class Placement:
-    """Which block of which stage is a Conv block and which an MSA block.
+    """Which block of which stage is of which kind.
 
     Attributes:
-        stages: One string of ``C`` and ``M`` a stage, e.g. ``("CC", "CM")``.
+        stages: One string of letters per stage, e.g. ``("CC", "CM")``.
             A single string such as ``"CC-CM"`` is accepted and split.
 
     Raises:
-        InputError: A stage is empty or has a letter other than C and M.
+        InputError: A stage is empty or has a letter of no registered kind.
     """
 
     stages: tuple[str, ...]
@@ -42,21 +42,20 @@ class Placement:
             given = tuple(given.split("-"))
         if not isinstance(given, (tuple, list)) or not given:
             raise InputError(
-                "a placement is one or more stages of letters C and M joined by '-', "
+                "a placement is one or more stages of letters joined by '-', "
                 f"e.g. 'CC-CM'; got {self.stages!r}"
             )
         for number, stage in enumerate(given, start=1):
             if not isinstance(stage, str) or not stage:
                 raise InputError(
-                    "every stage of a placement needs at least one block (C or M); "
+                    "every stage of a placement needs at least one block; "
                     f"stage {number} of {self._shown(given)!r} is empty"
                 )
             for block, letter in enumerate(stage, start=1):
-                if letter not in "CM":
+                if not is_block_kind(letter):
                     raise InputError(
-                        "a block is C (Conv) or M (MSA); "
-                        f"got {letter!r} at stage {number}, block {block} "
-                        f"of {self._shown(given)!r}"
+                        f"a block is {described_kinds()}; got {letter!r} at "
+                        f"stage {number}, block {block} of {self._shown(given)!r}"
                     )
         object.__setattr__(self, "stages", tuple(given))
 
@@ -87,15 +86,22 @@ class Placement:
     @classmethod
     def all_conv(cls, depths: Sequence[int]) -> "Placement":
         """The all-Conv parent with the given number of blocks a stage."""
-        return cls(tuple("C" * depth for depth in depths))
+        return cls.filled(depths, "C")
 
     @classmethod
     def all_msa(cls, depths: Sequence[int]) -> "Placement":
         """The placement of MSA blocks alone."""
-        return cls(tuple("M" * depth for depth in depths))
+        return cls.filled(depths, "M")
 
     @classmethod
-    def alternating(cls, depths: Sequence[int], counts: Sequence[int]) -> "Placement":
+    def filled(cls, depths: Sequence[int], letter: str) -> "Placement":
+        """The placement of blocks of one kind alone."""
+        return cls(tuple(letter * depth for depth in depths))
+
+    @classmethod
+    def alternating(
+        cls, depths: Sequence[int], counts: Sequence[int], letter: str = "M"
+    ) -> "Placement":
         """The paper's pattern: from the end of a stage, every second block is MSA.
 
         Stage ``n`` with ``m`` MSAs has them at blocks n, n-2, n-4, ...
@@ -105,6 +111,7 @@ class Placement:
         Args:
             depths: Blocks of each stage.
             counts: MSA blocks of each stage.
+            letter: The kind to put in the place of the MSAs.
 
         Returns:
             The placement.
@@ -129,7 +136,7 @@ class Placement:
                 )
             letters = ["C"] * depth
             for back in range(count):
-                letters[depth - 1 - 2 * back] = "M"
+                letters[depth - 1 - 2 * back] = letter
             stages.append("".join(letters))
         return cls(tuple(stages))
 
@@ -169,7 +176,7 @@ class Placement:
         """
         for number, stage in enumerate(self.stages, start=1):
             for block, letter in enumerate(stage, start=1):
-                yield Slot(number, block, cast(Letter, letter))
+                yield Slot(number, block, letter)
 
     def replace(self, stage: int, block: int, letter: str) -> "Placement":
         """The placement with one block changed.
@@ -177,7 +184,7 @@ class Placement:
         Args:
             stage: Stage, from 1.
             block: Block of the stage, from 1.
-            letter: ``"C"`` or ``"M"``.
+            letter: Letter of the kind to put there.
 
         Returns:
             A new placement.
@@ -197,5 +204,5 @@ class Placement:
             )
         changed = letters[: block - 1] + letter + letters[block:]
         if len(letter) != 1:
-            raise InputError(f"a block is C (Conv) or M (MSA); got {letter!r}")
+            raise InputError(f"a block is {described_kinds()}; got {letter!r}")
         return Placement((*self.stages[: stage - 1], changed, *self.stages[stage:]))

@@ -24,7 +24,7 @@ from evaluators.evaluator import (
     untouched,
 )
 from evaluators.options import require_at_least
-from search_spaces.networks.block_chain import BranchKind
+from search_spaces.kinds.block_kind import BranchKind
 from search_spaces.networks.chain_of import chain_of
 
 

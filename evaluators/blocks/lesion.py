@@ -33,7 +33,8 @@ from evaluators.evaluator import (
     untouched,
 )
 from evaluators.options import require_at_least
-from search_spaces.networks.block_chain import BlockChain, BranchKind, ChainBlock
+from search_spaces.kinds.block_kind import BranchKind
+from search_spaces.networks.block_chain import BlockChain, ChainBlock
 from search_spaces.networks.chain_of import chain_of
 
 _SOURCE = "Park & Kim 2022, sec. 4, Fig. 10 and Fig. D.4"

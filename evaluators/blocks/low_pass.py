@@ -39,7 +39,7 @@ from evaluators.evaluator import (
     untouched,
 )
 from evaluators.options import require_at_least
-from search_spaces.networks.block_chain import BranchKind
+from search_spaces.kinds.block_kind import BranchKind
 from search_spaces.networks.chain_of import chain_of
 
 _EPSILON = 1e-6  # fourier_analysis.ipynb: log(|F| + 1e-6)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from evaluators.cost.latency import device_name, one_cpu_thread, timer
-from search_spaces.blocks.residual_blocks import make_block
+from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.latency_table import LatencyTable, block_key
 from search_spaces.placement import Placement
 from search_spaces.spaces.space import SearchSpace
@@ -46,11 +46,10 @@ def measure_latencies(
         "channels_last": torch.channels_last,
         "contiguous": torch.contiguous_format,
     }[memory_format]
-    bottleneck = space.backbone.block == "bottleneck"
     specs = space.distinct_blocks()
     pieces: list[tuple[nn.Module, tuple[int, ...]]] = [
         (
-            make_block(spec, bottleneck=bottleneck),
+            block_kind(spec.letter).build(spec),
             (batch_size, spec.in_channels, spec.in_map_size, spec.in_map_size),
         )
         for spec in specs
@@ -67,8 +66,7 @@ def measure_latencies(
         batch_size=batch_size,
         fixed=stem + head,
         blocks={
-            block_key(spec, bottleneck=bottleneck): time
-            for spec, time in zip(specs, blocks, strict=True)
+            block_key(spec): time for spec, time in zip(specs, blocks, strict=True)
         },
     )
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from evaluators.data import EvaluationData
 from evaluators.evaluator import Evaluation, Evaluator, Metric, untouched
-from search_spaces.cost import count_macs, count_params
+from search_spaces.counting import count_macs, count_params
 
 
 @dataclass(frozen=True)

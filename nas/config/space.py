@@ -22,10 +22,12 @@ class SpaceConfig(Section):
         backbone: ``{preset: NAME, stem: STEM}``, or block, stem, depths and widths.
         attention: ``heads``, ``head_dim``, ``window`` and ``size``.
         choices: Settings that are searched, each with a list of values a stage.
-        constraints: ``min_``/``max_`` of ``msas``, ``params`` and ``macs``, and
-            ``max_latency`` in seconds of a forward pass of a batch, estimated from
-            ``latency_table``.
-        strided_msas: Whether strided first blocks may be MSAs.
+        constraints: ``min_``/``max_`` of ``msas``, ``params``, ``macs`` and ``blocks``
+            (a mapping of letters to counts), and ``max_latency`` in seconds of a
+            forward pass of a batch, estimated from ``latency_table``.
+        kinds: Letters that a block may have, such as ``CM`` or ``CMPS``: one text for
+            all stages or a list with one per stage; ``C`` comes first.
+        strided_msas: Whether strided first blocks may be replaced.
         latency_table: Block times of the device that ``max_latency`` is about: a file
             that ``nas space CONFIG --measure-latency FILE.yaml`` wrote there. A
             study's own config holds the times themselves.
@@ -35,7 +37,10 @@ class SpaceConfig(Section):
     backbone: dict[str, Any] = Field(default_factory=lambda: {"preset": "tiny"})
     attention: dict[str, Any] = Field(default_factory=dict)
     choices: dict[str, list[list[int | Literal["auto"]]]] = Field(default_factory=dict)
-    constraints: dict[str, int | float | None] = Field(default_factory=dict)
+    constraints: dict[str, int | float | dict[str, int] | None] = Field(
+        default_factory=dict
+    )
+    kinds: str | list[str] = "CM"
     strided_msas: bool = False
     latency_table: dict[str, Any] | None = None
 
@@ -132,4 +137,5 @@ class SpaceConfig(Section):
             in_channels,
             image_size,
             self.make_latency_table(),
+            self.kinds,
         )

@@ -10,25 +10,17 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from nas.data.preprocessing import Preprocessing
 from search_spaces import Architecture
-from search_spaces.blocks import attention, residual_blocks, strided_conv
+from search_spaces.blocks import residual, strided_conv
+from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.networks import alternet
 from search_spaces.networks.backbone import EXPANSION
 
 MODULE = "modeling_alternet"
 NAME = "alternet"
-
-COPIED: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
-    (attention, ("relative_position_index", "_conv1x1", "WindowAttention")),
-    (strided_conv, ("StridedConv1x1",)),
-    (residual_blocks, ("DropPath", "_shortcut", "ConvBlock", "MSABlock")),
-    (alternet, ("Head", "BlockRef", "make_stem", "AlterNet")),
-)
-"""What is copied, in the order in which the file needs it."""
 
 HEADER = '''"""An AlterNet for timm, written by `nas export`. Importing it registers it.
 
@@ -45,7 +37,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Stem = Literal["imagenet", "cifar", "patch2"]
-Letter = Literal["C", "M"]
 '''
 
 FOOTER = '''
@@ -56,7 +47,6 @@ class TimmAlterNet(AlterNet):
     Args:
         stem_kind: Kind of the stem.
         stem_width: Channels after the stem.
-        bottleneck: Kind of the blocks.
         blocks: For each stage, the arguments of each block, and its letter.
         num_classes: Number of logits; 0 for features without a classifier.
         in_chans: Channels of the image.
@@ -71,7 +61,6 @@ class TimmAlterNet(AlterNet):
         *,
         stem_kind: Stem,
         stem_width: int,
-        bottleneck: bool,
         blocks: list[list[dict[str, Any]]],
         num_classes: int = 1000,
         in_chans: int = 3,
@@ -88,13 +77,14 @@ class TimmAlterNet(AlterNet):
             built.append([])
             for arguments in stage:
                 options = dict(arguments)
-                kind = ConvBlock if options.pop("letter") == "C" else MSABlock
+                kind = BLOCKS[options.pop("letter")]
                 rate = drop_path_rate * index / last
-                built[-1].append(kind(bottleneck=bottleneck, drop_path=rate, **options))
+                built[-1].append(kind(drop_path=rate, **options))
                 index += 1
         width = blocks[-1][-1]["out_channels"]
         stem = make_stem(stem_kind, in_chans, stem_width)
-        super().__init__(stem, built, Head(width, num_classes or 1))
+        letters = ["".join(block["letter"] for block in stage) for stage in blocks]
+        super().__init__(stem, built, letters, Head(width, num_classes or 1))
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = width
         if num_classes == 0:
@@ -138,13 +128,26 @@ def alternet(pretrained: bool = False, **kwargs: Any) -> TimmAlterNet:
 '''
 
 
-def module_source() -> str:
-    """The text of the self-contained file; the same for every architecture."""
-    objects: list[Callable[..., Any]] = [
-        getattr(module, name) for module, names in COPIED for name in names
+def module_source(letters: str = "CM") -> str:
+    """The text of the self-contained file.
+
+    Args:
+        letters: The kinds of blocks whose code it holds.
+    """
+    kinds = [block_kind(letter) for letter in sorted(set(letters))]
+    copied: list[Callable[..., Any]] = [
+        strided_conv.StridedConv1x1,
+        residual.DropPath,
+        residual.make_shortcut,
     ]
+    for kind in kinds:
+        copied += [*kind.needs, kind.block]
+    copied += [alternet.Head, alternet.BlockRef, alternet.make_stem, alternet.AlterNet]
+    objects = {one.__name__: one for one in copied}
     parts = [HEADER, f"EXPANSION = {EXPANSION!r}\n"]
-    parts += ["\n" + inspect.getsource(one) for one in objects]
+    parts += ["\n" + inspect.getsource(one) for one in objects.values()]
+    table = "".join(f'    "{kind.letter}": {kind.block.__name__},\n' for kind in kinds)
+    parts.append(f"\nBLOCKS: dict[str, Any] = {{\n{table}}}\n")
     return "\n".join(parts) + FOOTER
 
 
@@ -162,18 +165,7 @@ def timm_config(
     """
     stages: list[list[dict[str, Any]]] = [[] for _ in architecture.placement.stages]
     for spec in architecture.block_specs:
-        block = {
-            "letter": spec.letter,
-            "in_channels": spec.in_channels,
-            "out_channels": spec.out_channels,
-            "stride": spec.stride,
-        }
-        if spec.letter == "M":
-            block |= {
-                "heads": spec.heads,
-                "head_dim": spec.head_dim,
-                "window": spec.window,
-            }
+        block = {"letter": spec.letter, **block_kind(spec.letter).arguments(spec)}
         stages[spec.stage - 1].append(block)
     size = architecture.image_size
     return {
@@ -185,7 +177,6 @@ def timm_config(
         "model_args": {
             "stem_kind": architecture.backbone.stem,
             "stem_width": architecture.backbone.stem_width,
-            "bottleneck": architecture.backbone.block == "bottleneck",
             "blocks": stages,
         },
         "pretrained_cfg": {
@@ -218,4 +209,6 @@ def write_timm(
     config = timm_config(architecture, preprocessing)
     text = json.dumps(config, indent=1) + "\n"
     (directory / "config.json").write_text(text, encoding="utf-8")
-    (directory / f"{MODULE}.py").write_text(module_source(), encoding="utf-8")
+    (directory / f"{MODULE}.py").write_text(
+        module_source(architecture.placement.letters), encoding="utf-8"
+    )

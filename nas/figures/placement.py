@@ -1,27 +1,19 @@
-"""A placement as a picture: stages as columns, blocks in two colours.
+"""A placement as a picture: stages as columns, blocks in the colours of their kinds.
 
 The data flow down a column and then on to the next one. The letter in every block
 says the same as its colour, so that the picture survives grey print, colour
 blindness and a terminal without colours.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
 from rich.text import Text
 
-from search_spaces.placement import Letter, Placement, Slot
-
-COLOURS: dict[str, str] = {"C": "#0072B2", "M": "#E69F00"}
-"""Blue for Conv, orange for MSA: two hues that colour-blind readers keep apart.
-
-Source: Okabe & Ito, "Color Universal Design" (2008).
-"""
-
-INKS: dict[str, str] = {"C": "#ffffff", "M": "#000000"}
-"""Colour of the letter on the block; contrast at least 4.5:1 (WCAG 2.1, AA)."""
-
-NAMES: dict[str, str] = {"C": "Conv", "M": "MSA"}
+from search_spaces.kinds.block_kind import BlockKind
+from search_spaces.kinds.block_kinds import block_kind
+from search_spaces.placement import Placement, Slot
 
 BLOCK_WIDTH, BLOCK_HEIGHT, GAP, MARGIN = 56, 20, 5, 12
 HEADER_HEIGHT, LEGEND_HEIGHT = 22, 30
@@ -67,7 +59,8 @@ def to_svg(placement: Placement) -> str:
     laid_out = cells(placement)
     num_stages = len(placement.stages)
     width = 2 * MARGIN + num_stages * (BLOCK_WIDTH + 3 * GAP) - 3 * GAP
-    width = max(width, 2 * MARGIN + 2 * (BLOCK_WIDTH + 30))
+    shown = legend_kinds([placement])
+    width = max(width, 2 * MARGIN + len(shown) * (BLOCK_WIDTH + 30))
     bottom = max(cell.y for cell in laid_out) + BLOCK_HEIGHT
     height = bottom + LEGEND_HEIGHT + MARGIN
     title = f"Placement {placement}: {_summary(placement)}"
@@ -85,11 +78,11 @@ def to_svg(placement: Placement) -> str:
                 f'fill="#333333">stage {cell.slot.stage}</text>'
             )
         parts.append(_svg_block(cell.x, cell.y, cell.slot.letter, cell.slot.letter))
-    for index, letter in enumerate(NAMES):
+    for index, kind in enumerate(shown):
         x = MARGIN + index * (BLOCK_WIDTH + 30)
         y = bottom + LEGEND_HEIGHT - BLOCK_HEIGHT + 4
-        label = f"{letter} = {NAMES[letter]}"
-        parts.append(_svg_block(x, y, letter, label, BLOCK_WIDTH + 16))
+        label = f"{kind.letter} = {kind.name}"
+        parts.append(_svg_block(x, y, kind.letter, label, BLOCK_WIDTH + 16))
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -120,24 +113,40 @@ def to_text(placement: Placement, indent: str = "") -> Text:
 
 
 def _append_block(text: Text, letter: str, column: int) -> None:
-    # The halves of a plain terminal differ in texture, not in colour alone.
+    # Kept and replaced blocks differ in texture too, for a terminal without colours.
     fill = "░" if letter == "C" else "▓"
+    kind = block_kind(letter)
     side = (column - 3) // 2
     block = f"{fill * side} {letter} {fill * (column - 3 - side)}"
-    text.append(block, style=f"{INKS[letter]} on {COLOURS[letter]}")
+    text.append(block, style=f"{kind.ink} on {kind.colour}")
 
 
 def _svg_block(
-    x: int, y: int, letter: Letter | str, label: str, width: int = BLOCK_WIDTH
+    x: int, y: int, letter: str, label: str, width: int = BLOCK_WIDTH
 ) -> str:
+    kind = block_kind(letter)
     return (
         f'<rect x="{x}" y="{y}" width="{width}" height="{BLOCK_HEIGHT}" rx="3" '
-        f'fill="{COLOURS[letter]}"/>'
+        f'fill="{kind.colour}"/>'
         f'<text x="{x + width // 2}" y="{y + BLOCK_HEIGHT // 2 + 4}" '
-        f'fill="{INKS[letter]}">{label}</text>'
+        f'fill="{kind.ink}">{escape(label)}</text>'
     )
 
 
+def legend_kinds(placements: Iterable[Placement]) -> list[BlockKind]:
+    """The kinds that a legend explains: Conv, MSA, and whatever else is there.
+
+    Args:
+        placements: What is drawn.
+    """
+    there = {letter for placement in placements for letter in placement.letters}
+    others = sorted(there - {"C", "M"})
+    return [block_kind(letter) for letter in ("C", "M", *others)]
+
+
 def _summary(placement: Placement) -> str:
-    num_msas, num_blocks = placement.num_msas, placement.num_blocks
-    return f"{num_blocks} blocks: {num_blocks - num_msas} Conv, {num_msas} MSA"
+    counts = [
+        f"{placement.letters.count(kind.letter)} {kind.name}"
+        for kind in legend_kinds([placement])
+    ]
+    return f"{placement.num_blocks} blocks: {', '.join(counts)}"

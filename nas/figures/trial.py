@@ -8,9 +8,9 @@ import numpy as np
 
 from nas.figures.figure_file import require_figure_file
 from nas.figures.front import GREY, STUDY_COLOURS
-from nas.figures.placement import COLOURS, INKS
 from nas.pareto.table import format_value, metric_names, trial_value
 from nas.study.trial_view import TrialView
+from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def scaled_metrics(view: TrialView) -> dict[str, tuple[float, float, list[float]
 
 def _draw_placement(axis: "Axes", placement: Placement) -> None:
     for stage, block, letter in placement.slots():
-        axis.barh(-block, 0.8, left=stage - 0.4, height=0.8, color=COLOURS[letter])
-        axis.text(stage, -block, letter, color=INKS[letter], ha="center", va="center")
+        kind = block_kind(letter)
+        axis.barh(-block, 0.8, left=stage - 0.4, height=0.8, color=kind.colour)
+        axis.text(stage, -block, letter, color=kind.ink, ha="center", va="center")
     axis.set_xticks(
         range(1, len(placement.stages) + 1),
         [f"stage {n}" for n in range(1, len(placement.stages) + 1)],

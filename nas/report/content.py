@@ -244,7 +244,7 @@ def _block(block: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": block["name"],
         "stage": block["stage"],
-        "kind": {"conv": "C", "msa": "M"}.get(block["kind"], block["kind"]),
+        "kind": block["kind"],
     }
 
 

@@ -7,9 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.figures.placement import COLOURS, INKS
+from nas.figures.placement import legend_kinds
 from nas.report.content import report_data
 from search_spaces.errors import InputError
+from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
     from nas.study.study import Study
@@ -56,7 +57,10 @@ def page(data: dict[str, Any]) -> str:
         The HTML.
     """
     assets = resources.files("nas.report") / "assets"
-    data = {**data, "colours": COLOURS, "inks": INKS}
+    kinds = legend_kinds(map(Placement.parse, data["placements"]))
+    look = ("letter", "name", "colour", "ink")
+    shown = [{what: getattr(kind, what) for what in look} for kind in kinds]
+    data = {**data, "kinds": shown}
     parts = {
         "TITLE": escape(f"{data['study']} — AlterNet search"),
         "STYLE": (assets / "report.css").read_text(encoding="utf-8"),

@@ -93,13 +93,13 @@ def stage_starts(space: SearchSpace) -> Placement:
     """
     stages = []
     for stage, letters in enumerate(paper_rule(space).stages, start=1):
-        count, depth = letters.count("M"), len(letters)
+        count, depth = len(letters) - letters.count("C"), len(letters)
         first = 1 if space.slot_is_free(stage, 1) else 2
         blocks = [first + 2 * i for i in range(count)]
         if blocks and blocks[-1] >= depth:
             blocks = [first + i for i in range(count)]
         stages.append("".join("CM"[b in blocks] for b in range(1, depth + 1)))
-    return Placement(tuple(stages))
+    return _of_free_slots(space, Placement(tuple(stages)))
 
 
 def last_stage(space: SearchSpace) -> Placement:
@@ -110,14 +110,16 @@ def last_stage(space: SearchSpace) -> Placement:
 
 
 def all_msa(space: SearchSpace) -> Placement:
-    """An MSA in every slot that the space frees."""
+    """An MSA in every slot that the space frees (its first other kind without MSAs)."""
     return _of_free_slots(space, Placement.all_msa(space.backbone.depths))
 
 
 def _of_free_slots(space: SearchSpace, placement: Placement) -> Placement:
+    """Keep to the letters of each slot; a space without MSAs takes its first other."""
     for stage, block, letter in placement.slots():
-        if letter == "M" and not space.slot_is_free(stage, block):
-            placement = placement.replace(stage, block, "C")
+        allowed = space.slot_letters(stage, block)
+        if letter not in allowed:
+            placement = placement.replace(stage, block, (allowed + "C")[1])
     return placement
 
 

@@ -11,9 +11,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from search_spaces.blocks.residual_blocks import ConvBlock, MSABlock
 from search_spaces.networks.backbone import Stem
-from search_spaces.placement import Letter
 
 
 class BlockRef(NamedTuple):
@@ -22,8 +20,8 @@ class BlockRef(NamedTuple):
     name: str
     stage: int
     block: int
-    kind: Letter
-    module: ConvBlock | MSABlock
+    letter: str
+    module: nn.Module
 
 
 class Head(nn.Module):
@@ -79,13 +77,14 @@ def make_stem(kind: Stem, in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class AlterNet(nn.Module):
-    """A multi-stage network of Conv and MSA blocks.
+    """A multi-stage network of blocks of several kinds.
 
     Built by :meth:`search_spaces.Architecture.build`.
 
     Args:
         stem: Layers before the first stage.
         stages: The blocks of each stage.
+        letters: The letters of the kinds of the blocks, one string a stage.
         head: Maps the last feature map to logits.
 
     Attributes:
@@ -97,13 +96,15 @@ class AlterNet(nn.Module):
     def __init__(
         self,
         stem: nn.Sequential,
-        stages: Sequence[Sequence[ConvBlock | MSABlock]],
+        stages: Sequence[Sequence[nn.Module]],
+        letters: Sequence[str],
         head: Head,
     ) -> None:
         super().__init__()
         self.stem = stem
         self.stages = nn.ModuleList(nn.ModuleList(stage) for stage in stages)
         self.head = head
+        self.letters = tuple(letters)
 
     def blocks(self) -> list[BlockRef]:
         """All residual blocks in the order of the forward pass."""
@@ -112,11 +113,13 @@ class AlterNet(nn.Module):
                 f"stages.{i}.{j}",
                 i + 1,
                 j + 1,
-                "M" if isinstance(module, MSABlock) else "C",
-                cast(ConvBlock | MSABlock, module),
+                letter,
+                module,
             )
             for i, stage in enumerate(self.stages)
-            for j, module in enumerate(cast(nn.ModuleList, stage))
+            for j, (letter, module) in enumerate(
+                zip(self.letters[i], cast(nn.ModuleList, stage), strict=True)
+            )
         ]
 
     def forward(self, x: Tensor) -> Tensor:

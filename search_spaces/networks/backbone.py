@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from search_spaces.errors import InputError, shown
 
 Stem = Literal["imagenet", "cifar", "patch2"]
-BlockKind = Literal["basic", "bottleneck"]
+BlockType = Literal["basic", "bottleneck"]
 
 EXPANSION: dict[str, int] = {"basic": 1, "bottleneck": 4}
 """Output channels of a block divided by the width of its stage (He et al., 2016)."""
@@ -29,7 +29,7 @@ class Backbone:
         InputError: A value is out of range or the lists differ in length.
     """
 
-    block: BlockKind
+    block: BlockType
     stem: Stem
     depths: tuple[int, ...]
     widths: tuple[int, ...]
@@ -37,7 +37,7 @@ class Backbone:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _check_choice("block", self.block, get_args(BlockKind))
+        _check_choice("block", self.block, get_args(BlockType))
         _check_choice("stem", self.stem, get_args(Stem))
         object.__setattr__(self, "depths", _positive("depths", self.depths))
         object.__setattr__(self, "widths", _positive("widths", self.widths))

@@ -19,8 +19,9 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 
 from search_spaces.errors import FeatureMapError, InputError
+from search_spaces.kinds.block_kind import BranchKind
+from search_spaces.kinds.block_kinds import block_kind
 
-BranchKind = Literal["conv", "msa", "mlp", "other"]
 MapForm = Callable[[Tensor], Tensor]
 """Brings a tensor of the network into the form ``(batch, channels, height, width)``."""
 
@@ -200,11 +201,10 @@ class BlockChain:
         Returns:
             The chain of blocks.
         """
-        kinds: dict[str, BranchKind] = {"C": "conv", "M": "msa"}
         blocks = tuple(
             ChainBlock(
                 name=reference.name,
-                kind=kinds[reference.kind],
+                kind=block_kind(reference.letter).branch,
                 stage=reference.stage,
                 module=reference.module,
                 before=Tap(reference.module.shortcut),

@@ -1,9 +1,11 @@
 """Bounds that an architecture must keep to; checked before anything is trained."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from search_spaces.cost import Cost
 from search_spaces.errors import InputError
+from search_spaces.kinds.block_kinds import block_kind
+from search_spaces.kinds.cost import Cost
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Constraints:
         max_macs: Largest multiply-accumulates of one image.
         max_latency: Largest estimated seconds of a forward pass of a batch, by the
             latency table of the space.
+        min_blocks: Least number of blocks of a kind, by letter.
+        max_blocks: Largest number of blocks of a kind, by letter.
 
     Raises:
         InputError: A bound is negative or a lower bound exceeds its upper bound.
@@ -31,8 +35,30 @@ class Constraints:
     min_macs: int | None = None
     max_macs: int | None = None
     max_latency: float | None = None
+    min_blocks: Mapping[str, int] = field(default_factory=dict)
+    max_blocks: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("min_blocks", "max_blocks"):
+            bounds = getattr(self, name)
+            if not isinstance(bounds, Mapping):
+                raise InputError(
+                    f"constraint {name} is a mapping of letters to whole numbers, "
+                    f"got {bounds!r}"
+                )
+            for letter, value in bounds.items():
+                block_kind(letter)
+                if type(value) is not int or value < 0:
+                    raise InputError(
+                        f"constraint {name} of {letter} is a whole number >= 0, "
+                        f"got {value!r}"
+                    )
+        for letter, upper in self.max_blocks.items():
+            if self.min_blocks.get(letter, 0) > upper:
+                raise InputError(
+                    f"min_blocks <= max_blocks must hold, got "
+                    f"{self.min_blocks[letter]} and {upper} for {letter}"
+                )
         for what in ("msas", "params", "macs"):
             low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
             for name, value in ((f"min_{what}", low), (f"max_{what}", high)):
@@ -51,12 +77,12 @@ class Constraints:
             )
 
     def violations(
-        self, num_msas: int, cost: Cost, latency: float | None = None
+        self, letters: str, cost: Cost, latency: float | None = None
     ) -> dict[str, float]:
         """How far each bound is missed; a bound that is kept is <= 0.
 
         Args:
-            num_msas: MSA blocks of an architecture.
+            letters: The letters of an architecture's blocks, in any order.
             cost: Its parameters and MACs.
             latency: Its estimated seconds; needed if ``max_latency`` is set.
 
@@ -64,7 +90,7 @@ class Constraints:
             A value for each bound that is set, e.g. ``{"max_params": -1200.0}``.
         """
         found = {}
-        values = {"msas": num_msas, "params": cost.params, "macs": cost.macs}
+        values = {"msas": letters.count("M"), "params": cost.params, "macs": cost.macs}
         for what, value in values.items():
             low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
             if low is not None:
@@ -73,4 +99,8 @@ class Constraints:
                 found[f"max_{what}"] = float(value - high)
         if self.max_latency is not None and latency is not None:
             found["max_latency"] = latency - self.max_latency
+        for letter, low in self.min_blocks.items():
+            found[f"min_blocks_{letter}"] = float(low - letters.count(letter))
+        for letter, high in self.max_blocks.items():
+            found[f"max_blocks_{letter}"] = float(letters.count(letter) - high)
         return found

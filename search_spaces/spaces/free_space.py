@@ -1,38 +1,54 @@
-"""The space of all placements: any slot may be a Conv or an MSA block."""
+"""The space of all placements: any slot may be of any of its stage's kinds."""
 
-from collections.abc import Iterator
+from collections import Counter
 from math import comb
 from typing import Any
 
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
-from search_spaces.spaces.space import SearchSpace, SuggestingTrial
+from search_spaces.spaces.space import Counts, SearchSpace, SuggestingTrial
 
 
 class FreeSpace(SearchSpace):
-    """Any slot may be C or M (``strided_msas`` decides on the strided ones)."""
+    """Any slot may be replaced (``strided_msas`` decides on the strided ones)."""
 
-    def _fillings(self, stage: int, first: str, num_msas: int) -> int:
-        if first == "M" and not self.slot_is_free(stage + 1, 1):
+    def _fillings(self, stage: int, first: str, counts: Counts) -> int:
+        rest = self._rest(stage, first, counts)
+        if rest is None:
             return 0
-        rest = num_msas - (first == "M")
-        others = self.backbone.depths[stage] - 1
-        return comb(others, rest) if 0 <= rest <= others else 0
+        left = self.backbone.depths[stage] - 1
+        found = 1
+        for _, number in rest:
+            found *= comb(left, number)
+            left -= number
+        return found
 
-    def _fill(self, stage: int, first: str, num_msas: int, index: int) -> str:
-        others = self.backbone.depths[stage] - 1
-        rest = num_msas - (first == "M")
-        letters = ["C"] * others
-        for position in _combination(others, rest, index):
-            letters[position] = "M"
+    def _fill(self, stage: int, first: str, counts: Counts, index: int) -> str:
+        places = list(range(self.backbone.depths[stage] - 1))
+        letters = ["C"] * len(places)
+        for letter, number in self._rest(stage, first, counts) or ():
+            index, mine = divmod(index, comb(len(places), number))
+            taken = _combination(len(places), number, mine)
+            for position in taken:
+                letters[places[position]] = letter
+            places = [p for i, p in enumerate(places) if i not in taken]
         return first + "".join(letters)
+
+    def _rest(self, stage: int, first: str, counts: Counts) -> Counts | None:
+        """The counts of all blocks but the first; ``None`` if there are none such."""
+        left = Counter(dict(counts))
+        left["C"] = self.backbone.depths[stage] - left.total()
+        left[first] -= 1
+        if min(left.values()) < 0 or first not in self.slot_letters(stage + 1, 1):
+            return None
+        return tuple((letter, left[letter]) for letter, _ in counts)
 
     def _suggest_placement(self, trial: SuggestingTrial) -> Placement:
         stages = []
         for stage, depth in enumerate(self.backbone.depths, start=1):
             letters = [
-                str(trial.suggest_categorical(f"s{stage}b{block}", ["C", "M"]))
-                if self.slot_is_free(stage, block)
+                str(trial.suggest_categorical(f"s{stage}b{block}", list(options)))
+                if len(options := self.slot_letters(stage, block)) > 1
                 else "C"
                 for block in range(1, depth + 1)
             ]
@@ -42,20 +58,21 @@ class FreeSpace(SearchSpace):
     def _placement_parameters(self, placement: Placement) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for stage, block, letter in placement.slots():
-            if self.slot_is_free(stage, block):
-                found[f"s{stage}b{block}"] = letter
-            elif letter == "M":
+            allowed = self.slot_letters(stage, block)
+            if letter not in allowed:
                 raise InputError(
-                    "this space keeps strided first blocks C "
-                    f"(strided_msas: true allows them); got M at stage {stage}, "
-                    f"block 1 of {placement}"
+                    f"this space allows {' or '.join(allowed)} at stage {stage}, block "
+                    f"{block}"
+                    + (
+                        " (strided first blocks stay C; strided_msas: true frees them)"
+                        if len(allowed) == 1
+                        else ""
+                    )
+                    + f"; got {letter} in {placement}"
                 )
+            if len(allowed) > 1:
+                found[f"s{stage}b{block}"] = letter
         return found
-
-    def _moves(self, placement: Placement) -> Iterator[Placement]:
-        for stage, block, letter in placement.slots():
-            if self.slot_is_free(stage, block):
-                yield placement.replace(stage, block, "C" if letter == "M" else "M")
 
 
 def _combination(num: int, chosen: int, index: int) -> tuple[int, ...]:

@@ -2,14 +2,14 @@
 
 A space is a product over stages. What a stage may look like is summed up in
 *stage classes*: all fillings of a stage that have the same first letter, number of
-MSAs and attention settings cost the same, because blocks of equal shape do. Sizes
-of constrained spaces are therefore exact and uniform samples need no rejection,
-however large the space is.
+blocks of each kind and attention settings cost the same, because blocks of equal shape
+do. Sizes of constrained spaces are therefore exact and uniform samples need no
+rejection, however large the space is.
 """
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -17,16 +17,20 @@ from math import prod
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from search_spaces.architecture import Architecture
-from search_spaces.blocks.attention import Attention, Setting
-from search_spaces.blocks.block_spec import BlockSpec
-from search_spaces.cost import Cost, block_cost
 from search_spaces.errors import InputError
+from search_spaces.kinds.attention import Attention, Setting
+from search_spaces.kinds.block_kinds import block_kind
+from search_spaces.kinds.block_spec import BlockSpec
+from search_spaces.kinds.cost import Cost
 from search_spaces.latency_table import LatencyTable, block_key
 from search_spaces.networks.backbone import Backbone
 from search_spaces.placement import Placement
 from search_spaces.spaces.constraints import Constraints
+
+Integers = npt.NDArray[np.int64]
 
 CHOICES = ("heads", "head_dim", "window")
 
@@ -45,12 +49,20 @@ class _StageClass(NamedTuple):
     """Fillings of one stage that cost the same, and how many there are."""
 
     first: str
-    num_msas: int
+    counts: "Counts"
     settings: tuple[int, ...]
     multiplicity: int
     params: int
     macs: int
     nanoseconds: int
+
+    def count(self, letter: str) -> int:
+        """Blocks of one kind."""
+        return dict(self.counts).get(letter, 0)
+
+
+Counts = tuple[tuple[str, int], ...]
+"""Letters of a stage and how many blocks of each it has, in the order of its kinds."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +75,14 @@ class SearchSpace(ABC):
         choices: Settings that are searched: ``heads``, ``head_dim`` or ``window``
             to a list with, for each stage, the list of values to choose from. A
             setting of a stage without any MSA is not searched.
-        constraints: Bounds on MSAs, parameters, MACs and latency.
-        strided_msas: Whether the strided first block of a stage may be an MSA.
+        constraints: Bounds on blocks, parameters, MACs and latency.
+        strided_msas: Whether the strided first block of a stage may be replaced.
         num_classes: Number of logits.
         in_channels: Channels of the image.
         image_size: Height (= width) of the image in pixels.
         latency_table: Block times of the device that ``max_latency`` is about.
+        kinds: Letters that a block may have: one text for all stages, or one per
+            stage. Every stage may keep its Conv blocks: ``C`` comes first.
 
     Raises:
         InputError: The parts do not fit together, or no architecture is left.
@@ -83,9 +97,11 @@ class SearchSpace(ABC):
     in_channels: int = 3
     image_size: int = 32
     latency_table: LatencyTable | None = None
+    kinds: str | Sequence[str] = "CM"
 
     def __post_init__(self) -> None:
         num_stages = self.backbone.num_stages
+        object.__setattr__(self, "kinds", _kinds_per_stage(self.kinds, num_stages))
         attention = self.attention.per_stage(num_stages)
         object.__setattr__(self, "attention", attention)
         choices: dict[str, tuple[tuple[Setting, ...], ...]] = {}
@@ -133,7 +149,7 @@ class SearchSpace(ABC):
                 for value in self.choices["window"][stage]
             ]
             resolved = [
-                next(spec.window for spec in one if spec.stage == stage + 1)
+                next(s.setting("window") for s in one if s.stage == stage + 1)
                 for one in specs
             ]
             if len(set(resolved)) != len(resolved):
@@ -145,11 +161,11 @@ class SearchSpace(ABC):
     # --- what the two kinds decide -------------------------------------------
 
     @abstractmethod
-    def _fillings(self, stage: int, first: str, num_msas: int) -> int:
-        """How many fillings a stage (from 0) has with this first letter and count."""
+    def _fillings(self, stage: int, first: str, counts: Counts) -> int:
+        """How many fillings a stage (from 0) has with this first letter and counts."""
 
     @abstractmethod
-    def _fill(self, stage: int, first: str, num_msas: int, index: int) -> str:
+    def _fill(self, stage: int, first: str, counts: Counts, index: int) -> str:
         """The filling number ``index`` among those counted by :meth:`_fillings`."""
 
     @abstractmethod
@@ -159,10 +175,6 @@ class SearchSpace(ABC):
     @abstractmethod
     def _placement_parameters(self, placement: Placement) -> dict[str, Any]:
         """The answers that make :meth:`_suggest_placement` give this placement."""
-
-    @abstractmethod
-    def _moves(self, placement: Placement) -> Iterator[Placement]:
-        """Placements one step away, constraints not considered."""
 
     # --- the set ---------------------------------------------------------------
 
@@ -193,7 +205,7 @@ class SearchSpace(ABC):
     def violations(self, architecture: Architecture) -> dict[str, float]:
         """How far each constraint is missed; values <= 0 are kept."""
         return self.constraints.violations(
-            architecture.placement.num_msas,
+            architecture.placement.letters,
             architecture.cost,
             self.latency(architecture),
         )
@@ -209,24 +221,20 @@ class SearchSpace(ABC):
         """
         if self.latency_table is None:
             return None
-        return self.latency_table.seconds(
-            architecture.block_specs,
-            bottleneck=architecture.backbone.block == "bottleneck",
-        )
+        return self.latency_table.seconds(architecture.block_specs)
 
     def distinct_blocks(self) -> list[BlockSpec]:
         """One block of each shape that some architecture or baseline has."""
         found: dict[str, BlockSpec] = {}
-        bottleneck = self.backbone.block == "bottleneck"
         for stage in range(self.backbone.num_stages):
             counts = [len(values[stage]) for values in self.choices.values()]
             for indices in product(*map(range, counts)):
                 settings = self._named_settings(stage, indices)
-                for fill in (Placement.all_conv, Placement.all_msa):
-                    one = self._build(fill(self.backbone.depths), settings)
-                    for spec in one.block_specs:
+                for letter in self.kinds[stage]:
+                    fill = Placement.filled(self.backbone.depths, letter)
+                    for spec in self._build(fill, settings).block_specs:
                         if spec.stage == stage + 1:
-                            found[block_key(spec, bottleneck=bottleneck)] = spec
+                            found[block_key(spec)] = spec
         return list(found.values())
 
     def is_infeasible(self, architecture: Architecture) -> bool:
@@ -251,7 +259,7 @@ class SearchSpace(ABC):
         stages, settings = [], {}
         for stage, one in enumerate(classes):
             index, place = divmod(index, one.multiplicity)
-            stages.append(self._fill(stage, one.first, one.num_msas, place))
+            stages.append(self._fill(stage, one.first, one.counts, place))
             settings.update(self._named_settings(stage, one.settings))
         return self._build(Placement(tuple(stages)), settings)
 
@@ -264,7 +272,7 @@ class SearchSpace(ABC):
         for _, classes in self._combinations:
             fills = [
                 [
-                    self._fill(stage, one.first, one.num_msas, place)
+                    self._fill(stage, one.first, one.counts, place)
                     for place in range(one.multiplicity)
                 ]
                 for stage, one in enumerate(classes)
@@ -289,9 +297,9 @@ class SearchSpace(ABC):
         """
         placement = self._suggest_placement(trial)
         settings: dict[tuple[str, int], Setting] = {}
-        for stage, count in enumerate(placement.msa_counts):
+        for stage, letters in enumerate(placement.stages):
             for what, per_stage in self.choices.items():
-                if count and len(per_stage[stage]) > 1:
+                if _attends(letters) and len(per_stage[stage]) > 1:
                     settings[what, stage] = trial.suggest_categorical(
                         f"{what}_s{stage + 1}", list(per_stage[stage])
                     )
@@ -312,33 +320,11 @@ class SearchSpace(ABC):
         found = self._placement_parameters(architecture.placement)
         for (what, stage), value in self._settings_of(architecture).items():
             if (
-                architecture.placement.msa_counts[stage]
+                _attends(architecture.placement.stages[stage])
                 and len(self.choices[what][stage]) > 1
             ):
                 found[f"{what}_s{stage + 1}"] = value
         return found
-
-    def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """Architectures one step away: one block, one count or one setting changed.
-
-        Args:
-            architecture: One of the space's.
-
-        Returns:
-            Those that keep to the constraints, each once.
-        """
-        settings = self._settings_of(architecture)
-        placement = architecture.placement
-        found = [self._build(near, settings) for near in self._moves(placement)]
-        for what, per_stage in self.choices.items():
-            for stage, values in enumerate(per_stage):
-                found += [
-                    self._build(placement, {**settings, (what, stage): value})
-                    for value in values
-                    if placement.msa_counts[stage]
-                ]
-        unique = {one.id: one for one in found if one != architecture}
-        return [one for one in unique.values() if not self.is_infeasible(one)]
 
     def architecture(
         self,
@@ -366,9 +352,13 @@ class SearchSpace(ABC):
         return self._build(placement, settings or {})
 
     def slot_is_free(self, stage: int, block: int) -> bool:
-        """Whether the space lets a slot be an MSA; stage and block count from 1."""
+        """Whether the space lets a slot be replaced; stage and block count from 1."""
+        return len(self.slot_letters(stage, block)) > 1
+
+    def slot_letters(self, stage: int, block: int) -> str:
+        """The letters that a slot may have, ``C`` first; stage and block from 1."""
         strided = block == 1 and self.backbone.strides[stage - 1] > 1
-        return self.strided_msas or not strided
+        return "C" if strided and not self.strided_msas else self.kinds[stage - 1]
 
     def cost_range(self) -> tuple[Cost, Cost]:
         """The smallest and the largest parameters and MACs in the space."""
@@ -423,7 +413,7 @@ class SearchSpace(ABC):
         for what, per_stage in self.choices.items():
             given = cast(tuple[Setting, ...], getattr(architecture.attention, what))
             for stage, options in enumerate(per_stage):
-                if not architecture.placement.msa_counts[stage]:
+                if not _attends(architecture.placement.stages[stage]):
                     continue
                 value = given[stage]
                 if value not in options:  # a resolved window stands for "auto"
@@ -451,8 +441,7 @@ class SearchSpace(ABC):
         """Cost of stem and head, which all architectures share."""
         one = self._build(Placement.all_conv(self.backbone.depths), {})
         total = one.cost
-        bottleneck = self.backbone.block == "bottleneck"
-        blocks = [block_cost(spec, bottleneck=bottleneck) for spec in one.block_specs]
+        blocks = [block_kind(spec.letter).cost(spec) for spec in one.block_specs]
         return Cost(
             total.params - sum(block.params for block in blocks),
             total.macs - sum(block.macs for block in blocks),
@@ -460,33 +449,34 @@ class SearchSpace(ABC):
 
     def _stage_classes(self, stage: int) -> list[_StageClass]:
         depth = self.backbone.depths[stage]
-        bottleneck = self.backbone.block == "bottleneck"
         option_counts = [len(values[stage]) for values in self.choices.values()]
         found = []
-        for first in "CM":
-            for num_msas in range(depth + 1):
-                rest = num_msas - (first == "M")
-                fillings = self._fillings(stage, first, num_msas)
+        for first in self.slot_letters(stage + 1, 1):
+            for counts in _all_counts(self.kinds[stage], depth):
+                fillings = self._fillings(stage, first, counts)
                 if not fillings:
                     continue
+                letters = _letters(self.kinds[stage], depth, counts)
+                rest = letters.replace(first, "", 1)
                 # A stage without an MSA has no settings to choose.
-                indices = product(*map(range, option_counts)) if num_msas else [()]
+                indices = (
+                    product(*map(range, option_counts)) if _attends(letters) else [()]
+                )
                 for settings in indices:
-                    letters = first + "M" * rest + "C" * (depth - 1 - rest)
                     stages = ["C" * d for d in self.backbone.depths]
-                    stages[stage] = letters
+                    stages[stage] = first + rest
                     one = self._build(
                         Placement(tuple(stages)), self._named_settings(stage, settings)
                     )
                     costs = [
-                        block_cost(spec, bottleneck=bottleneck)
+                        block_kind(spec.letter).cost(spec)
                         for spec in one.block_specs
                         if spec.stage == stage + 1
                     ]
                     found.append(
                         _StageClass(
                             first,
-                            num_msas,
+                            counts,
                             settings,
                             fillings,
                             sum(cost.params for cost in costs),
@@ -501,8 +491,7 @@ class SearchSpace(ABC):
         if self.latency_table is None:
             return 0
         return self.latency_table.nanoseconds(
-            (spec for spec in architecture.block_specs if spec.stage == stage + 1),
-            bottleneck=self.backbone.block == "bottleneck",
+            spec for spec in architecture.block_specs if spec.stage == stage + 1
         )
 
     @cached_property
@@ -512,34 +501,51 @@ class SearchSpace(ABC):
         total = prod(len(classes) for classes in stages)
         if total > MAX_COMBINATIONS:
             raise InputError(
-                f"a space may have at most {MAX_COMBINATIONS} combinations of MSA "
+                f"a space may have at most {MAX_COMBINATIONS} combinations of block "
                 f"counts and attention settings, got {total}; offer fewer choices"
             )
         shape = tuple(len(classes) for classes in stages)
         keep = np.ones(shape, dtype=bool)
-        for what, fixed in (
-            ("num_msas", 0),
-            ("params", self._fixed_cost.params),
-            ("macs", self._fixed_cost.macs),
-            ("nanoseconds", self.latency_table.fixed if self.latency_table else 0),
-        ):
+
+        def total_of(value: Callable[[_StageClass], int], fixed: int) -> Integers:
+            """The sum over stages, for every combination at once."""
             values = np.full(shape, fixed, dtype=np.int64)
             for axis, classes in enumerate(stages):
-                column = np.array([getattr(one, what) for one in classes], np.int64)
+                column = np.array([value(one) for one in classes], np.int64)
                 sides = [1] * len(shape)
                 sides[axis] = len(classes)
                 values = values + column.reshape(sides)
-            if what == "nanoseconds":
-                if self.constraints.max_latency is not None:
-                    keep &= values * 1e-9 <= self.constraints.max_latency
-                continue
-            name = "msas" if what == "num_msas" else what
-            low = getattr(self.constraints, f"min_{name}")
-            high = getattr(self.constraints, f"max_{name}")
+            return values
+
+        def keep_within(values: Integers, low: int | None, high: int | None) -> None:
             if low is not None:
-                keep &= values >= low
+                np.logical_and(keep, values >= low, out=keep)
             if high is not None:
-                keep &= values <= high
+                np.logical_and(keep, values <= high, out=keep)
+
+        bounds = self.constraints
+        keep_within(
+            total_of(lambda one: one.count("M"), 0), bounds.min_msas, bounds.max_msas
+        )
+        for letter in dict.fromkeys((*bounds.min_blocks, *bounds.max_blocks)):
+            keep_within(
+                total_of(lambda one, letter=letter: one.count(letter), 0),  # type: ignore[misc]
+                bounds.min_blocks.get(letter),
+                bounds.max_blocks.get(letter),
+            )
+        keep_within(
+            total_of(lambda one: one.params, self._fixed_cost.params),
+            bounds.min_params,
+            bounds.max_params,
+        )
+        keep_within(
+            total_of(lambda one: one.macs, self._fixed_cost.macs),
+            bounds.min_macs,
+            bounds.max_macs,
+        )
+        if self.latency_table is not None and bounds.max_latency is not None:
+            times = total_of(lambda one: one.nanoseconds, self.latency_table.fixed)
+            keep &= times * 1e-9 <= bounds.max_latency
         found = []
         for place in np.argwhere(keep):
             members = tuple(
@@ -559,12 +565,62 @@ class SearchSpace(ABC):
         free = replace(self, constraints=Constraints())
         low, high = free.cost_range()
         times = free.latency_range()
-        most = max(sum(o.num_msas for o in c) for _, c in free._combinations)
+        letters = sorted({letter for stage in self.kinds for letter in stage[1:]})
+        most = {
+            letter: max(sum(o.count(letter) for o in c) for _, c in free._combinations)
+            for letter in letters
+        }
+        counts = ", ".join(
+            f"0 to {number} {block_kind(letter).name}s"
+            for letter, number in most.items()
+        )
         return (
-            f"without them it spans 0 to {most} MSAs, "
+            f"without them it spans {counts}, "
             f"{low.params} to {high.params} params, {low.macs} to {high.macs} MACs"
             + (f", {times[0]:.3g} to {times[1]:.3g} s latency" if times else "")
         )
+
+
+def _kinds_per_stage(kinds: Any, num_stages: int) -> tuple[str, ...]:
+    """The letters of each stage, checked."""
+    given = (kinds,) * num_stages if isinstance(kinds, str) else kinds
+    if not isinstance(given, Sequence) or len(given) != num_stages:
+        raise InputError(
+            "space.kinds is a text of letters such as CM, or one such text for each of "
+            f"the {num_stages} stages; got {kinds!r}"
+        )
+    for letters in given:
+        if not isinstance(letters, str) or len(set(letters)) != len(letters):
+            raise InputError(
+                f"space.kinds names every letter once, such as CM; got {letters!r}"
+            )
+        if not letters.startswith("C"):
+            raise InputError(
+                "a stage may always keep its Conv blocks, so space.kinds begins with "
+                f"C; got {letters!r}"
+            )
+        for letter in letters:
+            block_kind(letter)
+    return tuple(given)
+
+
+def _attends(letters: str) -> bool:
+    """Whether settings of attention matter to one of the blocks."""
+    return any(block_kind(letter).uses_attention for letter in letters)
+
+
+def _all_counts(kinds: str, depth: int) -> Iterator[Counts]:
+    """Every way to share a stage's blocks among its kinds, ``C`` taking the rest."""
+    others = kinds[1:]
+    for numbers in product(range(depth + 1), repeat=len(others)):
+        if sum(numbers) <= depth:
+            yield tuple(zip(others, numbers, strict=True))
+
+
+def _letters(kinds: str, depth: int, counts: Counts) -> str:
+    """A filling with these counts."""
+    replaced = "".join(letter * number for letter, number in counts)
+    return replaced + "C" * (depth - len(replaced))
 
 
 MAX_COMBINATIONS = 4_000_000

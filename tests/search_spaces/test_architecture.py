@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces import Architecture, Attention, Backbone, InputError, Placement
-from search_spaces.cost import count_params
+from search_spaces.counting import count_params
 
 PAPER = """\
 format: alternet/1

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from search_spaces import Architecture, Attention, Backbone, Placement
-from search_spaces.cost import count_macs, count_params
+from search_spaces.counting import count_macs, count_params
 
 CASES = [
     (block, stem, placement, size, image_size)

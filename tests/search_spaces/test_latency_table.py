@@ -15,7 +15,7 @@ def test_equal_shapes_have_one_key_wherever_they_stand():
         Attention(heads=(1, 2), head_dim=4),
         image_size=32,
     )
-    keys = [block_key(spec, bottleneck=False) for spec in one.block_specs]
+    keys = [block_key(spec) for spec in one.block_specs]
     assert keys == [
         "basic C 8x16px to 8x16px",
         "basic C 8x16px to 8x16px",

@@ -29,9 +29,9 @@ def test_counts_agree_with_the_text(letters):
         assert letters[slot.stage - 1][slot.block - 1] == slot.letter
 
 
-@given(st.text(max_size=12).filter(lambda t: any(c not in "CM-" for c in t)))
+@given(st.text(max_size=12).filter(lambda t: any(c not in "CMPS-" for c in t)))
 def test_other_letters_are_refused(text):
-    with pytest.raises(InputError, match=r"C \(Conv\) or M \(MSA\)|at least one block"):
+    with pytest.raises(InputError, match=r"C \(Conv\), M \(MSA\)|at least one block"):
         Placement.parse(text)
 
 

@@ -314,18 +314,17 @@ function drawLegend() {
     const icon = drawing("svg", { width: 16, height: 16, "aria-hidden": "true" }, shape);
     byId("legend").append(element("span", {}, icon, text));
   }
-  for (const letter of ["C", "M"]) {
+  for (const { letter, name, colour, ink } of data.kinds) {
     const icon = drawing(
       "svg",
       { width: 26, height: 16, "aria-hidden": "true" },
-      drawing("rect", { width: 26, height: 16, rx: 2.5, fill: data.colours[letter] }),
+      drawing("rect", { width: 26, height: 16, rx: 2.5, fill: colour }),
       drawing(
         "text",
-        { x: 13, y: 12, "font-size": 11, "text-anchor": "middle", fill: data.inks[letter] },
+        { x: 13, y: 12, "font-size": 11, "text-anchor": "middle", fill: ink },
         letter,
       ),
     );
-    const name = { C: "Conv block", M: "MSA block" }[letter];
-    byId("legend").append(element("span", {}, icon, name));
+    byId("legend").append(element("span", {}, icon, `${name} block`));
   }
 }

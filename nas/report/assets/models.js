@@ -142,9 +142,9 @@ function drawSeries(chart, style, points, column) {
       const [y1, y2] = [chart.y(bottom), chart.y(block.value + error)];
       chart.svg.append(drawing("line", { x1: x, x2: x, y1, y2, stroke: style.colour }));
     }
-    const tip = drawing("title", {}, `${style.letter}: ${block.name} (${block.kind}) ${write(block.value)}`);
+    const tip = drawing("title", {}, `${style.letter}: ${block.name} ${block.kind ? `(${block.kind}) ` : ""}${write(block.value)}`);
     const shape =
-      block.kind === "M"
+      block.kind === "msa"
         ? drawing("rect", { x: x - 4, y: y - 4, width: 8, height: 8, fill: style.colour })
         : drawing("circle", { cx: x, cy: y, r: 3.2, fill: style.colour });
     shape.append(tip);
@@ -181,7 +181,7 @@ function curveFigure() {
     const points = history.epoch
       .map((epoch, i) => ({ depth: epoch, value: history.val_accuracy[i] }))
       .filter((point) => point.value !== null)
-      .map((point) => ({ ...point, name: `epoch ${point.depth}`, kind: "C" }));
+      .map((point) => ({ ...point, name: `epoch ${point.depth}`, kind: "" }));
     if (points.length) drawSeries(chart, style, points, "value");
   }
   byId("curves").replaceChildren(chart.svg, note(notEmbedded()));

@@ -4,6 +4,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const trials = data.trials;
 const numTrials = trials.number.length;
+const kindOf = Object.fromEntries(data.kinds.map((kind) => [kind.letter, kind]));
 const metricOf = new Map(data.metrics.map((metric) => [metric.name, metric]));
 
 const BLUE = "#0072B2";
@@ -82,11 +83,11 @@ function placementPicture(placement, cell = 16) {
       const y = head + row * (cell + gap);
       picture.append(
         drawing("rect", {
-          x, y, width: wide, height: cell, rx: 2.5, fill: data.colours[letter],
+          x, y, width: wide, height: cell, rx: 2.5, fill: kindOf[letter].colour,
         }),
         drawing(
           "text",
-          { x: x + wide / 2, y: y + cell * 0.76, fill: data.inks[letter] },
+          { x: x + wide / 2, y: y + cell * 0.76, fill: kindOf[letter].ink },
           letter,
         ),
       );

@@ -20,7 +20,7 @@ def test_every_architecture_of_the_space_can_be_estimated():
     )
     assert (table.device, table.batch_size) == ("cpu", 2)
     for one in SPACE.enumerate():
-        assert table.seconds(one.block_specs, bottleneck=False) > 0
+        assert table.seconds(one.block_specs) > 0
     assert len(table.blocks) == len(SPACE.distinct_blocks()) == 6
 
 
@@ -40,7 +40,7 @@ def test_the_table_holds_medians_without_warm_up(monkeypatch):
     )
     # Eight pieces a round, rounds 2 to 4 count: piece i has its median in round 3.
     expected = {
-        block_key(spec, bottleneck=False): (17 + i) * 10**9
+        block_key(spec): (17 + i) * 10**9
         for i, spec in enumerate(SPACE.distinct_blocks())
     }
     assert dict(table.blocks) == expected

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.figures.placement import COLOURS, INKS, cells, to_svg, to_text
+from nas.figures.placement import cells, to_svg, to_text
+from search_spaces.kinds.block_kinds import block_kind, block_kinds
 from search_spaces.placement import Placement
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLACEMENTS = st.lists(
-    st.text("CM", min_size=1, max_size=6), min_size=1, max_size=5
+    st.text("CMPS", min_size=1, max_size=6), min_size=1, max_size=5
 ).map(lambda stages: Placement(tuple(stages)))
 
 
@@ -38,9 +39,10 @@ def test_stages_are_columns_and_blocks_go_down(placement):
 def test_svg_has_one_coloured_block_for_every_letter(placement):
     root = ElementTree.fromstring(to_svg(placement))
     fills = [rect.get("fill") for rect in root.iter(f"{SVG}rect")]
-    for letter, colour in COLOURS.items():
-        in_legend = 1
-        assert fills.count(colour) == placement.letters.count(letter) + in_legend
+    for kind in block_kinds():
+        there = placement.letters.count(kind.letter)
+        in_legend = kind.letter in "CM" or there > 0
+        assert fills.count(kind.colour) == there + in_legend
     assert str(placement) in root.find(f"{SVG}title").text
 
 
@@ -63,23 +65,22 @@ def test_terminal_picture_reads_back_without_colour(placement):
     stages = []
     for middle in middles:
         window = [row[middle - 2 : middle + 3] for row in rows]
-        stages.append("".join(c for cut in window for c in cut if c in "CM"))
+        stages.append("".join(c for cut in window for c in cut if c in "CMPS"))
     assert tuple(stages) == placement.stages
 
 
-def test_terminal_picture_colours_the_two_kinds():
-    styles = {str(span.style) for span in to_text(Placement.parse("CM")).spans}
-    assert styles == {f"{INKS[letter]} on {COLOURS[letter]}" for letter in "CM"}
+def test_terminal_picture_colours_the_kinds():
+    styles = {str(span.style) for span in to_text(Placement.parse("CMPS")).spans}
+    assert styles == {f"{kind.ink} on {kind.colour}" for kind in block_kinds()}
 
 
-@pytest.mark.parametrize("letter", "CM")
-def test_letters_stand_out_from_their_block(letter):
-    light, dark = sorted(
-        (luminance(COLOURS[letter]), luminance(INKS[letter])), reverse=True
-    )
+@pytest.mark.parametrize("kind", block_kinds())
+def test_letters_stand_out_from_their_block(kind):
+    light, dark = sorted((luminance(kind.colour), luminance(kind.ink)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_the_two_kinds_differ_in_brightness_too():
-    light, dark = sorted(map(luminance, COLOURS.values()), reverse=True)
+def test_conv_and_msa_differ_in_brightness_too():
+    colours = [block_kind(letter).colour for letter in "CM"]
+    light, dark = sorted(map(luminance, colours), reverse=True)
     assert (light + 0.05) / (dark + 0.05) > 2

@@ -61,7 +61,7 @@ def test_the_data_come_through(known_study):
     data = report_data(known_study)
     found = embedded(page(data))
     assert found["trials"] == data["trials"]
-    assert set(found["colours"]) == {"C", "M"}
+    assert [kind["letter"] for kind in found["kinds"]] == ["C", "M"]
 
 
 def test_every_id_the_script_asks_for_is_there(known_study):

@@ -111,7 +111,7 @@ def test_baselines_and_the_best_of_the_front_come_in_full(make_study, make_trial
 
 def test_blocks_and_curves_of_trained_models(trained_study):
     details = report_data(trained_study)["details"]
-    for number, kind in (("0", "C"), ("2", "M")):  # the ends of the front
+    for number, kind in (("0", "conv"), ("2", "msa")):  # the ends of the front
         blocks = details[number]["blocks"]
         assert [block["kind"] for block in blocks] == [kind] * 3
         assert [block["stage"] for block in blocks] == [1, 2, 2]
@@ -126,7 +126,7 @@ def test_blocks_of_one_evaluator_alone():
         "after": [0.0, -1.5], "after_se": [0.0, 0.25], "read": 1,
     }  # fmt: skip
     assert block_curves({"low_pass": {"blocks": [block]}}) == [
-        {"name": "stages.0.0", "stage": 1, "kind": "M",
+        {"name": "stages.0.0", "stage": 1, "kind": "msa",
          "amplitude": -1.5, "amplitude_se": 0.25}
     ]  # fmt: skip
     assert block_curves({}) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from nas.sampling.baselines import baselines, paper_counts
-from search_spaces.blocks.attention import Attention
+from search_spaces import Attention
 from search_spaces.networks.backbone import Backbone
 from search_spaces.spaces.constraints import Constraints
 from search_spaces.spaces.free_space import FreeSpace

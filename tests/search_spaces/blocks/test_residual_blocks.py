@@ -2,15 +2,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from search_spaces.blocks.residual_blocks import (
-    ConvBlock,
-    DropPath,
-    MSABlock,
-    conv_block_params,
-    matched_head_dim,
-    msa_block_params,
-)
-from search_spaces.cost import count_params
+from search_spaces import ConvBlock, MSABlock
+from search_spaces.blocks.residual import DropPath
 
 SHAPES = [(8, 8, 1), (8, 16, 2), (8, 16, 1), (16, 16, 2)]
 
@@ -122,31 +115,6 @@ def test_hooks_see_skip_and_branch(letter, fan_in, fan_out, stride):
         )
     out = block(torch.randn(2, fan_in, 8, 8))
     torch.testing.assert_close(out, seen["shortcut"] + seen["drop_path"])
-
-
-@pytest.mark.parametrize("bottleneck", [False, True])
-@pytest.mark.parametrize(("fan_in", "fan_out", "stride"), SHAPES)
-def test_closed_form_parameters_equal_the_count(fan_in, fan_out, stride, bottleneck):
-    shape = {"bottleneck": bottleneck, "stride": stride}
-    conv = ConvBlock(fan_in, fan_out, **shape)
-    assert count_params(conv) == conv_block_params(fan_in, fan_out, **shape)
-    attention = {"heads": 2, "head_dim": 5, "window": 3}
-    msa = MSABlock(fan_in, fan_out, **shape, **attention)
-    assert count_params(msa) == msa_block_params(fan_in, fan_out, **shape, **attention)
-
-
-@pytest.mark.parametrize("bottleneck", [False, True])
-@pytest.mark.parametrize(("fan_in", "fan_out", "stride"), [*SHAPES, (64, 64, 1)])
-def test_matched_head_dim_is_the_best_of_all(fan_in, fan_out, stride, bottleneck):
-    shape = {"bottleneck": bottleneck, "stride": stride}
-    rest = {"heads": 2, "window": 4}
-    target = conv_block_params(fan_in, fan_out, **shape)
-    chosen = matched_head_dim(fan_in, fan_out, **shape, **rest)
-    gaps = [
-        abs(msa_block_params(fan_in, fan_out, **shape, **rest, head_dim=d) - target)
-        for d in range(1, 400)
-    ]
-    assert gaps[chosen - 1] == min(gaps)
 
 
 def test_drop_path_drops_whole_images_and_keeps_the_mean():

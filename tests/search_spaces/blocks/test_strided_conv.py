@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from search_spaces.blocks.residual_blocks import ConvBlock
+from search_spaces.blocks.conv_block import ConvBlock
 from search_spaces.blocks.strided_conv import StridedConv1x1, safe_conv_gradients
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ COMPARE = """
 import itertools
 import torch
 from torch import nn
-from search_spaces.blocks.residual_blocks import ConvBlock
+from search_spaces.blocks.conv_block import ConvBlock
 from search_spaces.blocks.strided_conv import safe_conv_gradients
 
 torch.set_num_threads(1)

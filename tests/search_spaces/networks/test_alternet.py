@@ -57,7 +57,7 @@ def test_forward_is_stem_blocks_head():
 def test_blocks_know_stage_block_and_kind():
     placement = Placement.parse("MC-CM")
     refs = build("MC-CM").build().blocks()
-    assert [(r.stage, r.block, r.kind) for r in refs] == list(placement.slots())
+    assert [(r.stage, r.block, r.letter) for r in refs] == list(placement.slots())
 
 
 def test_drop_path_rises_linearly_and_is_off_in_eval():

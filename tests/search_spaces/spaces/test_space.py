@@ -1,4 +1,5 @@
 import random
+from collections import Counter
 from dataclasses import replace
 from itertools import product
 
@@ -26,14 +27,14 @@ ATTENTION = Attention(heads=(1, 2, 4), head_dim=4)
 def planted_table(**changes):
     """A time for every block of a space, different for each."""
     blocks = FreeSpace(BACKBONE, ATTENTION, image_size=32, **changes).distinct_blocks()
-    keys = sorted(block_key(spec, bottleneck=False) for spec in blocks)
+    keys = sorted(block_key(spec) for spec in blocks)
     times = {key: 1_000_000 + 37 * i**2 for i, key in enumerate(keys)}
     return LatencyTable("planted", 64, 5_000_000, times)
 
 
 def naive_seconds(table, one):
     """Stem and head, and the time of each block, added up."""
-    keys = [block_key(spec, bottleneck=False) for spec in one.block_specs]
+    keys = [block_key(spec) for spec in one.block_specs]
     return (table.fixed + sum(table.blocks[key] for key in keys)) * 1e-9
 
 
@@ -62,20 +63,24 @@ def make(kind=FreeSpace, **changes):
 def naive_members(space):
     """All letters, all settings, filtered by the definition."""
     found = {}
-    for letters in product("CM", repeat=sum(BACKBONE.depths)):
+    everything = "".join(dict.fromkeys("".join(space.kinds)))
+    for letters in product(everything, repeat=sum(BACKBONE.depths)):
         text, start = [], 0
         for depth in BACKBONE.depths:
             text.append("".join(letters[start : start + depth]))
             start += depth
         placement = Placement(tuple(text))
         if isinstance(space, PerStageCountSpace):
-            counts = placement.msa_counts
+            other = space.kinds[0][1]
+            counts = [stage.count(other) for stage in placement.stages]
             room = [d // 2 for d in BACKBONE.depths]
             if any(c > r for c, r in zip(counts, room, strict=True)):
                 continue
-            if Placement.alternating(BACKBONE.depths, counts) != placement:
+            if Placement.alternating(BACKBONE.depths, counts, other) != placement:
                 continue
-        elif not space.strided_msas and "M" in (text[1][0], text[2][0]):
+        elif not space.strided_msas and text[1][0] + text[2][0] != "CC":
+            continue
+        if any(set(t) - set(k) for t, k in zip(text, space.kinds, strict=True)):
             continue
         names = [
             (what, stage)
@@ -87,7 +92,15 @@ def naive_members(space):
             one = space.architecture(placement, dict(zip(names, values, strict=True)))
             bounds = space.constraints
             if (
-                (bounds.min_msas or 0) <= placement.num_msas
+                all(
+                    low <= placement.letters.count(letter)
+                    for letter, low in bounds.min_blocks.items()
+                )
+                and all(
+                    placement.letters.count(letter) <= high
+                    for letter, high in bounds.max_blocks.items()
+                )
+                and (bounds.min_msas or 0) <= placement.num_msas
                 and placement.num_msas <= (bounds.max_msas or 99)
                 and one.params <= (bounds.max_params or 10**12)
                 and one.macs <= (bounds.max_macs or 10**12)
@@ -118,6 +131,15 @@ SPACES = {
         strided_msas=True,
         image_size=32,
         constraints=Constraints(max_macs=2_200_000),
+    ),
+    "three kinds": make(kinds="CMP", constraints=Constraints(max_msas=2)),
+    "kinds of a stage": make(kinds=["CM", "CMS", "CP"], strided_msas=True),
+    "counts of pools": make(PerStageCountSpace, kinds="CP"),
+    "few of each": make(
+        kinds="CPM",
+        constraints=Constraints(
+            min_blocks={"P": 1}, max_blocks={"M": 1, "P": 3}, max_params=40_000
+        ),
     ),
     "fast": make(
         strided_msas=True,
@@ -182,26 +204,6 @@ def test_samples_are_uniform(name):
         assert chisquare(list(counts.values())).pvalue > 1e-4
 
 
-@pytest.mark.parametrize("name", ["free", "counts", "few", "heads"])
-def test_neighbours_are_mutual_and_in_the_space(name):
-    space = SPACES[name]
-    for one in space.enumerate():
-        for near in space.neighbours(one):
-            assert near != one
-            assert space.contains(near)
-            assert one in space.neighbours(near) or space.choices
-
-
-def test_neighbours_of_a_free_space_differ_in_one_block():
-    space = SPACES["strided"]
-    one = next(space.enumerate())
-    near = space.neighbours(one)
-    assert len(near) == 7
-    for other in near:
-        pairs = zip(one.placement.letters, other.placement.letters, strict=True)
-        assert sum(a != b for a, b in pairs) == 1
-
-
 def test_cost_range_is_that_of_the_members():
     space = SPACES["small"]
     low, high = space.cost_range()
@@ -237,7 +239,7 @@ def test_contains_refuses_others():
     space = SPACES["free"]
     strided = SPACES["strided"].architecture(Placement.parse("CC-MCC-CC"))
     assert not space.contains(strided)
-    with pytest.raises(InputError, match="keeps strided first blocks C"):
+    with pytest.raises(InputError, match="strided first blocks stay C"):
         space.parameters(strided)
     other_heads = SPACES["heads"].architecture(
         Placement.parse("CM-CCC-CC"), {("heads", 0): 2}
@@ -246,7 +248,7 @@ def test_contains_refuses_others():
     assert not SPACES["counts"].contains(
         space.architecture(Placement.parse("MC-CCC-CC"))
     )
-    with pytest.raises(InputError, match="alternates MSAs from the end"):
+    with pytest.raises(InputError, match="alternates M from the end"):
         SPACES["counts"].parameters(space.architecture(Placement.parse("MC-CCC-CC")))
     assert not SPACES["few"].contains(strided)
 
@@ -302,3 +304,48 @@ def test_bad_spaces_are_refused(changes, message):
 def test_bad_constraints_are_refused(bounds, message):
     with pytest.raises(InputError, match=message):
         Constraints(**bounds)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        ("MC", "begins with C"),
+        ("CMM", "names every letter once"),
+        ("CX", r"P \(Pool\) or S \(SE\); got 'X'"),
+        (["CM", "CM"], "one such text for each of the 3 stages"),
+        (7, "got 7"),
+    ],
+)
+def test_bad_kinds_are_refused(kinds, message):
+    with pytest.raises(InputError, match=message):
+        make(kinds=kinds)
+
+
+@pytest.mark.parametrize("kinds", ["C", "CMP", ["CM", "CM", "CP"]])
+def test_a_space_of_counts_takes_two_kinds(kinds):
+    with pytest.raises(InputError, match="C with one other kind"):
+        make(PerStageCountSpace, kinds=kinds)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({"min_blocks": {"P": 2}, "max_blocks": {"P": 1}}, "2 and 1 for P"),
+        ({"max_blocks": {"P": -1}}, "whole number >= 0, got -1"),
+        ({"max_blocks": {"X": 1}}, "got 'X'"),
+        ({"min_blocks": 3}, "mapping of letters"),
+    ],
+)
+def test_bad_bounds_on_blocks_are_refused(bounds, message):
+    with pytest.raises(InputError, match=message):
+        Constraints(**bounds)
+
+
+def test_samples_of_three_kinds_are_uniform():
+    space = SPACES["kinds of a stage"]
+    rng = random.Random(0)
+    drawn = Counter(space.sample(rng).id for _ in range(40 * space.size))
+    assert set(drawn) == {one.id for one in space.enumerate()}
+    # Chi-squared of as many cells, six standard deviations above its mean.
+    chi = sum((n - 40) ** 2 / 40 for n in drawn.values())
+    assert chi < space.size - 1 + 6 * (2 * space.size) ** 0.5
