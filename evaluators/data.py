@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from search_spaces.errors import InputError
 
@@ -25,12 +26,15 @@ class ImageSet:
         labels: ``(num,)``, int64 class indices.
         mean: Mean of each channel in [0, 1] units, subtracted from a batch.
         std: Standard deviation of each channel; a batch is divided by it.
+        size: Resize to this height (= width) when a batch is drawn (bilinear,
+            antialiased); ``None`` for images that are stored as a network takes them.
     """
 
     images: Tensor
     labels: Tensor
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    size: int | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or len(self.images) != len(self.labels):
@@ -60,8 +64,14 @@ class ImageSet:
         """
         images = self.images[indices].to(device)
         if images.dtype == torch.uint8:
-            return images.float().div_(255)
-        return images.float()
+            pixels = images.float().div_(255)
+        else:
+            pixels = images.float()
+        if self.size is None:
+            return pixels
+        return functional.interpolate(
+            pixels, (self.size, self.size), mode="bilinear", antialias=True
+        )
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation of each channel.

@@ -7,13 +7,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
 
 from nas.config import SearchConfig, with_plugins
@@ -151,10 +150,11 @@ class _Search:
         self._function = function or (train_data_parallel if together else train_trial)
         self._dataset: Dataset | None = None
         if function is None:
-            self._dataset = load_dataset(config.data)
+            self._dataset = load_dataset(config.data, quiet=quiet)
         self._space = config.space.make(*self._shape())
         if self._dataset is not None and not quiet:
-            print(images_text(self._dataset), file=sys.stderr)
+            for line in (images_text(self._dataset), *self._dataset.notes):
+                print(line, file=sys.stderr)
 
     def _shape(self) -> tuple[int, int, int]:
         if self._dataset is None:
@@ -326,7 +326,7 @@ class _Search:
             function=self._function,
             study=self._directory,
             settings=config,
-            data=_without_test(self._dataset),
+            data=self._data_of_trials(),
             cpus=config.resources.cpus_per_trial,
             gpus=config.resources.gpus_per_trial,
             rungs=steps,
@@ -346,6 +346,14 @@ class _Search:
         if finished:
             ledger.set_note("exhausted", proposer.exhausted)
         return self._close(finished=finished, exhausted=proposer.exhausted)
+
+    def _data_of_trials(self) -> "Dataset | None":
+        """The data set as trials may see it, on the machines where they run."""
+        if self._dataset is None:
+            return None
+        seen = self._dataset.without_test()
+        # The machines of a cluster do not see this one's cache directory.
+        return seen if self._config.resources.address == "local" else seen.in_memory()
 
     def _tracking(self, ledger: "Ledger") -> "Tracking | None":
         if not self._config.tracking.to:
@@ -494,13 +502,6 @@ def _reasons(trials: list[Trial]) -> list[str]:
     failed = [t for t in trials if t.state == TrialState.FAILED and not t.retried_as]
     counts = Counter(trial.error for trial in failed)
     return [f"{reason} ({count} times)" for reason, count in counts.most_common(3)]
-
-
-def _without_test(dataset: "Dataset | None") -> "Dataset | None":
-    """The data set as trials may see it: without the test images."""
-    if dataset is None:
-        return None
-    return replace(dataset, test=dataset.test.take(np.arange(0)))
 
 
 def _empty(directory: Path, *, remove: bool) -> None:

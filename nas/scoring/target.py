@@ -289,7 +289,7 @@ def measure(
     held_out = dataset.test if split == "test" else dataset.validation
     data = replace(
         dataset.evaluation_data(
-            make_augmentation(config.training),
+            make_augmentation(config.training, dataset.image_size),
             config.training.weight_decay,
             config.training.label_smoothing,
         ),

@@ -118,7 +118,9 @@ def train(
         DivergedError: The loss is not finite.
     """
     num_epochs = config.epochs if epochs is None else epochs
-    images = dataset.image_set(dataset.train)
+    alternating = config.flip == "alternating"
+    augment = make_augmentation(config, dataset.image_size, flip=not alternating)
+    images = dataset.image_set(dataset.train, stored=augment is not None)
     steps = num_steps(len(images), config)
     warmup = min(config.warmup_epochs, num_epochs)
     schedule = Schedule(
@@ -136,8 +138,6 @@ def train(
         forward = nn.parallel.DistributedDataParallel(model)
     is_first = worker is None or worker.rank == 0
     average = WeightAverage(model, config.averaging) if config.averaging else None
-    alternating = config.flip == "alternating"
-    augment = make_augmentation(config, flip=not alternating)
     flip = AlternatingFlip(len(images), config.horizontal_flip, seed)
     mix = make_label_mixing(config, dataset.num_classes)
     history: list[Epoch] = []

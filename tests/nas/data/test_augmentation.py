@@ -61,6 +61,7 @@ def test_flips_are_mirror_images_at_the_asked_rate():
         {"horizontal_flip": 0.5},
         {"randaugment": 9},
         {"randaugment": 9, "randaugment_library": "timm", "randaugment_std": 1.0},
+        {"random_resized_crop": 0.3},
     ],
 )
 def test_the_generator_alone_decides(settings):
@@ -133,3 +134,79 @@ def test_mixing_keeps_probabilities_and_mixes_pairs(settings):
     assert ((probabilities > 0).sum(1) <= 2).all()
     again, _ = mix(images, labels, generator())
     torch.testing.assert_close(mixed, again)
+
+
+def twin_resize(image, size):
+    from torchvision.transforms.v2 import functional as vision
+
+    return vision.resize(image, [size, size], antialias=True)
+
+
+@pytest.mark.parametrize(("height", "size"), [(12, 12), (20, 8)])
+def test_random_resized_crops_are_cuts_resized(height, size):
+    from nas.data.random_resized_crop import draw_crops
+
+    augment = make_augmentation(TrainingConfig(random_resized_crop=0.2), size)
+    images = torch.rand(9, 3, height, height)
+    out = augment(images, generator())
+    places = draw_crops(9, height, height, 0.2, generator())
+    for image, (top, left, tall, wide), cut in zip(
+        images, places.tolist(), out, strict=True
+    ):
+        part = image[:, top : top + tall, left : left + wide]
+        torch.testing.assert_close(cut, twin_resize(part, size))
+    assert out.shape == (9, 3, size, size)
+
+
+@pytest.mark.parametrize("smallest", [0.08, 0.5])
+def test_crops_are_drawn_as_torchvision_draws_them(smallest):
+    """Same law: mean area and aspect within 5 standard errors of torchvision's."""
+    from torchvision.transforms.v2 import RandomResizedCrop
+
+    from nas.data.random_resized_crop import draw_crops
+
+    num, height, width = 4000, 60, 80
+    ours = draw_crops(num, height, width, smallest, generator()).double()
+    assert (ours[:, :2] >= 0).all() and (ours[:, 2:] > 0).all()
+    assert (ours[:, 0] + ours[:, 2] <= height).all()
+    assert (ours[:, 1] + ours[:, 3] <= width).all()
+    draw = RandomResizedCrop(8, scale=(smallest, 1.0))
+    image = torch.zeros(3, height, width)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = [draw.make_params([image]) for _ in range(num)]
+    theirs = torch.tensor(
+        [[one[key] for key in ("top", "left", "height", "width")] for one in found]
+    ).double()
+    for measure in (
+        lambda c: c[:, 2] * c[:, 3],
+        lambda c: (c[:, 3] / c[:, 2]).log(),
+        lambda c: c[:, 0] / (height - c[:, 2] + 1),
+        lambda c: c[:, 1] / (width - c[:, 3] + 1),
+    ):
+        mine, other = measure(ours), measure(theirs)
+        error = ((mine.var() + other.var()) / num).sqrt()
+        assert abs(mine.mean() - other.mean()) < 5 * error
+        assert mine.std() == pytest.approx(float(other.std()), rel=0.1)
+
+
+def test_no_crop_fits_into_a_strip():
+    from nas.data.random_resized_crop import draw_crops
+
+    places = draw_crops(50, 2, 60, 0.9, generator())
+    assert (places == torch.tensor([0, 28, 2, 3])).all()
+
+
+def test_larger_images_come_out_at_the_networks_size():
+    images = torch.rand(4, 3, 20, 20)
+    assert make_augmentation(TrainingConfig(), 8) is None
+    augment = make_augmentation(TrainingConfig(horizontal_flip=1.0), 8)
+    expected = twin_resize(images, 8).flip(-1)
+    torch.testing.assert_close(augment(images, generator()), expected)
+    same = torch.rand(4, 3, 8, 8)
+    torch.testing.assert_close(augment(same, generator()), same.flip(-1))
+
+
+def test_two_kinds_of_crop_are_refused():
+    with pytest.raises(ValueError, match="exclude each other"):
+        TrainingConfig(random_resized_crop=0.08, crop_padding=4)

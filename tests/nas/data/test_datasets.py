@@ -5,7 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.config import DataConfig
+from evaluators.loss.minibatches import draw_minibatches
+from nas.config import DataConfig, TrainingConfig, config_from_dict
+from nas.data.augmentation import make_augmentation
 from nas.data.datasets import (
     LOADERS,
     RawDataset,
@@ -14,6 +16,7 @@ from nas.data.datasets import (
     load_dataset,
     register_dataset,
 )
+from nas.scoring.training import train
 from search_spaces import InputError
 
 
@@ -193,3 +196,36 @@ def test_a_data_set_of_ones_own():
             register_dataset("of-my-own", loader)
     finally:
         del LOADERS["of-my-own"]
+
+
+def test_photographs_are_stored_larger_than_the_network_sees_them(tmp_path):
+    config = folder(tmp_path, {"": 10}, size=(40, 30))
+    config = config.model_copy(update={"store_size": 12})
+    data = load_dataset(config)
+    assert data.train.images.shape[-1] == 12 and data.image_size == 8
+    assert data.validation.images.shape[-1] == data.test.images.shape[-1] == 8
+    every = slice(None)
+    stored = data.image_set(data.train, stored=True).pixels(every, torch.device("cpu"))
+    seen = data.image_set(data.train).pixels(every, torch.device("cpu"))
+    assert stored.shape[-1] == 12 and seen.shape[-1] == 8
+    torch.testing.assert_close(seen.mean((2, 3)), stored.mean((2, 3)))  # constants
+    for recipe in ({}, {"horizontal_flip": 0.5}, {"random_resized_crop": 0.3}):
+        augment = make_augmentation(TrainingConfig(**recipe), data.image_size)
+        found = data.evaluation_data(augment)
+        (batch,) = draw_minibatches(found, 4, 1, 0, torch.device("cpu"))
+        assert batch.images.shape == (4, 3, 8, 8)
+        config_of_run = TrainingConfig(epochs=1, batch_size=4, **recipe)
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+        train(net, data, config_of_run, seed=0, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"store_size": 6}, "data.store_size >= data.image_size"),
+        ({"name": "digits", "store_size": 16}, "store_size is for data.name imagefold"),
+    ],
+)
+def test_store_sizes_that_make_no_sense_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        config_from_dict({"data": {"name": "imagefolder", "image_size": 8} | change})

@@ -1,0 +1,471 @@
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nas.config import DataConfig
+from nas.data import cache_directory, decoded_images, decoder_pool
+from nas.data.datasets import data_fingerprint, load_dataset
+from search_spaces import InputError
+from tests.nas.data.image_folders import at_rest, naive_splits, noise_folder
+
+
+def config_of(root, **changes) -> DataConfig:
+    return DataConfig(name="imagefolder", root=str(root), image_size=6, **changes)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    at_rest(tmp_path, monkeypatch)
+    return noise_folder(tmp_path / "photos", {"cat": 9, "dog": 7})
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """How many files have been decoded since the last call."""
+    counts = [0]
+    plain = decoder_pool.decode_image
+
+    def counting(*arguments):
+        counts[0] += 1
+        return plain(*arguments)
+
+    monkeypatch.setattr(decoder_pool, "decode_image", counting)
+
+    def since() -> int:
+        found, counts[0] = counts[0], 0
+        return found
+
+    return since
+
+
+def assert_equal(dataset, expected):
+    for name, (images, labels) in expected.items():
+        split = getattr(dataset, name)
+        np.testing.assert_array_equal(split.images, images)
+        np.testing.assert_array_equal(split.labels, labels)
+
+
+@pytest.mark.parametrize("layout", ["flat", "splits"])
+@pytest.mark.parametrize(
+    "limits", [{}, {"max_train": 7, "max_validation": 3, "max_test": 4}]
+)
+@pytest.mark.parametrize("size", [(9, 7), (6, 6), (3, 11)])
+def test_pixels_and_splits_are_those_of_a_naive_twin(
+    tmp_path, monkeypatch, layout, limits, size
+):
+    at_rest(tmp_path, monkeypatch)
+    counts = {"b": 8, "a/deeper": 3, "a": 4, "a-b": 5}
+    if layout == "splits":
+        counts = {f"{s}/{n}": c for n, c in counts.items() for s in ("train", "test")}
+    noise_folder(tmp_path, counts, size)
+    config = config_of(tmp_path, split_seed=3, **limits)
+    expected = naive_splits(config)
+    first, second = load_dataset(config), load_dataset(config)
+    memory = load_dataset(config.model_copy(update={"cache": False}))
+    for dataset in (first, second, memory):
+        assert_equal(dataset, expected)
+        assert dataset.fingerprint == first.fingerprint == data_fingerprint(config)
+        assert (dataset.mean, dataset.std) == (memory.mean, memory.std)
+    assert second.train.file is not None and memory.train.file is None
+    images = np.asarray(expected["train"][0], np.float64) / 255
+    np.testing.assert_allclose(second.mean, images.mean((0, 2, 3)))
+
+
+def test_nothing_is_decoded_twice(folder, decoded):
+    load_dataset(config_of(folder))
+    assert decoded() == 16
+    load_dataset(config_of(folder))
+    assert decoded() == 0
+    load_dataset(config_of(folder, cache=False))
+    assert decoded() == 16
+
+
+def test_other_sizes_and_limits_have_pixels_of_their_own(folder, decoded):
+    first = load_dataset(config_of(folder))
+    decoded()
+    stored = load_dataset(config_of(folder, store_size=8))
+    assert decoded() == len(stored.train)  # the others are there already
+    assert stored.train.images.shape[-1] == 8
+    assert stored.image_size == stored.test.images.shape[-1] == 6
+    few = load_dataset(config_of(folder, max_train=4))
+    assert len(few.train) == 4 and decoded() == 4
+    assert_equal(few, naive_splits(config_of(folder, max_train=4)))
+    assert first.fingerprint == load_dataset(config_of(folder)).fingerprint
+
+
+@pytest.mark.parametrize("version", ["PIL", "libjpeg_turbo"])
+def test_other_decoders_have_pixels_of_their_own(folder, decoded, monkeypatch, version):
+    from PIL import features
+
+    from nas.data import decoding
+
+    load_dataset(config_of(folder))
+    decoded()
+    if version == "PIL":
+        monkeypatch.setattr(decoding.PIL, "__version__", "0.0")
+    else:
+        monkeypatch.setattr(features, "version", lambda name: "0.0")
+    load_dataset(config_of(folder))
+    assert decoded() == 16
+
+
+def test_a_moved_copied_or_touched_folder_is_not_decoded_again(
+    folder, decoded, tmp_path
+):
+    before = load_dataset(config_of(folder)).fingerprint
+    decoded()
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert load_dataset(config_of(moved)).fingerprint == before
+    copied = tmp_path / "copied"
+    shutil.copytree(moved, copied, copy_function=shutil.copyfile)
+    assert load_dataset(config_of(copied)).fingerprint == before
+    for file in copied.rglob("*.png"):
+        os.utime(file)
+    assert load_dataset(config_of(copied)).fingerprint == before
+    assert decoded() == 0
+
+
+def test_a_file_replaced_with_same_size_and_time_is_seen(folder, decoded):
+    first = folder / "cat" / "000.png"
+    other = folder / "cat" / "001.png"
+    image = first.read_bytes()
+    state = first.stat()
+    before = load_dataset(config_of(folder)).fingerprint
+    decoded()
+    twin = other.read_bytes()[: len(image)].ljust(len(image), b"\0")
+    first.write_bytes(twin)
+    os.utime(first, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert first.stat().st_size == state.st_size
+    assert first.stat().st_mtime_ns == state.st_mtime_ns
+    after = load_dataset(config_of(folder, on_error="skip")).fingerprint
+    assert before != after and decoded() > 0
+
+
+def test_a_file_written_while_it_is_listed_is_not_trusted(tmp_path, decoded):
+    """Without the fixture that calls fresh files old: a second write within the
+    clock's step could not be seen, so the content is looked at again."""
+    folder = noise_folder(tmp_path, {"cat": 4, "dog": 4})
+    first = load_dataset(config_of(folder))
+    (record,) = [
+        json.loads(path.read_bytes().partition(b"\n")[2])
+        for path in first.train.file.parent.glob("list-*.json")
+    ]
+    assert record["trusted"] is False
+    decoded()
+    assert load_dataset(config_of(folder)).fingerprint == first.fingerprint
+    assert decoded() == 0  # found by content
+
+
+def damaged_files(user_cache, pattern):
+    return sorted(user_cache.glob(pattern))
+
+
+@pytest.mark.parametrize("pattern", ["list-*.json", "pixels-*.json", "pixels-*.npy"])
+def test_a_cache_cut_anywhere_or_flipped_is_made_again(
+    folder, user_cache, decoded, pattern
+):
+    config = config_of(folder)
+    expected = naive_splits(config)
+    fingerprint = load_dataset(config).fingerprint
+    rng = np.random.default_rng(0)
+    path = damaged_files(user_cache, pattern)[0]
+    whole = path.read_bytes()
+    cuts = {0, 1, 60, 127, 128, len(whole) - 1} | set(
+        rng.integers(0, len(whole), 12).tolist()
+    )
+    damages = [whole[:cut] for cut in cuts if cut < len(whole)]
+    damages.append(whole + b"\0")
+    for position in rng.integers(0, len(whole), 40).tolist():
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << int(rng.integers(8))
+        damages.append(bytes(flipped))
+    for damage in damages:
+        path.write_bytes(damage)
+        dataset = load_dataset(config)
+        assert dataset.fingerprint == fingerprint
+        assert_equal(dataset, expected)
+        path.write_bytes(whole)
+
+
+def test_a_damaged_cache_above_the_checked_size_is_seen_by_its_file(
+    folder, user_cache, monkeypatch
+):
+    config = config_of(folder)
+    fingerprint = load_dataset(config).fingerprint
+    monkeypatch.setattr(decoded_images, "_VERIFIED_BYTES", 0)
+    calls = []
+    plain = decoded_images.pixel_digest
+
+    def counting(splits):
+        calls.append(1)
+        return plain(splits)
+
+    monkeypatch.setattr(decoded_images, "pixel_digest", counting)
+    load_dataset(config)
+    assert not calls  # not read at all
+    path = damaged_files(user_cache, "pixels-*.npy")[0]
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    dataset = load_dataset(config)
+    assert calls and dataset.fingerprint == fingerprint
+    assert_equal(dataset, naive_splits(config))
+
+
+def test_a_cache_of_a_stranger_is_not_read(folder, user_cache, decoded, monkeypatch):
+    config = config_of(folder)
+    load_dataset(config)
+    decoded()
+    for path in user_cache.iterdir():
+        path.chmod(0o666)  # anybody could have written it
+    load_dataset(config)
+    assert decoded() == 16
+    assert all(path.stat().st_mode & 0o022 == 0 for path in user_cache.iterdir())
+    user_cache.chmod(0o777)
+    notes = " ".join(load_dataset(config).notes)
+    assert "writable by you alone" in notes and decoded() == 16
+    user_cache.chmod(0o700)
+    monkeypatch.setattr(cache_directory.os, "geteuid", lambda: 12345)
+    notes = " ".join(load_dataset(config).notes)
+    assert "must belong to you" in notes and decoded() == 16
+
+
+def test_links_and_pipes_in_the_cache_are_not_followed(
+    folder, user_cache, decoded, tmp_path
+):
+    config = config_of(folder)
+    load_dataset(config)
+    decoded()
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    for path in list(user_cache.iterdir()):
+        path.unlink()
+        if path.suffix == ".npy":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(precious)
+    load_dataset(config)
+    assert decoded() == 16 and precious.read_text() == "precious"
+
+
+def unusable_caches(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    yield str(file), "Not a directory"
+    yield "/proc/nowhere", "No such file or directory"
+
+
+def test_an_unusable_cache_directory_is_told_in_one_line(
+    folder, tmp_path, monkeypatch, decoded
+):
+    expected = naive_splits(config_of(folder))
+    for place, reason in unusable_caches(tmp_path):
+        monkeypatch.setenv("XDG_CACHE_HOME", place)
+        dataset = load_dataset(config_of(folder))
+        (note,) = [line for line in dataset.notes if "cache" in line]
+        assert note.startswith("decoded images are kept in memory") and reason in note
+        assert "\n" not in note
+        assert_equal(dataset, expected)
+
+
+def test_a_full_disk_is_told_in_one_line(folder, monkeypatch, user_cache):
+    expected = naive_splits(config_of(folder))
+    free = os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(decoded_images.os, "fstatvfs", lambda _: free)
+    dataset = load_dataset(config_of(folder))
+    (note,) = [line for line in dataset.notes if "cache" in line]
+    assert "the disk is too full" in note
+    assert_equal(dataset, expected)
+    assert list(user_cache.iterdir()) == []  # no drafts, no locks
+
+
+FULL_LATER = """
+import resource, signal, sys
+from nas.config import DataConfig
+from nas.data.datasets import load_dataset
+# every file stops growing at 3 kB, like a disk that fills up meanwhile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+config = DataConfig(name="imagefolder", root=sys.argv[1], image_size=32)
+dataset = load_dataset(config)
+print(dataset.fingerprint, *dataset.notes, sep="\\n")
+"""
+
+
+def run_python(code, *arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told_in_one_line(folder, user_cache):
+    done = run_python(FULL_LATER, folder)
+    assert done.returncode == 0, done.stderr
+    fingerprint, *notes = done.stdout.splitlines()
+    assert any("File too large" in note for note in notes)
+    assert list(user_cache.iterdir()) == []
+    config = config_of(folder).model_copy(update={"image_size": 32})
+    assert load_dataset(config).fingerprint == fingerprint
+
+
+def test_pixels_that_fit_nowhere_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(decoded_images.os, "sysconf", lambda _: 10)
+    with pytest.raises(InputError, match=r"must fit on the disk or into memory"):
+        load_dataset(config_of(folder, cache=False))
+
+
+def test_two_processes_decode_once_between_them(folder, user_cache):
+    code = """
+import sys, time
+from nas.config import DataConfig
+from nas.data import decoded_images, decoder_pool
+from nas.data.datasets import load_dataset
+decoded_images._RESTING_NS = -(10**12)
+plain, count = decoder_pool.decode_image, 0
+def slow(*arguments):
+    global count
+    count += 1
+    time.sleep(0.05)
+    return plain(*arguments)
+decoder_pool.decode_image = slow
+print("ready", flush=True)
+sys.stdin.readline()
+config = DataConfig(name="imagefolder", root=sys.argv[1], image_size=6)
+print(load_dataset(config, quiet=False).fingerprint, count)
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60) for process in processes]
+    (first, one), (second, other) = (out.split() for out, _ in answers)
+    assert first == second == load_dataset(config_of(folder)).fingerprint
+    assert int(one) + int(other) == 16
+    assert "another process decodes these images" in "".join(e for _, e in answers)
+    assert not list(user_cache.glob("*.lock")) + list(user_cache.glob("*.draft"))
+
+
+def test_killed_while_writing_leaves_nothing_that_is_read(folder, user_cache):
+    code = """
+import os, signal, sys
+from nas.config import DataConfig
+from nas.data import decoder_pool
+from nas.data.datasets import load_dataset
+plain, count = decoder_pool.decode_image, 0
+def deadly(*arguments):
+    global count
+    count += 1
+    if count == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(*arguments)
+decoder_pool.decode_image = deadly
+decoder_pool._PART = 2
+load_dataset(DataConfig(name="imagefolder", root=sys.argv[1], image_size=6))
+"""
+    config = config_of(folder)
+    for count in (1, 8, 14):
+        assert run_python(code, folder, count).returncode == -signal.SIGKILL
+    assert list(user_cache.glob("*.draft"))
+    assert_equal(load_dataset(config), naive_splits(config))
+    assert not list(user_cache.glob("*.draft")) + list(user_cache.glob("*.lock"))
+
+
+def test_in_parallel_as_in_one_process(tmp_path, monkeypatch):
+    at_rest(tmp_path, monkeypatch)
+    folder = noise_folder(tmp_path, {"cat": 150, "dog": 140})
+    (folder / "cat" / "003.png").write_bytes(b"")
+    (folder / "dog" / "100.png").write_text("no image")
+    config = config_of(folder, on_error="skip")
+    one = load_dataset(config.model_copy(update={"cache": False}))
+    monkeypatch.setattr(decoder_pool, "_WORTH_S", 0.0)
+    monkeypatch.setattr(decoder_pool.joblib, "cpu_count", lambda: 2)
+    many = load_dataset(config)
+    assert many.fingerprint == one.fingerprint
+    assert many.notes == one.notes
+    (note,) = [line for line in many.notes if "cannot be read" in line]
+    assert "2 of 290" in note and "003.png (the file is empty)" in note
+
+
+def test_a_split_travels_as_a_path_and_is_mapped(folder):
+    dataset = load_dataset(
+        DataConfig(name="imagefolder", root=str(folder), image_size=64)
+    )
+    sent = pickle.dumps(dataset)
+    assert len(sent) < dataset.train.images.nbytes / 20
+    received = pickle.loads(sent)
+    np.testing.assert_array_equal(received.train.images, dataset.train.images)
+    assert isinstance(received.train.images, np.memmap)
+    assert not received.train.images.flags.writeable
+    assert received.fingerprint == dataset.fingerprint
+    elsewhere = dataset.in_memory()
+    assert len(pickle.dumps(elsewhere)) > dataset.train.images.nbytes
+    trial = dataset.without_test()
+    assert len(trial.test) == 0 and trial.fingerprint != dataset.fingerprint
+    dataset.train.file.unlink()
+    with pytest.raises(RuntimeError, match="`nas resume` makes them again"):
+        pickle.loads(sent)
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from nas.config import DataConfig
+from nas.data.datasets import load_dataset
+
+limit = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+dataset = load_dataset(
+    DataConfig(
+        name="imagefolder",
+        root=sys.argv[1],
+        image_size=256,
+        cache=sys.argv[3] == "cache",
+    )
+)
+total = sum(s.images.nbytes for s in (dataset.train, dataset.validation, dataset.test))
+assert total >= 4 * limit, (total, limit)
+images = dataset.image_set(dataset.train)
+seen = sum(len(labels) for _, labels in images.batches(64, images.images.device))
+print(seen, dataset.fingerprint)
+"""
+
+
+@pytest.mark.slow
+def test_data_of_four_times_the_memory_limit(tmp_path, monkeypatch):
+    """RLIMIT_DATA counts private memory; a mapped file may be larger, as it should."""
+    at_rest(tmp_path, monkeypatch)
+    # 9,000 x 3 x 256 x 256 = 1.77 GB against 440 MB, of which torch takes most
+    folder = noise_folder(tmp_path, {"cat": 4500, "dog": 4500})
+    limit = 440_000_000
+    refused = run_python(LIMITED, folder, limit, "memory")
+    assert refused.returncode != 0 and "MemoryError" in refused.stderr
+    fingerprints = set()
+    for _ in range(2):
+        done = run_python(LIMITED, folder, limit, "cache")
+        assert done.returncode == 0, done.stderr[-2000:]
+        seen, fingerprint = done.stdout.split()
+        assert int(seen) == 5760
+        fingerprints.add(fingerprint)
+    assert len(fingerprints) == 1
