@@ -207,8 +207,10 @@ _PAGE_HEAD = """\
 
 Every number that an evaluator yields, under the name it has in all tables, configs and
 figures. Directions: `none` means that neither way is better in itself. Every sampled
-metric comes with a standard error. A metric that is not defined for a network (a mean
-over MSA blocks of an all-Conv net) is absent, not zero.
+metric comes with a standard error; that of `nep` is too small for few mini-batches
+(0.6 to 0.8 of the true one on average from 4, where 5% of the values are negative) and
+absent where every mini-batch has the same share. A metric that is not defined for a
+network (a mean over MSA blocks of an all-Conv net) is absent, not zero.
 
 | metric | unit | direction | definition | source | evaluator | cost |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -220,6 +222,14 @@ options, in training epochs: process time of one CPU thread, the `tiny` backbone
 placement CM-CM-CM, an epoch of 8,000 images of 32x32 pixels, 2,000 validation images
 (`benchmarks/evaluator_cost.py`, median of three; they differed by up to a fifth).
 Evaluators with a fixed number of images cost less beside a larger training set.
+
+**Threads** are part of a result on a CPU. The same seed, recipe and number of math
+threads give the same bytes; another number of threads adds floating-point sums in
+another order, and training amplifies the last digits. In one example (`tiny`,
+CC-CM-CM, 1,000 digits, two epochs) 1 and 2 threads ended with validation accuracies of
+0.489 and 0.493. Keep the number equal (`OMP_NUM_THREADS`, in a search the CPUs per
+trial) where networks are compared to the last digit, and read differences of that size
+as noise: that is what replicates are for.
 
 ## Which signs trained networks show
 

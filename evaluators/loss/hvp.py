@@ -8,7 +8,9 @@ Attention: PyTorch's fused kernels of scaled_dot_product_attention have no secon
 derivative. The default kernel hides this while a learned position bias needs a
 gradient and breaks once the bias is frozen, so the graph is always built with the
 plain "math" kernel. Kernels of other libraries without a second derivative are met by
-central differences of gradients.
+central differences of gradients, which hold for smooth networks alone: the gradient of
+a network with ReLU or max pooling jumps at kinks, and a difference divides the jump by
+the step, whatever the step. The exact product is the Hessian between the kinks.
 """
 
 import re
@@ -29,8 +31,9 @@ _NO_SECOND_DERIVATIVE = re.compile(
     re.IGNORECASE,
 )
 _STEP = {torch.float32: 3e-2, torch.float64: 1e-4}
-"""Length of the finite-difference step along a unit vector. Measured on CIFAR nets in
-float32: relative error 1e-4 to 3e-4 for steps from 0.01 to 0.1."""
+"""Length of the finite-difference step along a unit vector. Measured on nets
+with smooth activations in float32: relative error 1e-4 to 3e-4 for steps from 0.01 to
+0.1."""
 
 
 class Hessian:
@@ -39,7 +42,8 @@ class Hessian:
     Args:
         loss: NLL of one mini-batch as a function of the weights.
         method: ``"exact"``: automatic differentiation. ``"finite_difference"``:
-            central differences of gradients, relative error about 3e-4.
+            central differences of gradients, for networks without ReLU and other
+            kinks (relative error about 3e-4 there; see above).
             ``"auto"``: exact, or finite differences if some operation of the
             network has no second derivative.
 

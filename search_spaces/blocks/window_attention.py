@@ -56,9 +56,18 @@ class WindowAttention(nn.Module):
 
         Returns:
             ``(batch, out_channels, height, width)``.
+
+        Raises:
+            ValueError: The window does not divide the map.
         """
         p = self.window
         batch, channels, height, width = x.shape
+        if height % p or width % p:
+            raise ValueError(
+                f"attention windows of {p} px must divide the feature map, got a "
+                f"{height}x{width} map: the network takes images of the size it was "
+                "built for (image_size)"
+            )
         rows, columns = height // p, width // p
         # Channels last, so that a 1x1 conv is one matrix product on the tokens of
         # all windows: (batch * windows, tokens, channels)

@@ -18,7 +18,8 @@ def matched_to_conv(spec: BlockSpec, params: Callable[[int], int]) -> int:
         params: Parameters of the block for a value of the setting; grows linearly.
 
     Returns:
-        At least 1.
+        At least 1. Whole values leave a gap of at most half of ``params(2) -
+        params(1)``, unless a value of 1 is too large already.
     """
     target = conv_params(spec)
     step = params(2) - params(1)

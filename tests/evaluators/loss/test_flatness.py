@@ -124,6 +124,25 @@ def test_finite_differences_give_the_same_metrics():
     assert approximate == pytest.approx(exact, rel=2e-2)
 
 
+def test_differences_of_a_network_with_kinks_are_refused_with_another_way_out():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.LazyLinear(4),
+    )
+    data = make_data()
+    net(data.validation.batch(slice(0, 2), CPU)[0])
+    wanted = dataclasses.replace(FEW, method="finite_difference")
+    with pytest.raises(EvaluationError, match='ReLU.*use the method "exact"') as error:
+        wanted.evaluate(net, data)
+    assert "finite_difference" not in str(error.value)
+    assert dataclasses.replace(FEW, method="exact").evaluate(net, data).metrics
+
+
 def test_metrics_by_hand():
     tops = [[8.0, -4.0, 2.0], [6.0, 5.0, 1.0]]
     metrics, errors = summarise_spectra(tops, [-4.0, -2.0])
@@ -147,6 +166,27 @@ def test_ape_standard_error_covers_the_truth():
         truth = 3.2767  # E[x | x > 0] for N(3, 2): 3 + 2 phi(1.5) / Phi(1.5)
         hits += abs(metrics["ape"] - truth) < 1.96 * errors["ape"]
     assert 0.91 < hits / 300 < 0.985
+
+
+def test_nep_error_from_few_minibatches_is_as_much_too_small_as_the_docstring_says():
+    generator = torch.Generator().manual_seed(0)
+
+    def ratio(num_batches):  # 5% negative values, in 4000 measurements
+        negative = torch.rand(4000, num_batches, 5, generator=generator) < 0.05
+        values = (1 - 2 * negative.double()).tolist()
+        found = [summarise_spectra(tops, [0.0] * num_batches) for tops in values]
+        spread = torch.tensor([m["nep"] for m, _ in found]).std()
+        # where there is none, nothing was seen of the spread
+        return sum(e.get("nep", 0.0) for _, e in found) / len(found) / float(spread)
+
+    assert 0.6 < ratio(4) < 0.85
+    assert 0.9 < ratio(24) < 1.02
+
+
+def test_equal_shares_in_every_minibatch_are_no_certainty():
+    _, errors = summarise_spectra([[2.0, 1.0], [4.0, 1.0]], [1.0, 1.0])
+    assert "nep" not in errors
+    assert errors["hessian_max"] > 0
 
 
 def test_no_positive_eigenvalue_no_ape_and_one_minibatch_no_error():

@@ -77,3 +77,9 @@ def test_relative_position_index_is_the_offset(window):
             column = j % window - i % window + window - 1
             assert index[i, j] == row * side + column
     assert index.unique().numel() == side**2
+
+
+def test_a_map_that_no_window_tiles_is_one_clear_line():
+    layer = WindowAttention(4, 4, heads=1, head_dim=4, window=4)
+    with pytest.raises(ValueError, match="windows of 4 px.*got a 8x6 map.*image_size"):
+        layer(torch.randn(1, 4, 8, 6))

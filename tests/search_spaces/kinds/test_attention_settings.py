@@ -1,11 +1,18 @@
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces import Attention, InputError
-from search_spaces.kinds.attention import fitting_windows, resolve_window
+from search_spaces.kinds.attention import (
+    _warn_of_whole_map,
+    fitting_windows,
+    resolve_window,
+)
 
 
+@pytest.mark.filterwarnings("ignore:window. auto")
 @given(st.integers(1, 60))
 def test_windows_that_fit_divide_the_map(map_size):
     fitting = fitting_windows(map_size)
@@ -16,6 +23,17 @@ def test_windows_that_fit_divide_the_map(map_size):
     assert chosen in fitting
     small = [window for window in fitting if 2 <= window <= 7]
     assert chosen == (max(small) if small else map_size)
+
+
+def test_auto_says_when_it_takes_the_whole_map():
+    _warn_of_whole_map.cache_clear()
+    with pytest.warns(UserWarning, match="13x13 map of stage 2.*169 tokens"):
+        assert resolve_window("auto", 13, stage=2) == 13
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert resolve_window("auto", 13, stage=2) == 13  # said once
+        assert resolve_window("auto", 14, stage=2) == 7
+        assert resolve_window("auto", 1, stage=2) == 1
 
 
 def test_a_window_that_does_not_fit_names_those_that_do():
