@@ -21,6 +21,9 @@ class Accuracy(Evaluator):
         seed: Of the bootstrap behind the standard error of the ECE.
         max_images: Images of the validation set; all if ``None``.
         batch_size: Images in a forward pass; changes nothing but speed.
+        test_time_flip: Measure the mean of the logits of each image and its mirror
+            image (Jordan, 2024, arXiv 2404.00498). Off, because it asks for
+            twice the MACs that ``cost`` reports, and a plain deployment does without.
     """
 
     name: ClassVar[str] = "accuracy"
@@ -40,6 +43,7 @@ class Accuracy(Evaluator):
     seed: int = 0
     max_images: int | None = None
     batch_size: int = 256
+    test_time_flip: bool = False
 
     def __post_init__(self) -> None:
         require_at_least(self, 2, max_images=self.max_images)
@@ -54,6 +58,7 @@ class Accuracy(Evaluator):
                 device=device,
                 batch_size=self.batch_size,
                 max_images=self.max_images,
+                flip=self.test_time_flip,
             )
         accuracy, accuracy_error = mean_and_error(predictions.correct())
         nll, nll_error = mean_and_error(predictions.losses())

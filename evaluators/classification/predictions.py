@@ -68,6 +68,7 @@ def predict(
     device: torch.device,
     batch_size: int,
     max_images: int | None = None,
+    flip: bool = False,
 ) -> Predictions:
     """Run a network on a split, in the order of ``ImageSet.batches``.
 
@@ -77,6 +78,7 @@ def predict(
         device: Where the model is.
         batch_size: Images in one forward pass.
         max_images: Number of images; all if ``None``.
+        flip: Take the mean of the logits of each image and of its mirror image.
 
     Returns:
         Logits and labels.
@@ -91,6 +93,8 @@ def predict(
         check_deterministic(model, images.batch(slice(0, _NUM_CHECKED), device)[0])
         for batch, batch_labels in images.batches(batch_size, device, max_images):
             outputs = model(batch)
+            if flip:
+                outputs = (outputs + model(batch.flip(-1))) / 2
             check_logits(outputs, batch_labels)
             logits.append(outputs.float().cpu())
             labels.append(batch_labels.cpu())

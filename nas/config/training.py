@@ -51,7 +51,7 @@ class TrainingConfig(Section):
         horizontal_flip: Probability of a mirror image.
         flip: ``random`` draws anew for each image and epoch; ``alternating`` draws
             for the first epoch and mirrors the others in the next, so that two epochs
-            show both sides (Jordan, 2024, arXiv 2404.00498, section 3.6).
+            show both sides (Jordan, 2024, arXiv 2404.00498).
         stem_init: ``random``, or ``whitened``: the first conv starts with filters that
             whiten patches of the training images (nas/scoring/whitened_stem.py).
         drop_path: Largest drop-path rate, at the last block.

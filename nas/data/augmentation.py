@@ -63,7 +63,7 @@ class AlternatingFlip:
 
     Two epochs show each image once from either side; random flips show a quarter of
     the images twice from the same and leave them out from the other (Jordan, 2024,
-    arXiv 2404.00498, section 3.6). The state is the seed and the epoch alone, so a
+    arXiv 2404.00498). The state is the seed and the epoch alone, so a
     continued training needs nothing kept.
 
     Args:

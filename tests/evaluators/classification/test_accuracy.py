@@ -25,6 +25,19 @@ def test_counts_every_image_once(batch_size):
     assert result.standard_errors["accuracy"] == pytest.approx(error)
 
 
+def test_a_test_time_flip_is_the_mean_of_two_forward_passes():
+    net, data = alternet(), random_data(num_images=33)
+    with torch.no_grad():
+        images, labels = data.validation.batch(slice(None), torch.device("cpu"))
+        logits = (net(images) + net(images.flip(3))) / 2
+    nll = float(nn.functional.cross_entropy(logits, labels))
+    right = float((logits.argmax(1) == labels).float().mean())
+    result = Accuracy(test_time_flip=True, batch_size=10)(net, data)
+    assert result["accuracy"] == pytest.approx(right)
+    assert result["nll"] == pytest.approx(nll, rel=1e-5)
+    assert result["nll"] != Accuracy()(net, data)["nll"]
+
+
 def test_nll_and_ece_are_those_of_calibration():
     net, data = alternet(), random_data()
     accuracy, calibration = Accuracy()(net, data), Calibration()(net, data)
