@@ -87,7 +87,7 @@ def running_workers(study: Path) -> dict[int, int]:
     found = {}
     for trial in opened.trials():
         if trial.state == "running":
-            pid = read_worker(opened.trial_directory(trial.number)).get("pid")
+            pid = read_worker(opened.layout.trial(trial.number)).get("pid")
             if pid and Path(f"/proc/{pid}").exists():
                 found[trial.number] = pid
     return found

@@ -28,7 +28,8 @@ from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.location import Location
 from nas.ledger.trial import Objective
 from nas.sampling.proposer import Plan, Proposer
-from nas.study.study import CONFIG_FILE, JOURNAL_FILE, Study
+from nas.study.layout import StudyLayout
+from nas.study.study import Study
 from search_spaces import Backbone, FreeSpace
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("macs", "minimize"))
@@ -56,12 +57,12 @@ def main() -> None:
         written, memory = fill(study, space, options.trials)
         report["write_cpu_ms_per_trial"] = written
         report["memory_mib_while_writing"] = memory
-        report["journal_mib"] = (study / JOURNAL_FILE).stat().st_size / 2**20
+        report["journal_mib"] = (StudyLayout(study).journal).stat().st_size / 2**20
         started = time.process_time()
         trials = Study.open(study).trials()
         report["read_without_index_cpu_s"] = time.process_time() - started
         assert len(trials) == options.trials
-        reader = JournalReader(study / JOURNAL_FILE)
+        reader = JournalReader(StudyLayout(study).journal, StudyLayout(study).index)
         reader.refresh()
         reader.write_index()
         started = time.process_time()
@@ -93,8 +94,10 @@ def fill(
         "search": {"trials": num_trials},
         "evaluators": {"accuracy": {}, "cost": {}},
     }
-    (study / CONFIG_FILE).write_text(yaml.safe_dump(settings))
-    ledger = Ledger(Location("", study / JOURNAL_FILE), "many", OBJECTIVES, create=True)
+    StudyLayout(study).config.write_text(yaml.safe_dump(settings))
+    ledger = Ledger(
+        Location("", StudyLayout(study).journal), "many", OBJECTIVES, create=True
+    )
     proposer = Proposer(ledger, Plan(space, "random", num_trials, 0, 10))
     rng = random.Random(0)
     memory = {"0": memory_mib()}
@@ -147,7 +150,7 @@ def propose(
 ) -> dict[str, float]:
     """Reopen the ledger as a resumed search does and ask for more trials."""
     started = time.process_time()
-    ledger = Ledger(Location("", study / JOURNAL_FILE), "many", OBJECTIVES)
+    ledger = Ledger(Location("", StudyLayout(study).journal), "many", OBJECTIVES)
     opened = time.process_time() - started
     total = num_trials + options.proposals
     proposer = Proposer(ledger, Plan(space, sampler, total, 0, 10))

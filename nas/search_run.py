@@ -19,12 +19,15 @@ from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
+from nas.ledger.atomic_file import write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
+from nas.ledger.cause import Cause
 from nas.ledger.trial import Trial, TrialState
 from nas.sampling.baselines import baselines
-from nas.scoring.held_out_test import TEST_FILE, chosen_trials, final_test, write_test
+from nas.scoring.held_out_test import chosen_trials, final_test, write_test
+from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
-from nas.study.study import CONFIG_FILE, JOURNAL_FILE, Study
+from nas.study.study import Study
 from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -76,7 +79,7 @@ def search(
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         advice = (
             "resume it with `nas resume`, or choose another --out"
-            if (directory / CONFIG_FILE).exists()
+            if StudyLayout(directory).exists()
             else "choose another --out"
         )
         raise InputError(
@@ -145,6 +148,7 @@ class _Search:
         check_trackers(config.tracking)
         self._config = config
         self._directory = directory.absolute()
+        self._layout = StudyLayout(self._directory)
         self._quiet = quiet
         together = config.resources.workers_per_trial > 1
         self._function = function or (train_data_parallel if together else train_trial)
@@ -177,7 +181,7 @@ class _Search:
                     ledger = self._ledger(create=True)
                     return self._run(ledger, self._config.search.trials)
             except InputError:
-                if not (self._directory / "trials").exists():
+                if not self._layout.trials.exists():
                     _empty(self._directory, remove=made)
                 raise
 
@@ -206,7 +210,9 @@ class _Search:
                 self._check_directory()
                 if trials is not None:
                     ledger.set_note("num_trials", trials)
-                lost = ledger.reclaim("lost with its driver, which was killed")
+                lost = ledger.reclaim(
+                    "lost with its driver, which was killed", Cause.DRIVER
+                )
                 if lost and not self._quiet:
                     print(
                         f"{len(lost)} trials had no driver any more and are queued "
@@ -220,10 +226,10 @@ class _Search:
         found = []
         if self._dataset is not None:
             found.append(chance_warning(trials, self._dataset.num_classes))
-        if (study.path / TEST_FILE).is_file():
+        if study.layout.test.is_file():
             found.append(
                 "accuracies above are of validation images; those of the test images, "
-                f"for the front and the baselines: {study.path / TEST_FILE}"
+                f"for the front and the baselines: {study.layout.test}"
             )
         return [line for line in found if line]
 
@@ -271,16 +277,13 @@ class _Search:
             "metrics": metric_facts(self._config),
         }
         content = {"study": header, **self._config.to_dict()}
-        path = self._directory / CONFIG_FILE
-        draft = path.with_name(f".{path.name}")
-        draft.write_text(yaml.safe_dump(content, sort_keys=False))
-        draft.replace(path)
+        write_atomically(self._layout.config, yaml.safe_dump(content, sort_keys=False))
 
     def _ledger(self, *, create: bool) -> "Ledger":
         from nas.ledger.ledger import Ledger
         from nas.ledger.location import Location
 
-        location = Location(self._config.storage or "", self._directory / JOURNAL_FILE)
+        location = Location(self._config.storage or "", self._layout.journal)
         return Ledger(
             location,
             self._config.name,

@@ -233,13 +233,14 @@ def train_architectures(
     from nas.data.datasets import load_dataset
     from nas.scoring.held_out_test import final_test, write_test
     from nas.search_run import resume, search
-    from nas.study.study import CONFIG_FILE, Study
+    from nas.study.layout import StudyLayout
+    from nas.study.study import Study
 
     config = with_plugins(config)
     listed = with_baselines(candidates) if baselines else list(candidates)
     check_fit(listed, config)
     wanted = training_config(listed, config, num_seeds)
-    if (Path(out) / CONFIG_FILE).exists():
+    if StudyLayout(Path(out)).exists():
         study = Study.open(out)
         differences = _differences(study.config, wanted)
         if differences:

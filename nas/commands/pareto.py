@@ -170,7 +170,7 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
     )
     for index in best_first:
         row = rows[index]
-        if not (show_all or row["is_pareto"] or row["is_baseline"]):
+        if not (show_all or row["is_pareto"] or row["baseline"]):
             continue
         values = [
             format_value(float(value), row.get(f"{metric}_se"))
@@ -182,7 +182,7 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
             "yes" if row["is_pareto"] else ("no" if row["is_feasible"] else "bound"),
             *values,
             str(row[of_seeds]),
-            row["is_baseline"],
+            row["baseline"] or "",
             style="" if row["is_feasible"] else "dim",
         )
     console.print(grid)

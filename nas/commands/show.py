@@ -73,8 +73,8 @@ def _print(view: "TrialView") -> None:
     facts = [str(trial.state), f"{trial.epochs} epochs", f"seed {trial.seed}"]
     if trial.duration_s is not None:
         facts.append(f"{trial.duration_s:.1f} s")
-    if trial.is_baseline:
-        facts.append(f"baseline {trial.is_baseline}")
+    if trial.baseline:
+        facts.append(f"baseline {trial.baseline}")
     console.print(f"[bold]Trial {trial.number}[/bold] of {view.table.name}", end=": ")
     console.print(", ".join(facts), markup=False)
     console.print(f"{trial.placement}   {trial.architecture_id}\n")

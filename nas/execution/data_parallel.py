@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from nas.execution.trial_run import TrialOutcome, TrialRun
+from nas.study.layout import TrialLayout
 
 IDLE_CPUS = 0.01
 """What a process that only waits reserves; Ray's smallest unit is 0.0001."""
@@ -32,6 +33,7 @@ def train_data_parallel(run: TrialRun) -> TrialOutcome:
     from ray.train.torch import TorchConfig, TorchTrainer
 
     wanted = run.settings.resources
+    files = TrialLayout(run.directory)
     on_gpu = wanted.gpus_per_trial > 0
     per_worker = {"CPU": wanted.cpus_per_trial}
     if on_gpu:
@@ -55,17 +57,17 @@ def train_data_parallel(run: TrialRun) -> TrialOutcome:
             resources_per_worker=per_worker,
         ),
         run_config=RunConfig(
-            name="ray_train", storage_path=str(run.directory.absolute())
+            name=files.data_parallel.name, storage_path=str(run.directory.absolute())
         ),
     )
     try:
         trainer.fit()
     except Exception as error:
         raise RuntimeError(_reason(error)) from error
-    with (run.directory / "history.csv").open(encoding="utf-8") as file:
+    with files.history.open(encoding="utf-8") as file:
         for epoch in csv.DictReader(file):
             run.watch({name: float(value) for name, value in epoch.items()})
-    record = json.loads((run.directory / "metrics.json").read_bytes())
+    record = json.loads(files.metrics.read_bytes())
     return TrialOutcome(
         _numbers(record["metrics"]), _numbers(record["standard_errors"])
     )

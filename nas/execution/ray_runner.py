@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.execution.trial_run import FAILED_BY_TRIAL, Cause, trial_directory
+from nas.execution.trial_run import FAILED_BY_TRIAL
+from nas.ledger.cause import Cause
 from nas.ledger.journal_reader import JournalReader
-from nas.study.study import JOURNAL_FILE
+from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
 
 _ENVIRONMENT = {
@@ -297,7 +298,7 @@ def run_trials(
     from nas.execution.searcher import LedgerScheduler, LedgerSearcher
     from nas.execution.trial_worker import TrialWorker
 
-    listener = _Indexing(listener, context.study / JOURNAL_FILE)
+    listener = _Indexing(listener, StudyLayout(context.study))
     slots = _Slots(resources)
     if resources.max_concurrent is None and slots.count() == 0:
         raise InputError(
@@ -318,7 +319,9 @@ def run_trials(
     )
 
     def queue_again() -> None:
-        for number in ledger.reclaim("interrupted: the search was stopped"):
+        for number in ledger.reclaim(
+            "interrupted: the search was stopped", Cause.INTERRUPTED
+        ):
             listener.ended(ledger.trial(number))
 
     def last_resort() -> None:
@@ -372,9 +375,9 @@ def run_trials(
 class _Indexing:
     """A listener that passes everything on and refreshes the study's index."""
 
-    def __init__(self, listener: Any, journal: Path) -> None:
+    def __init__(self, listener: Any, study: StudyLayout) -> None:
         self._listener = listener
-        self._journal = journal
+        self._study = study
         self._reader: JournalReader | None = None
         self._num_ended = 0
 
@@ -386,8 +389,10 @@ class _Indexing:
         """Pass it on; now and then write the index."""
         self._listener.ended(trial)
         self._num_ended += 1
-        if self._num_ended % _INDEX_EVERY == 0 and self._journal.exists():
-            self._reader = self._reader or JournalReader(self._journal)
+        if self._num_ended % _INDEX_EVERY == 0 and self._study.journal.exists():
+            self._reader = self._reader or JournalReader(
+                self._study.journal, self._study.index
+            )
             self._reader.refresh()
             with suppress(OSError):  # a full disk: the journal has it all
                 self._reader.write_index()
@@ -432,14 +437,13 @@ def _stop_on_sigterm(last_resort: Callable[[], None]) -> Iterator[None]:
 
 def _diagnose(study: Path) -> Callable[[int, str], tuple[str, Cause]]:
     """Make the function that says why a worker was lost."""
-    from nas.execution.trial_worker import TIME_LIMIT_FILE
 
     def diagnose(number: int, text: str) -> tuple[str, Cause]:
-        stack = trial_directory(study, number) / TIME_LIMIT_FILE
+        stack = StudyLayout(study).trial(number).time_limit
         if stack.is_file() and "Timeout" in (words := stack.read_text()):
             return (
                 f"ran longer than its time limit; stopped in {_top(words)}",
-                Cause.TRIAL,
+                Cause.TIME_LIMIT,
             )
         if FAILED_BY_TRIAL in text:
             return text.split(FAILED_BY_TRIAL, 1)[1].splitlines()[
@@ -463,13 +467,13 @@ _SIGNS = (
     ("node failed", "its node died", Cause.NODE),
     ("node was terminated", "its node died", Cause.NODE),
     ("is unavailable", "its node, or the way to it, was lost", Cause.NODE),
-    ("OutOfMemory", "memory ran out and Ray ended the process", Cause.WORKER),
+    ("OutOfMemory", "memory ran out and Ray ended the process", Cause.MEMORY),
     (
         "connection error code 2",
         "its process died (killed, or out of memory)",
-        Cause.WORKER,
+        Cause.KILLED,
     ),
-    ("SIGKILL", "its process was killed (or memory ran out)", Cause.WORKER),
+    ("SIGKILL", "its process was killed (or memory ran out)", Cause.KILLED),
 )
 
 
@@ -481,4 +485,4 @@ def _summary(text: str) -> tuple[str, Cause]:
     for sign, words, cause in _SIGNS:
         if sign.lower() in text.lower():
             return words, cause
-    return " ".join(lines[1:4])[:300] or "the process ended", Cause.WORKER
+    return " ".join(lines[1:4])[:300] or "the process ended", Cause.KILLED

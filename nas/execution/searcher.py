@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from nas.execution.trial_run import Cause
+from nas.ledger.cause import Cause
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.trial import Trial
 from nas.sampling.design import Wait
@@ -146,10 +146,10 @@ class LedgerSearcher(Searcher):
         self._listener.ended(self._ledger.trial(number))
 
     def _lost(self, number: int, reason: str, cause: Cause) -> None:
-        if cause is Cause.TRIAL:
-            self._ledger.fail(number, reason)
+        if cause in (Cause.TRIAL, Cause.TIME_LIMIT):
+            self._ledger.fail(number, reason, cause=cause)
             return
-        self._ledger.lose(number, reason, blame_trial=cause is Cause.WORKER)
+        self._ledger.lose(number, reason, cause)
         if cause is Cause.START:
             self._num_failed_starts += 1
             if self._num_failed_starts >= _MAX_FAILED_STARTS:

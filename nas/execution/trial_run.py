@@ -7,23 +7,11 @@ itself. Any exception it raises fails that one trial.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from search_spaces.errors import InputError
-
 FAILED_BY_TRIAL = "NAS-TRIAL-FAILED:"
 """Marks an exception of which the trial, not its worker, is the cause."""
-
-
-class Cause(StrEnum):
-    """Who is to blame for a trial that ended without an answer."""
-
-    TRIAL = "trial"  # its own doing: failed, not repeated
-    WORKER = "worker"  # its process died: repeated, but not for ever
-    NODE = "node"  # its node died: repeated
-    START = "start"  # its process never started: repeated, or nothing works at all
 
 
 class TrialStopped(Exception):
@@ -91,23 +79,3 @@ class TrialOutcome:
 
 
 TrialFunction = Callable[[TrialRun], TrialOutcome]
-
-
-def trial_directory(study: Path, number: int) -> Path:
-    """Where the artifacts of a trial are kept."""
-    return study / "trials" / str(number)
-
-
-def checkpoint_file(study: Path, architecture_id: str, seed: int, epochs: int) -> Path:
-    """Where every attempt at one training run keeps its checkpoint.
-
-    Not with the trial: an attempt that is repeated gets another number.
-
-    Raises:
-        InputError: The id is not fit to be part of a file name.
-    """
-    if not architecture_id.isalnum():
-        raise InputError(
-            f"an architecture id has letters and digits only, got {architecture_id!r}"
-        )
-    return study / "checkpoints" / f"{architecture_id}-s{seed}-e{epochs}.pt"

@@ -29,16 +29,9 @@ from nas.execution.trial_run import (
     TrialOutcome,
     TrialRun,
     TrialStopped,
-    checkpoint_file,
-    trial_directory,
 )
+from nas.study.layout import StudyLayout
 from nas.study.worker_file import write_worker
-
-TIME_LIMIT_FILE = "time_limit.txt"
-"""Where a trial that ran too long leaves the stack it was stopped in."""
-
-ERROR_FILE = "error.txt"
-"""The whole traceback of a trial that failed."""
 
 
 @dataclass(frozen=True)
@@ -211,12 +204,13 @@ class TrialWorker(Trainable):
 
     def _advance(self) -> _Event:
         context, run = self._context, self._run
-        directory = trial_directory(context.study, run["number"])
+        study = StudyLayout(context.study)
+        files = study.trial(run["number"])
         if self._steps is None:
-            directory.mkdir(parents=True, exist_ok=True)
-            write_worker(directory, self._started)
-            checkpoint = checkpoint_file(
-                context.study, run["architecture_id"], run["seed"], run["epochs"]
+            files.directory.mkdir(parents=True, exist_ok=True)
+            write_worker(files, self._started)
+            checkpoint = study.checkpoint(
+                run["architecture_id"], run["seed"], run["epochs"]
             )
             self._steps = _RunInSteps(
                 context.function,
@@ -225,7 +219,7 @@ class TrialWorker(Trainable):
                     architecture=run["architecture"],
                     seed=run["seed"],
                     epochs=run["epochs"],
-                    directory=directory,
+                    directory=files.directory,
                     checkpoint=checkpoint,
                     settings=context.settings,
                     data=context.data,
@@ -235,7 +229,7 @@ class TrialWorker(Trainable):
                 ),
                 is_tracked=context.is_tracked,
             )
-            self._arm(directory)
+            self._arm(files.time_limit)
         event = self._steps.step()
         if event.kind == "outcome" and not isinstance(event.value, TrialOutcome):
             problem = TypeError(
@@ -245,23 +239,23 @@ class TrialWorker(Trainable):
             return replace(event, kind="error", value=problem)
         return event
 
-    def _arm(self, directory: Path) -> None:
+    def _arm(self, file: Path) -> None:
         """End the process if the trial takes too long.
 
         The watchdog is a C thread, so that it works even while native code holds
         the interpreter lock.
         """
         if self._context.time_limit_s is not None:
-            self._limit_file = (directory / TIME_LIMIT_FILE).open("w")
+            self._limit_file = file.open("w")
             faulthandler.dump_traceback_later(
                 self._context.time_limit_s, exit=True, file=self._limit_file
             )
 
     def _describe(self, error: BaseException) -> str:
         text = "".join(traceback.format_exception(error))
-        directory = trial_directory(self._context.study, self._run["number"])
+        files = StudyLayout(self._context.study).trial(self._run["number"])
         try:
-            (directory / ERROR_FILE).write_text(text)
+            files.error.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             print(text, file=sys.stderr)  # the ledger still gets the message
         message = f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -37,6 +37,7 @@ from nas.export.model_card import Origin, model_card
 from nas.export.timm_module import MODULE
 from nas.ledger.trial import Trial, TrialState
 from nas.pareto.table import ParetoTable
+from nas.study.layout import TrialLayout
 from search_spaces import AlterNet, InputError
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _write(
     formats: tuple[Format, ...],
 ) -> None:
     architecture = study.architecture(trial.number)
-    weights = study.trial_directory(trial.number) / "weights.safetensors"
+    weights = TrialLayout(study.trial_directory(trial.number)).weights
     exported = Exported(
         architecture, load_weights(architecture, weights), Preprocessing.of(dataset)
     )

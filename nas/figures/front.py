@@ -180,7 +180,7 @@ def _panel(table: ParetoTable, x: int, y: int) -> Panel:
     values = front.values[:, [x, y]]
     shown = ~np.isnan(values).any(axis=1)
     on_front = front.is_pareto & shown
-    names = sorted({trial.is_baseline for trial in table.trials} - {""})
+    names = sorted({trial.baseline for trial in table.trials if trial.baseline})
     flat = non_dominated(
         np.where(front.feasible[:, None], values, np.nan),
         [front.directions[x], front.directions[y]],
@@ -193,7 +193,7 @@ def _panel(table: ParetoTable, x: int, y: int) -> Panel:
         _points(values[on_front]),
         {
             name: _points(
-                values[shown & np.array([t.is_baseline == name for t in table.trials])]
+                values[shown & np.array([t.baseline == name for t in table.trials])]
             )
             for name in names
         },

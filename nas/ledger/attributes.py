@@ -7,38 +7,19 @@ into a :class:`nas.ledger.trial.Trial`; it imports neither Optuna nor torch.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nas.ledger.cause import recorded_cause
+from nas.ledger.columns import is_reserved
 from nas.ledger.trial import Trial, TrialState
 
 STUDY_FORMAT = "nas-study/1"
 """Version of everything in a study directory; another one is refused."""
 
-RESERVED = frozenset(
-    {
-        "architecture",
-        "architecture_id",
-        "placement",
-        "seed",
-        "epochs",
-        "baseline",
-        "standard_errors",
-        "duration_s",
-        "node",
-        "error",
-        "rung",
-        "rungs",
-        "retry_of",
-        "retried_as",
-        "losses",
-        "duplicate_of",
-        "infeasible",
-        "not_finite",
-    }
-)
-"""Names that are no metrics: every other user attribute of a trial is one."""
+_SPECIFICATION = ("architecture", "architecture_id", "placement", "seed", "epochs")
+"""What says which training run a row stands for; written before anything is trained."""
 
 _STATES = (
     TrialState.RUNNING,
@@ -74,22 +55,30 @@ class Row:
         """Whether the row stands for a training run.
 
         A repeated proposal, one that breaks a constraint, and one that the sampler
-        is still thinking about are rows of the ledger, but nothing was trained.
+        is still thinking about are rows of the ledger, but nothing was trained. Nor
+        was one whose specification a killed driver has left unfinished.
         """
         attrs = self.user_attrs
         return (
-            "architecture" in attrs
+            all(name in attrs for name in _SPECIFICATION)
             and "duplicate_of" not in attrs
             and "infeasible" not in attrs
         )
 
-    def trial(self) -> Trial:
-        """The row as a record; only for rows that stand for a training run."""
+    def trial(self, known: Collection[str] | None = None) -> Trial:
+        """The row as a record; only for rows that stand for a training run.
+
+        Args:
+            known: Names of the study's metrics, as recorded in it; ``None``
+                for studies that have not recorded them: then every numeric attribute
+                that is no column is one.
+        """
         attrs = self.user_attrs
         metrics = {
             name: float(value)
             for name, value in attrs.items()
-            if name not in RESERVED and type(value) in (float, int)
+            if type(value) in (float, int)
+            and (name in known if known is not None else not is_reserved(name))
         }
         rung = attrs.get("rung")
         if rung is not None and not metrics:
@@ -97,22 +86,25 @@ class Row:
         duration = attrs.get("duration_s")
         if duration is None and self.started is not None and self.finished is not None:
             duration = self.finished - self.started
+        error = attrs.get("error", "")
         return Trial(
             number=self.number,
             state=_STATES[self.state],
             architecture=attrs["architecture"],
-            placement=attrs.get("placement", ""),
-            seed=attrs.get("seed", 0),
-            epochs=attrs.get("epochs", 0),
+            placement=attrs["placement"],
+            seed=attrs["seed"],
+            epochs=attrs["epochs"],
             metrics=metrics,
             standard_errors=attrs.get("standard_errors", {}),
             duration_s=duration,
-            is_baseline=attrs.get("baseline", ""),
-            error=attrs.get("error", ""),
+            baseline=attrs.get("baseline"),
+            error=error,
+            cause=recorded_cause(attrs.get("cause"), error),
+            signal=attrs.get("signal"),
             started=self.started,
             finished=self.finished,
             rung=rung,
-            architecture_id=attrs.get("architecture_id", ""),
+            architecture_id=attrs["architecture_id"],
             node=attrs.get("node", ""),
             retry_of=attrs.get("retry_of"),
             retried_as=attrs.get("retried_as"),

@@ -14,7 +14,6 @@ belong to it, or is damaged, is not used.
 import gc
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from nas.ledger.atomic_file import write_atomically
 from nas.ledger.attributes import Row
 from search_spaces.errors import InputError
 
@@ -36,7 +36,6 @@ _SET_TRIAL_USER_ATTR = 8
 
 _RUNNING, _WAITING = 0, 4
 
-INDEX_FILE = "study.index"
 _INDEX_FORMAT = "nas-index/1"
 _FINGERPRINTED = 4096
 """Bytes of the journal that an index remembers, to know that it belongs to it."""
@@ -77,13 +76,15 @@ class JournalReader:
 
     Args:
         path: The journal file.
+        index: Where its index is, or may be written.
 
     Raises:
         InputError: It cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, index: Path) -> None:
         self._path = path
+        self._index = index
         self._offset = 0
         self._num_lines = 0
         self._entries: list[_Entry] = []
@@ -96,7 +97,7 @@ class JournalReader:
 
     def _start_from_index(self) -> None:
         try:
-            index = json.loads(self._path.with_name(INDEX_FILE).read_bytes())
+            index = json.loads(self._index.read_bytes())
             if index["format"] != _INDEX_FORMAT or index[
                 "fingerprint"
             ] != self._fingerprint(index["offset"]):
@@ -128,10 +129,7 @@ class JournalReader:
             "problems": self.problems,
             "rows": [entry.fields() for entry in self._entries],
         }
-        path = self._path.with_name(INDEX_FILE)
-        draft = path.with_name(f".{INDEX_FILE}.{os.getpid()}")
-        draft.write_text(json.dumps(index, separators=(",", ":")))
-        draft.replace(path)
+        write_atomically(self._index, json.dumps(index, separators=(",", ":")))
 
     def refresh(self) -> None:
         """Read what was appended since the last time."""

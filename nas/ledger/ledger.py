@@ -11,7 +11,7 @@ constraint) stay in the ledger because the sampler learns from them; see
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.ledger.attributes import RESERVED, STUDY_FORMAT, Row, finite_only
+from nas.ledger.attributes import STUDY_FORMAT, Row, finite_only
+from nas.ledger.cause import Cause
+from nas.ledger.columns import check_metric_names, is_reserved
 from nas.ledger.journal import Journal
 from nas.ledger.location import Location, load_optuna_study, one_line, row_of
 from nas.ledger.space import Space
@@ -31,6 +33,13 @@ MAX_LOSSES = 6
 """Workers that one trial may take down before it counts as failed; our choice: a
 trial that needs more memory than there is costs six starts of a worker, a minute,
 and nobody else's misfortune hits the same trial six times."""
+
+MAX_CRASHES = 3
+"""Times that a trial may end its process in the same place before it counts as
+crashed; our choice: twice may be bad memory, three times is the code."""
+
+_METRICS = "metrics"
+"""The note in which a study records the names of its metrics."""
 
 Key = tuple[str, int, int]
 """Architecture id, seed, epochs: what is never trained twice."""
@@ -93,9 +102,11 @@ class Ledger:
         self._num_counted = 0
         self._num_waiting = 0
         self._finished: dict[int, Trial] = {}
+        check_metric_names(objective.metric for objective in objectives)
         if create:
             self._create()
         self._check()
+        self._metrics = self._recorded_metrics()
         self._count()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -181,7 +192,7 @@ class Ledger:
                 row = row_of(frozen)
                 if not row.is_trial:
                     continue
-                trial = row.trial()
+                trial = row.trial(self._metrics)
                 if frozen.state.is_finished():
                     self._finished[frozen.number] = trial
             trials.append(trial)
@@ -189,7 +200,22 @@ class Ledger:
 
     def trial(self, number: int) -> Trial:
         """One training run by its number."""
-        return row_of(self._get(number)).trial()
+        return row_of(self._get(number)).trial(self._metrics)
+
+    def _recorded_metrics(self) -> set[str] | None:
+        """Names of the study's metrics; ``None`` if it has recorded none."""
+        names = self.get_note(_METRICS)
+        return None if names is None else set(names)
+
+    def _record_metrics(self, names: Iterable[str]) -> None:
+        """Note which attributes of trials are metrics."""
+        known = self._metrics
+        if known is None:  # a new study, or one that did not record them
+            known = {name for trial in self.trials() for name in trial.metrics}
+        elif known.issuperset(names):
+            return
+        self._metrics = known.union(names)
+        self.set_note(_METRICS, sorted(self._metrics))
 
     def find(self, key: Key) -> int | None:
         """Number of the trial of this architecture, seed and budget, if any."""
@@ -244,33 +270,37 @@ class Ledger:
     def enqueue(
         self,
         architecture: Architecture,
-        seed: int,
+        seeds: Sequence[int],
         epochs: int,
         *,
         params: Mapping[str, Any],
         attributes: Mapping[str, Any] | None = None,
-    ) -> int:
-        """Queue a training run before everything that the sampler proposes.
+    ) -> list[int]:
+        """Queue training runs before everything that the sampler proposes.
 
         Args:
             architecture: What to train.
-            seed: Seed of the run.
-            epochs: Budget.
+            seeds: Seed of each run; all runs are written down in one go.
+            epochs: Budget of each run.
             params: The sampler's parameters for it; may be empty.
             attributes: Further attributes, e.g. ``baseline``.
 
         Returns:
-            The number of the trial.
+            The numbers of the trials.
         """
-        attrs = _specification(architecture, seed, epochs) | dict(attributes or {})
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), self.batch():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.enqueue_trial(dict(params), user_attrs=attrs)
-        number = self._frozen()[-1].number
-        self._index[(architecture.id, seed, epochs)] = number
-        self._num_waiting += 1
-        self._num_counted += 1
-        return number
+            for seed in seeds:
+                attrs = _specification(architecture, seed, epochs)
+                attrs |= attributes or {}
+                self.study.enqueue_trial(dict(params), user_attrs=attrs)
+        rows = self._frozen()
+        numbers = [row.number for row in rows[len(rows) - len(seeds) :]]
+        for seed, number in zip(seeds, numbers, strict=True):
+            self._index[(architecture.id, seed, epochs)] = number
+        self._num_waiting += len(seeds)
+        self._num_counted += len(seeds)
+        return numbers
 
     def pop(self, space: Space) -> Proposal:
         """Start the first trial of the queue.
@@ -408,7 +438,7 @@ class Ledger:
         finite, others = finite_only(metrics)
         missing = [o.metric for o in self.objectives if o.metric not in metrics]
         broken = [o.metric for o in self.objectives if o.metric in others]
-        reserved = sorted(RESERVED.intersection(finite))
+        reserved = sorted(filter(is_reserved, finite))
         error = ""
         if missing:
             error = f"the trial gave no value for the objective {', '.join(missing)}"
@@ -416,7 +446,10 @@ class Ledger:
             got = ", ".join(f"{name} = {metrics[name]}" for name in broken)
             error = f"objectives must be finite numbers, got {got}"
         elif reserved:
-            error = f"a metric cannot be named {', '.join(reserved)}"
+            error = (
+                f"a metric cannot be named {', '.join(reserved)}: the trial table has "
+                "such a column"
+            )
             finite = {}
         attrs: dict[str, Any] = {**finite, **(attributes or {})}
         attrs["standard_errors"] = finite_only(standard_errors or {})[0]
@@ -427,6 +460,7 @@ class Ledger:
             return error
         values = [finite[objective.metric] for objective in self.objectives]
         with self.batch(durable=True):
+            self._record_metrics(finite)
             self._set(number, attrs)
             self.study.tell(number, values)
         self._open.discard(number)
@@ -445,43 +479,72 @@ class Ledger:
         Its metrics belong to a smaller budget, so it has no objective values in
         Optuna's eyes and cannot be on a Pareto front.
         """
+        finite = finite_only(metrics)[0]
         with self.batch(durable=True):
-            self._set(
-                number,
-                {**finite_only(metrics)[0], **(attributes or {}), "rung": rung},
-            )
+            self._record_metrics(finite)
+            self._set(number, {**finite, **(attributes or {}), "rung": rung})
             self.study.tell(number, state=TrialState.PRUNED)
         self._open.discard(number)
 
     def fail(
-        self, number: int, error: str, *, attributes: Mapping[str, Any] | None = None
+        self,
+        number: int,
+        error: str,
+        *,
+        cause: Cause = Cause.TRIAL,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write down that a trial failed by its own doing; it is not repeated."""
+        """Write down that a trial failed for good; it is not repeated.
+
+        Args:
+            number: The trial.
+            error: Why, in words.
+            cause: Why, as a fact.
+            attributes: ``node``, ``duration_s``, ``signal``.
+        """
+        attrs = {**(attributes or {}), "error": one_line(error), "cause": str(cause)}
         with self.batch(durable=True):
-            self._set(number, {**(attributes or {}), "error": one_line(error)})
+            self._set(number, attrs)
             self.study.tell(number, state=TrialState.FAIL)
         self._open.discard(number)
 
-    def lose(self, number: int, reason: str, *, blame_trial: bool = True) -> int | None:
+    def lose(
+        self,
+        number: int,
+        reason: str,
+        cause: Cause,
+        *,
+        place: str = "",
+        attributes: Mapping[str, Any] | None = None,
+    ) -> int | None:
         """Write down that a trial was lost with its worker, and queue it again.
 
         Args:
             number: The trial.
-            reason: What happened to the worker.
-            blame_trial: Whether the trial itself may be the cause. After
-                :data:`MAX_LOSSES` such losses it is not queued again.
+            reason: What happened to the worker, in words.
+            cause: What happened, as a fact. After :data:`MAX_LOSSES` losses that the
+                trial itself may have caused it is not queued again.
+            place: Where in the program its process died, if that is known. After
+                :data:`MAX_CRASHES` deaths in the same place it is not queued again.
+            attributes: ``node``, ``signal``.
 
         Returns:
             Number of the trial that repeats it, or ``None``.
         """
         frozen = self._get(number)
         attrs = frozen.user_attrs
-        if "architecture" not in attrs:  # the driver died while the sampler thought
-            self.fail(number, reason)
+        if not row_of(frozen).is_trial:  # the driver died while the sampler thought
+            self.fail(number, reason, cause=cause)
             return None
-        losses = attrs.get("losses", 0) + int(blame_trial)
+        losses = attrs.get("losses", 0) + int(cause.blames_trial)
+        crashes = [*attrs.get("crashes", []), *([place] if place else [])]
+        if place and crashes.count(place) >= MAX_CRASHES:
+            reason = f"{reason}; given up after {crashes.count(place)} deaths there"
+            self.fail(number, reason, cause=Cause.CRASH, attributes=attributes)
+            return None
         if losses >= MAX_LOSSES:
-            self.fail(number, f"{reason}; given up after {losses} lost workers")
+            reason = f"{reason}; given up after {losses} lost workers"
+            self.fail(number, reason, cause=cause, attributes=attributes)
             return None
         successor = next(
             (
@@ -495,27 +558,35 @@ class Ledger:
             inherited: dict[str, Any] = {
                 name: attrs[name] for name in ("baseline", "rungs") if name in attrs
             }
-            successor = self.enqueue(
+            inherited |= {"retry_of": number, "losses": losses}
+            if crashes:
+                inherited["crashes"] = crashes
+            # What the sampler was told to take: of what it took, a killed driver may
+            # have written down a part.
+            params = frozen.system_attrs.get("fixed_params") or frozen.params
+            (successor,) = self.enqueue(
                 Architecture.from_dict(attrs["architecture"]),
-                attrs["seed"],
+                [attrs["seed"]],
                 attrs["epochs"],
-                params=frozen.params or frozen.system_attrs.get("fixed_params", {}),
-                attributes={**inherited, "retry_of": number, "losses": losses},
+                params=params,
+                attributes=inherited,
             )
-        self._num_counted -= 1  # it takes the place of the lost one
+        if "retried_as" not in attrs:
+            self._num_counted -= 1  # it takes the place of the lost one
         with self.batch():
             self._set(number, {"retried_as": successor})
-            self.fail(number, reason)
+            self.fail(number, reason, cause=cause, attributes=attributes)
         return successor
 
-    def reclaim(self, reason: str) -> list[int]:
+    def reclaim(self, reason: str, cause: Cause) -> list[int]:
         """Queue again every trial that nobody runs any more.
 
         Only for the one driver that holds the study's lease, before its trials
         start or after they have ended.
 
         Args:
-            reason: Why they are lost, for their rows.
+            reason: Why they are lost, in words.
+            cause: Why, as a fact.
 
         Returns:
             Numbers of the lost trials.
@@ -523,7 +594,7 @@ class Ledger:
         lost = [t.number for t in self._frozen() if t.state == TrialState.RUNNING]
         for number in lost:
             self._open.add(number)
-            self.lose(number, reason, blame_trial=False)
+            self.lose(number, reason, cause)
         return lost
 
     def _trial_id(self, number: int) -> int:

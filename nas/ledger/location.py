@@ -31,7 +31,11 @@ class Location:
             InputError: The URL is not one that can be opened.
         """
         if not self.url:
-            return JournalStorage(Journal(self.journal))
+            storage = JournalStorage(Journal(self.journal))
+            # Optuna 5.0 has no value before the first trial, and asks for one when
+            # several are created in one write.
+            storage._replay_result._last_created_trial_id_by_this_process = -1
+            return storage
         try:
             return optuna.storages.get_storage(self.url)
         except Exception as error:  # noqa: BLE001 - drivers raise what they like
@@ -88,8 +92,12 @@ def row_of(frozen: FrozenTrial) -> Row:
 
 
 def one_line(error: object) -> str:
-    """An error message without line breaks, not longer than a table can show."""
-    return " ".join(str(error).split())[:500]
+    """An error message without line breaks, not longer than a table can show.
+
+    Lone surrogates, which no encoding can write, are shown as escapes.
+    """
+    text = str(error).encode("utf-8", "backslashreplace").decode("utf-8")
+    return " ".join(text.split())[:500]
 
 
 def _without_password(url: str) -> str:

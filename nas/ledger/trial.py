@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from nas.ledger.cause import Cause
 from search_spaces.errors import InputError
 
 
@@ -61,8 +62,10 @@ class Trial:
         metrics: Value of each metric. For a pruned trial, the values at its rung.
         standard_errors: Standard error of each sampled metric, by metric name.
         duration_s: Seconds from start to end; ``None`` while it is not finished.
-        is_baseline: Name of the baseline that it is, or ``""``.
-        error: Why it failed, in one line, or ``""``.
+        baseline: Name of the baseline that it is, or ``None``.
+        error: Why it failed or was lost, in one line, or ``""``.
+        cause: What ended it, if it is not complete, else ``None``.
+        signal: The signal that its process died of, e.g. ``"SIGABRT"``, or ``None``.
         started: Start as seconds since 1970, or ``None``.
         finished: End as seconds since 1970, or ``None``.
         rung: Epochs after which successive halving stopped it, or ``None``.
@@ -82,8 +85,10 @@ class Trial:
     metrics: Mapping[str, float] = field(default_factory=dict)
     standard_errors: Mapping[str, float] = field(default_factory=dict)
     duration_s: float | None = None
-    is_baseline: str = ""
+    baseline: str | None = None
     error: str = ""
+    cause: Cause | None = None
+    signal: str | None = None
     started: float | None = None
     finished: float | None = None
     rung: int | None = None
@@ -96,7 +101,7 @@ class Trial:
     @property
     def was_interrupted(self) -> bool:
         """Whether it was stopped with its search, and is done again on resumption."""
-        return self.retried_as is not None and self.error.startswith("interrupted")
+        return self.retried_as is not None and self.cause is Cause.INTERRUPTED
 
     @property
     def was_lost(self) -> bool:

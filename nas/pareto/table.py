@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from nas.ledger.json_null import json_null
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.pareto.front import Floats, ParetoFront
 from nas.pareto.seeds import average_seeds
@@ -188,15 +189,15 @@ class ParetoTable:
                 "placement": trial.placement,
                 "is_pareto": bool(on_front),
                 "is_feasible": bool(feasible),
-                "is_baseline": trial.is_baseline,
+                "baseline": trial.baseline,
                 **seed,
                 "epochs": trial.epochs,
             }
             for metric in metrics:
-                row[metric] = _plain(trial.metrics.get(metric))
+                row[metric] = json_null(trial.metrics.get(metric))
             for metric in sampled:
-                row[f"{metric}_se"] = _plain(trial.standard_errors.get(metric))
-            row["duration_s"] = _plain(trial.duration_s)
+                row[f"{metric}_se"] = json_null(trial.standard_errors.get(metric))
+            row["duration_s"] = json_null(trial.duration_s)
             rows.append(row)
         return rows
 
@@ -226,11 +227,11 @@ class ParetoTable:
             "num_trials": len(self.trials),
             "num_pareto": int(self.front.is_pareto.sum()),
             "reference": {
-                metric: _plain(float(value))
+                metric: json_null(float(value))
                 for metric, value in zip(metrics, point, strict=True)
             },
-            "hypervolume": _plain(volume),
-            "hypervolume_share": _plain(volume / box) if box > 0 else None,
+            "hypervolume": json_null(volume),
+            "hypervolume_share": json_null(volume / box) if box > 0 else None,
         }
 
 
@@ -331,8 +332,3 @@ def _usual_direction(metric: str) -> str:
     if metric in known:
         return known[metric].direction
     return "none" if metric in ("epochs", "seed", "num_msas", "duration_s") else ""
-
-
-def _plain(value: float | None) -> float | None:
-    """A number that JSON can hold: no NaN, no infinity."""
-    return value if value is not None and math.isfinite(value) else None

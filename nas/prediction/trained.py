@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nas.ledger.columns import is_reserved
 from nas.prediction.letters import parse_stages
 from nas.prediction.reliability import Reliability, reliability
 from nas.prediction.slot_space import SlotSpace
-from nas.rule.placement_table import NOT_METRICS, CheckedFrame, read_frame
+from nas.rule.placement_table import CheckedFrame, read_frame
 from search_spaces.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -221,7 +222,7 @@ def _known(checked: CheckedFrame, names: list[str], metric: str) -> pd.DataFrame
         name
         for name in frame.columns
         if name != metric
-        and (name not in NOT_METRICS or name == "duration_s")
+        and (not is_reserved(name) or name == "duration_s")
         and not str(name).startswith("param.")
         and pd.api.types.is_numeric_dtype(frame[name])
         and not pd.api.types.is_bool_dtype(frame[name])

@@ -14,6 +14,7 @@ import yaml
 
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.pareto.table import ParetoTable, metric_names, trial_value
+from nas.study.layout import TrialLayout
 from nas.study.trial_view import read_history
 from search_spaces.errors import InputError
 
@@ -81,12 +82,12 @@ def detailed_trials(table: ParetoTable) -> list[Trial]:
         range(len(table.trials)),
         key=lambda i: _last_if_nan(sign * float(table.front.values[i, 0])),
     )
-    baselines = [table.trials[i] for i in ranked if table.trials[i].is_baseline]
-    names: set[str] = set()
+    baselines = [table.trials[i] for i in ranked if table.trials[i].baseline]
+    names: set[str | None] = set()
     first_of_each = []
     for trial in baselines:
-        if trial.is_baseline not in names:
-            names.add(trial.is_baseline)
+        if trial.baseline not in names:
+            names.add(trial.baseline)
             first_of_each.append(trial)
     on_front = [table.trials[i] for i in ranked if table.front.is_pareto[i]]
     unique = {trial.number: trial for trial in [*first_of_each, *on_front]}
@@ -146,7 +147,7 @@ def _columns(table: ParetoTable) -> dict[str, Any]:
             "placement": [placements[trial.placement] for trial in trials],
             "seed": [trial.seed for trial in trials],
             "epochs": [trial.epochs for trial in trials],
-            "baseline": [trial.is_baseline for trial in trials],
+            "baseline": [trial.baseline or "" for trial in trials],
             "pareto": table.front.is_pareto.astype(int).tolist(),
         },
         "values": {m: [short(trial_value(t, m)) for t in trials] for m in metrics},
@@ -201,10 +202,10 @@ def _rule(study: "Study", metric: str) -> dict[str, Any]:
 
 
 def _details(study: "Study", trial: Trial) -> dict[str, Any]:
-    directory = study.trial_directory(trial.number)
-    history = read_history(directory / "history.csv")
+    files = TrialLayout(study.trial_directory(trial.number))
+    history = read_history(files.history)
     try:
-        found = study.read_json(trial.number, "details.json")
+        found = study.read_json(trial.number, files.details.name)
     except InputError:
         found = {}
     return {

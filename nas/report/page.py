@@ -1,13 +1,13 @@
 """One self-contained HTML page about a study: no network, no other files."""
 
 import json
-import os
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.figures.placement import legend_kinds
+from nas.ledger.atomic_file import write_atomically
 from nas.report.content import report_data
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
@@ -36,10 +36,8 @@ def write_report(study: "Study", path: str | Path) -> Path:
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"a report is a file ending in .html; got {path.name!r}")
     text = page(report_data(study))
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        write_atomically(path, text)
     except OSError as error:
         raise InputError(
             f"the report cannot be written to {path}: {error.strerror}"

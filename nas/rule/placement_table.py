@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nas.ledger.columns import is_reserved
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Sampling = Literal["uniform", "adaptive", "unknown"]
-
-NOT_METRICS = frozenset(
-    ("number", "state", "placement", "seed", "epochs", "duration_s", "architecture",
-     "is_baseline", "rung", "error", "node", "sampled", "started", "finished",
-     "retry_of", "retried_as")
-)  # fmt: skip
-"""Columns of a trial table that are not outcomes of the placement."""
 
 UNIFORM_SAMPLERS = frozenset({"random", "uniform", "factorial", "exhaustive"})
 """Samplers whose choice does not depend on the results."""
@@ -131,7 +125,7 @@ class PlacementTable:
         if not uniform:
             # A sampler's first proposals are random; the ledger numbers proposals.
             startup = frame["number"] < _num_startup(study.config.search)
-            fixed = frame["is_baseline"] != ""
+            fixed = frame["baseline"].notna()
             frame["sampled"] = np.where(startup | fixed, "startup", sampler)
         return cls.of_frame(
             frame,
@@ -313,7 +307,7 @@ class CheckedFrame:
         Raises:
             InputError: There is no such metric or a cell is not a number.
         """
-        if name not in self.frame.columns or name in NOT_METRICS:
+        if name not in self.frame.columns or is_reserved(name):
             found = ", ".join(self.metrics()) or "none"
             raise InputError(f"{self.source} has no metric {name!r}; metrics: {found}")
         return self.floats(name)
@@ -342,8 +336,7 @@ class CheckedFrame:
         return [
             str(name)
             for name in self.frame.columns
-            if name not in NOT_METRICS
-            and not str(name).startswith("param.")
+            if not is_reserved(str(name))
             and pd.api.types.is_numeric_dtype(self.frame[name])
         ]
 

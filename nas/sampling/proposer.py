@@ -121,17 +121,16 @@ class Proposer:
         self, architecture: Architecture, replicates: Sequence[int], baseline: str = ""
     ) -> None:
         plan = self._plan
-        attributes = {"baseline": baseline} if baseline else {}
-        for replicate in replicates:
-            key = (architecture.id, plan.seed + replicate, plan.epochs)
-            if self._ledger.find(key) is None and self._left > 0:
-                self._ledger.enqueue(
-                    architecture,
-                    plan.seed + replicate,
-                    plan.epochs,
-                    params=self._parameters(architecture),
-                    attributes=attributes,
-                )
+        keys = [(architecture.id, plan.seed + i, plan.epochs) for i in replicates]
+        missing = [key[1] for key in keys if self._ledger.find(key) is None]
+        if seeds := missing[: max(0, self._left)]:
+            self._ledger.enqueue(
+                architecture,
+                seeds,
+                plan.epochs,
+                params=self._parameters(architecture),
+                attributes={"baseline": baseline} if baseline else {},
+            )
 
     def _parameters(self, architecture: Architecture) -> Mapping[str, Any]:
         try:

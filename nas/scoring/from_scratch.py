@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,8 +17,11 @@ from evaluators.registry import make_evaluators
 from nas.config import SearchConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
+from nas.ledger.atomic_file import write_atomically
+from nas.ledger.json_null import json_null
 from nas.scoring.training import DataParallelWorker, Epoch, Watch, train
 from nas.scoring.whitened_stem import whiten_stem
+from nas.study.layout import TrialLayout
 from search_spaces import AlterNet, Architecture, InputError
 
 ReportRung = Callable[[int, dict[str, float]], bool]
@@ -216,8 +218,9 @@ def write_artifacts(
         seed: Seed of the run.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    architecture.to_yaml(directory / "architecture.yaml")
-    with (directory / "history.csv").open("w", newline="", encoding="utf-8") as file:
+    files = TrialLayout(directory)
+    architecture.to_yaml(files.architecture)
+    with files.history.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [one.name for one in fields(Epoch)])
         writer.writeheader()
         writer.writerows(asdict(record) for record in history)
@@ -225,10 +228,8 @@ def write_artifacts(
         name: tensor.detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
-    save_file(tensors, directory / "weights.safetensors")
-    (directory / "details.json").write_text(
-        json.dumps(_plain(result.details)), encoding="utf-8"
-    )
+    save_file(tensors, files.weights)
+    write_atomically(files.details, json.dumps(json_null(result.details)))
     record = {
         "metrics": result.metrics,
         "standard_errors": result.standard_errors,
@@ -236,17 +237,4 @@ def write_artifacts(
         "epochs": result.epochs,
         "duration_s": result.duration_s,
     }
-    (directory / "metrics.json").write_text(
-        json.dumps(_plain(record), indent=1), encoding="utf-8"
-    )
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN or infinity: they become null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    write_atomically(files.metrics, json.dumps(json_null(record), indent=1))

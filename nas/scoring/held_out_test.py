@@ -7,20 +7,21 @@ Nothing reads that file back into the search.
 """
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.ledger.atomic_file import write_atomically
 from nas.ledger.trial import Trial
+from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from nas.data.datasets import Dataset
     from nas.study.study import Study
-
-TEST_FILE = "test.csv"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TestResult:
         architecture: Id of its architecture.
         seed: Seed of the run.
         epochs: Budget in epochs.
-        is_baseline: Name of the baseline that it is, or ``""``.
+        baseline: Name of the baseline that it is, or ``None``.
         test_accuracy: Top-1, fraction.
         test_accuracy_se: Binomial standard error of it.
         test_nll: Mean negative log-likelihood, nats.
@@ -47,7 +48,7 @@ class TestResult:
     architecture: str
     seed: int
     epochs: int
-    is_baseline: str
+    baseline: str | None
     test_accuracy: float
     test_accuracy_se: float
     test_nll: float
@@ -62,7 +63,7 @@ def chosen_trials(study: "Study") -> list[Trial]:
     return [
         trial
         for trial, on_front in zip(table.trials, table.front.is_pareto, strict=True)
-        if on_front or trial.is_baseline
+        if on_front or trial.baseline
     ]
 
 
@@ -91,7 +92,7 @@ def final_test(
     images = dataset.image_set(dataset.test)
     found = []
     for trial in trials:
-        weights = study.trial_directory(trial.number) / "weights.safetensors"
+        weights = TrialLayout(study.trial_directory(trial.number)).weights
         if not weights.exists():
             continue
         architecture = Architecture.from_dict(dict(trial.architecture))
@@ -105,7 +106,7 @@ def final_test(
                 architecture.id,
                 trial.seed,
                 trial.epochs,
-                trial.is_baseline,
+                trial.baseline,
                 accuracy,
                 error,
                 nll,
@@ -117,13 +118,12 @@ def final_test(
 
 def write_test(study_path: Path, results: Iterable[TestResult]) -> Path:
     """Write ``test.csv`` into a study, replacing an earlier one whole."""
-    path = study_path / TEST_FILE
-    draft = path.with_name(f".{TEST_FILE}")
-    with draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [one.name for one in fields(TestResult)])
-        writer.writeheader()
-        writer.writerows(asdict(result) for result in results)
-    draft.replace(path)
+    path = StudyLayout(study_path).test
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [one.name for one in fields(TestResult)])
+    writer.writeheader()
+    writer.writerows(asdict(result) for result in results)
+    write_atomically(path, text.getvalue())
     return path
 
 
@@ -139,7 +139,7 @@ def read_test(study_path: Path) -> list[TestResult]:
     Raises:
         InputError: The file is damaged.
     """
-    path = study_path / TEST_FILE
+    path = StudyLayout(study_path).test
     if not path.exists():
         return []
     convert: dict[str, Any] = {one.name: one.type for one in fields(TestResult)}
@@ -147,7 +147,10 @@ def read_test(study_path: Path) -> list[TestResult]:
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             try:
-                values = {name: kind(row[name]) for name, kind in convert.items()}
+                values: dict[str, Any] = {
+                    name: (row[name] or None) if name == "baseline" else kind(row[name])
+                    for name, kind in convert.items()
+                }
             except (KeyError, TypeError, ValueError) as error:
                 raise InputError(
                     f"{path} is damaged near line {len(found) + 2}: {error}"

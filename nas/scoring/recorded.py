@@ -18,10 +18,12 @@ import pandas as pd
 import yaml
 
 from nas.config import SearchConfig, SpaceConfig
+from nas.ledger.atomic_file import write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
 from nas.rule.placement_table import CheckedFrame, read_frame
 from nas.sampling.baselines import baselines
-from nas.study.study import CONFIG_FILE, JOURNAL_FILE, Study
+from nas.study.layout import StudyLayout
+from nas.study.study import Study
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
@@ -271,7 +273,7 @@ def replay(
     with Lease(directory):
         _write_config(config, directory, source)
         ledger = Ledger(
-            Location("", directory / JOURNAL_FILE),
+            Location("", StudyLayout(directory).journal),
             config.name,
             config.make_objectives(),
             create=True,
@@ -327,4 +329,4 @@ def _write_config(config: SearchConfig, directory: Path, source: str) -> None:
     }
     content = {"study": header, **config.to_dict()}
     text = yaml.safe_dump(content, sort_keys=False)
-    (directory / CONFIG_FILE).write_text(text, encoding="utf-8")
+    write_atomically(StudyLayout(directory).config, text)

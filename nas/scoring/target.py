@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
 from nas.config import SearchConfig, load_config
+from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,10 +85,8 @@ def study_of(targets: Sequence[str]) -> Path | None:
     Returns:
         The study's directory, ``None`` for other targets.
     """
-    path = Path(targets[0]).resolve()
-    study = path.parent.parent
-    is_trial = path.parent.name == "trials" and (study / "config.yaml").is_file()
-    return study if is_trial else None
+    study = StudyLayout.of_trial(Path(targets[0]).resolve())
+    return None if study is None else study.path
 
 
 def data_config(
@@ -160,16 +159,16 @@ def load_target(
         raise InputError(f"--pretrained is for timm:NAME targets, got {source!r}")
     path = Path(source)
     name = f"trial {path.name}" if path.parent.name == "trials" else path.name
-    if (path / "architecture.yaml").is_file():
+    if TrialLayout(path).architecture.is_file():
         if weights is not None:
             raise InputError(
                 f"--weights is for architecture files and timm models; {source!r} is a "
                 "directory with weights of its own"
             )
-        architecture = Architecture.from_yaml(path / "architecture.yaml")
+        architecture = Architecture.from_yaml(TrialLayout(path).architecture)
         placement = str(architecture.placement)
-        if (path / "weights.safetensors").is_file():
-            model = load_weights(architecture, path / "weights.safetensors")
+        if TrialLayout(path).weights.is_file():
+            model = load_weights(architecture, TrialLayout(path).weights)
             return Target(name, source, model, placement, True)
         exported, preprocessing = load_export(path)
         return Target(name, source, exported, placement, True, preprocessing)

@@ -20,6 +20,7 @@ from nas.data.augmentation import (
     make_label_mixing,
 )
 from nas.data.datasets import Dataset
+from nas.ledger.atomic_file import atomic_file
 from nas.scoring.optimizer import RecipeOptimizer, make_optimizer
 from nas.scoring.schedule import Schedule
 from nas.scoring.weight_average import WeightAverage
@@ -318,9 +319,8 @@ def _save(
         "history": [asdict(record) for record in history],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    torch.save(state, partial)
-    partial.replace(path)  # a kill leaves the old checkpoint or the new one
+    with atomic_file(path) as file:  # a kill leaves the old checkpoint or the new one
+        torch.save(state, file)
 
 
 def _load(

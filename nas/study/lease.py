@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
 
-LEASE_FILE = "driver.lock"
 _HEARTBEAT_S = 10.0
 _SILENCE_S = 60.0
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -37,7 +37,7 @@ class Lease:
     """
 
     def __init__(self, study: Path, *, use_locks: bool = True) -> None:
-        self._path = study / LEASE_FILE
+        self._path = StudyLayout(study).lease
         self._use_locks = use_locks
         self._descriptor: int | None = None
         self._over = threading.Event()
@@ -113,7 +113,7 @@ class Lease:
 def read_owner(study: Path) -> dict[str, Any]:
     """Who holds the lease of a study, as far as the file says; ``{}`` if nobody."""
     try:
-        owner = json.loads((study / LEASE_FILE).read_text())
+        owner = json.loads(StudyLayout(study).lease.read_text())
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
@@ -123,7 +123,7 @@ def is_driven(study: Path) -> bool:
     """Whether a driver is alive, found out without disturbing it."""
     if not read_owner(study):
         return False
-    path = study / LEASE_FILE
+    path = StudyLayout(study).lease
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

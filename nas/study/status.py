@@ -140,7 +140,7 @@ class StudyStatus:
 
 
 def _running(study: Study, trial: Trial, now: float) -> RunningTrial:
-    worker = read_worker(study.trial_directory(trial.number))
+    worker = read_worker(study.layout.trial(trial.number))
     started = worker.get("started", trial.started or now)
     return RunningTrial(
         trial.number,

@@ -9,14 +9,17 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.execution.trial_run import trial_directory
+from nas.ledger.atomic_file import atomic_file
 from nas.ledger.attributes import STUDY_FORMAT, Row
+from nas.ledger.columns import FIRST_COLUMNS, LAST_COLUMNS, PARAMETER
 from nas.ledger.journal_reader import JournalReader
 from nas.ledger.trial import Objective, Trial
+from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
 from search_spaces.yaml_text import read_yaml
 
@@ -26,23 +29,6 @@ if TYPE_CHECKING:
     from nas.config import SearchConfig
     from search_spaces.architecture import Architecture
 
-CONFIG_FILE = "config.yaml"
-JOURNAL_FILE = "study.log"
-TABLE_FILES = ("trials.parquet", "trials.csv")
-
-_LAST_COLUMNS = (
-    "duration_s",
-    "architecture",
-    "is_baseline",
-    "rung",
-    "error",
-    "node",
-    "retry_of",
-    "retried_as",
-    "started",
-    "finished",
-)
-
 
 class Study:
     """A search that runs, was interrupted or is finished.
@@ -51,12 +37,14 @@ class Study:
 
     Attributes:
         path: The study directory.
+        layout: Where its files are.
         header: The part of config.yaml that is about the study itself: format,
             creation time, versions, commit.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
+        self.layout = StudyLayout(path)
         self._settings = {k: v for k, v in settings.items() if k != "study"}
         self.header: Mapping[str, Any] = settings["study"]
         self._source = _open_source(self)
@@ -88,7 +76,7 @@ class Study:
         """Every setting of the search, defaults included."""
         from nas.config.loading import recorded_config
 
-        return recorded_config(self._settings, str(self.path / CONFIG_FILE))
+        return recorded_config(self._settings, str(self.layout.config))
 
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
@@ -100,7 +88,7 @@ class Study:
             )
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"{self.path / CONFIG_FILE} is damaged: 'objectives' is a list of "
+                f"{self.layout.config} is damaged: 'objectives' is a list of "
                 "{metric: NAME, direction: maximize or minimize}"
             ) from error
 
@@ -156,7 +144,7 @@ class Study:
                 continue
             trial = self._records.get(row.number)
             if trial is None:
-                trial = row.trial()
+                trial = row.trial(self._source.user_attrs.get("metrics"))
                 if row.finished is not None:
                     self._records[row.number] = trial
             trials.append(trial)
@@ -189,7 +177,7 @@ class Study:
 
     def trial_directory(self, number: int) -> Path:
         """Where the files of one training run are."""
-        return trial_directory(self.path, number)
+        return self.layout.trial(number).directory
 
     def read_json(self, number: int, name: str) -> dict[str, Any]:
         """Read a JSON file of one training run.
@@ -220,8 +208,8 @@ class Study:
         Returns:
             Columns ``number, state, placement, seed, epochs``, the metrics in
             alphabetical order (objectives first), ``duration_s``, then the id of the
-            architecture, baseline, rung, error, node, retries, times, and what the
-            sampler chose as ``param.NAME``.
+            architecture, baseline, rung, error, cause and signal, node, retries,
+            times, and what the sampler chose as ``param.NAME``.
         """
         import pandas as pd
 
@@ -231,26 +219,23 @@ class Study:
         metrics = first + sorted(rest)
         params = sorted({name for trial in trials for name in trial.params})
         columns: dict[str, Any] = {
-            "number": [trial.number for trial in trials],
-            "state": [str(trial.state) for trial in trials],
-            "placement": [trial.placement for trial in trials],
-            "seed": [trial.seed for trial in trials],
-            "epochs": [trial.epochs for trial in trials],
+            name: [_cell(getattr(trial, name)) for trial in trials]
+            for name in FIRST_COLUMNS
         }
         for name in metrics:
             columns[name] = pd.array(
                 [trial.metrics.get(name, float("nan")) for trial in trials], "float64"
             )
-        for name in _LAST_COLUMNS:
+        for name in LAST_COLUMNS:
             source = "architecture_id" if name == "architecture" else name
-            columns[name] = [getattr(trial, source) for trial in trials]
+            columns[name] = [_cell(getattr(trial, source)) for trial in trials]
         frame = pd.DataFrame(columns)
         for name in ("rung", "retry_of", "retried_as"):
             frame[name] = frame[name].astype("Int64")
         for name in ("duration_s", "started", "finished"):
             frame[name] = frame[name].astype("float64")
         chosen = {
-            f"param.{name}": [_cell(trial.params.get(name)) for trial in trials]
+            PARAMETER + name: [_parameter(trial.params.get(name)) for trial in trials]
             for name in params
         }
         return frame.assign(**chosen)
@@ -265,28 +250,20 @@ class Study:
             InputError: The directory cannot be written to.
         """
         frame = self.table()
-        _write_index_of(self._source)
-        paths = tuple(self.path / name for name in TABLE_FILES)
+        if isinstance(self._source, JournalReader):
+            with suppress(OSError):  # a full disk: the journal has it all
+                self._source.write_index()
         try:
-            for path in paths:
-                draft = path.with_name(f".{path.name}.{os.getpid()}")
-                if path.suffix == ".parquet":
-                    frame.to_parquet(draft, index=False)
-                else:
-                    frame.to_csv(draft, index=False)
-                draft.replace(path)
+            with atomic_file(self.layout.parquet) as file:
+                frame.to_parquet(file, index=False)
+            with atomic_file(self.layout.csv) as file:
+                frame.to_csv(file, index=False)
         except OSError as error:
             raise InputError(
-                f"the table cannot be written to {self.path}: {error.strerror}"
+                f"the table cannot be written to {error.filename or self.path}: "
+                f"{error.strerror}"
             ) from error
-        return paths
-
-
-def _write_index_of(source: "JournalReader | _StorageSource") -> None:
-    """Leave an index, so that the next reader starts in a fraction of the time."""
-    if isinstance(source, JournalReader):
-        with suppress(OSError):  # a full disk: the journal has it all
-            source.write_index()
+        return self.layout.parquet, self.layout.csv
 
 
 def read_settings(directory: Path) -> dict[str, Any]:
@@ -301,10 +278,10 @@ def read_settings(directory: Path) -> dict[str, Any]:
     Raises:
         InputError: It is not a study, or one of another format.
     """
-    path = directory / CONFIG_FILE
+    path = StudyLayout(directory).config
     if not path.is_file():
         raise InputError(
-            f"{directory} is not a study: it has no {CONFIG_FILE} "
+            f"{directory} is not a study: it has no {path.name} "
             "(a study is the directory that `nas search` made)"
         )
     try:
@@ -321,6 +298,10 @@ def read_settings(directory: Path) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def _parameter(value: Any) -> Any:
     return value if value is None or isinstance(value, str) else float(value)
 
 
@@ -350,4 +331,4 @@ def _open_source(study: Study) -> JournalReader | _StorageSource:
     url = study._settings.get("storage")
     if url:
         return _StorageSource(url, study.name)
-    return JournalReader(study.path / JOURNAL_FILE)
+    return JournalReader(study.layout.journal, study.layout.index)

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nas.ledger.json_null import json_null
 from nas.ledger.trial import Trial
 from nas.pareto.table import ParetoTable, TrialSource, trial_value
+from nas.study.layout import TrialLayout
 from search_spaces.errors import InputError
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -76,7 +78,7 @@ class TrialView:
         trained = number in numbers
         return cls(
             trial,
-            read_history(study.trial_directory(number) / "history.csv"),
+            read_history(TrialLayout(study.trial_directory(number)).history),
             table,
             bool(trained and front.is_pareto[numbers == number].all()),
             tuple(numbers[beats & front.is_pareto].tolist()) if trained else (),
@@ -99,18 +101,18 @@ class TrialView:
             "architecture_id": trial.architecture_id,
             "seed": trial.seed,
             "epochs": trial.epochs,
-            "is_baseline": trial.is_baseline,
-            "metrics": {k: _finite(v) for k, v in trial.metrics.items()},
-            "standard_errors": {
-                k: _finite(v) for k, v in trial.standard_errors.items()
-            },
+            "baseline": trial.baseline,
+            "metrics": json_null(trial.metrics),
+            "standard_errors": json_null(trial.standard_errors),
             "duration_s": trial.duration_s,
             "error": trial.error,
+            "cause": trial.cause,
+            "signal": trial.signal,
             "is_pareto": self.is_pareto,
             "beaten_by": list(self.beaten_by),
             "ranks": self.ranks,
             "num_trained": len(self.table.trials),
-            "history": {k: [_finite(v) for v in c] for k, c in self.history.items()},
+            "history": json_null(self.history),
         }
 
 
@@ -162,7 +164,3 @@ def sparkline(values: list[float], width: int = 40) -> str:
         else " "
         for value in values
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -3,27 +3,26 @@
 import json
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
-WORKER_FILE = "worker.json"
+from nas.study.layout import TrialLayout
 
 
-def write_worker(directory: Path, started: float) -> None:
+def write_worker(trial: TrialLayout, started: float) -> None:
     """Say that this process works on a trial.
 
     Args:
-        directory: Directory of the trial; exists.
+        trial: Files of the trial; its directory exists.
         started: Start as seconds since 1970.
     """
     content = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
-    (directory / WORKER_FILE).write_text(json.dumps(content))
+    trial.worker.write_text(json.dumps(content))
 
 
-def read_worker(directory: Path) -> dict[str, Any]:
+def read_worker(trial: TrialLayout) -> dict[str, Any]:
     """Who works on a trial: ``host``, ``pid``, ``started``; ``{}`` if unknown."""
     try:
-        content = json.loads((directory / WORKER_FILE).read_text())
+        content = json.loads(trial.worker.read_text())
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -13,6 +13,7 @@ from typing import Any
 from ray.tune import Callback
 
 from nas.ledger.ledger import Ledger
+from nas.study.layout import StudyLayout
 from nas.tracking.tracked_trial import (
     TrackedTrial,
     final_numbers,
@@ -107,7 +108,7 @@ class Tracking(Callback):
                 trial_id=trial.trial_id,
                 name=name,
                 config=hyper_parameters(record),
-                directory=self._study / "tensorboard" / name,
+                directory=StudyLayout(self._study).tensorboard / name,
                 experiment_dir_name=self._name,
             )
             self._open[trial.trial_id] = shown

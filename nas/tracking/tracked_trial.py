@@ -85,8 +85,8 @@ def hyper_parameters(trial: Trial) -> dict[str, Any]:
     }
     for name in ("heads", "head_dim", "window"):
         found[name] = " ".join(map(str, trial.architecture["attention"][name]))
-    if trial.is_baseline:
-        found["baseline"] = trial.is_baseline
+    if trial.baseline:
+        found["baseline"] = trial.baseline
     if trial.retry_of is not None:
         found["retry_of"] = trial.retry_of
     return found

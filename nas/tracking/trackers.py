@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.config import TrackingConfig
+from nas.study.layout import StudyLayout
 from nas.tracking.tracker import Tracker
 from search_spaces.errors import InputError
 
@@ -79,7 +80,7 @@ def make_trackers(config: TrackingConfig, name: str, study: Path) -> list[Tracke
 
 
 def _tensorboard(config: TrackingConfig, name: str, study: Path) -> Tracker:
-    directory = study / "tensorboard"
+    directory = StudyLayout(study).tensorboard
     return Tracker(
         "tensorboard", f"tensorboard --logdir {directory}", _tensorboard_logger
     )

@@ -57,11 +57,11 @@ class KnownStudy:
                 "seed": trial.seed,
                 "epochs": trial.epochs,
                 **trial.metrics,
-                "is_baseline": trial.is_baseline,
+                "baseline": trial.baseline,
             }
             for trial in self.known
         ]
-        columns = ["number", "state", "placement", "seed", "epochs", "is_baseline"]
+        columns = ["number", "state", "placement", "seed", "epochs", "baseline"]
         return pd.DataFrame(rows, columns=None if rows else columns)
 
     def architecture(self, number):
@@ -123,7 +123,7 @@ def many_trials(num_trials, seed=0, num_failed=0):
                 low_pass=rng.gauss(0.1, 0.05),
                 hessian_max=rng.lognormvariate(3, 0.5),
                 standard_errors={"accuracy": 0.01},
-                is_baseline="all_conv" if number == num_failed else "",
+                baseline="all_conv" if number == num_failed else None,
             )
         )
     return trials
@@ -134,7 +134,7 @@ def known_study():
     """Five trials whose front can be seen by eye."""
     return KnownStudy(
         [
-            known_trial(0, "CC-CC", accuracy=0.70, params=100, is_baseline="all_conv"),
+            known_trial(0, "CC-CC", accuracy=0.70, params=100, baseline="all_conv"),
             known_trial(1, "CC-CM", accuracy=0.90, params=200,
                         standard_errors={"accuracy": 0.02}),
             known_trial(2, "CM-CC", accuracy=0.80, params=200),
@@ -216,7 +216,7 @@ def trained_study(tmp_path_factory):
                 epochs=1,
                 architecture=architecture.to_dict(),
                 architecture_id=architecture.id,
-                is_baseline="all_conv" if number == 0 else "",
+                baseline="all_conv" if number == 0 else None,
             )
         )
     return KnownStudy(trials, "digits", config.make_objectives(), path, config)

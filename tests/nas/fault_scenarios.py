@@ -77,13 +77,14 @@ def trials(directory: Path) -> list:
 
 def workers(directory: Path) -> dict[int, int]:
     """Process ids by number of the running trials that a worker has begun."""
+    from nas.study.layout import TrialLayout
     from nas.study.worker_file import read_worker
 
     found = {}
     for trial in trials(directory):
         where = directory / "study" / "trials" / str(trial.number)
         if trial.state == "running" and (where / "here").exists():
-            found[trial.number] = read_worker(where)["pid"]
+            found[trial.number] = read_worker(TrialLayout(where))["pid"]
     return found
 
 

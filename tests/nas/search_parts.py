@@ -29,6 +29,19 @@ def reopened(directory: Path) -> Ledger:
     return Ledger(Location("", directory / "study.log"), "test", OBJECTIVES)
 
 
+def settings(**changes: object) -> dict[str, object]:
+    """Content of a small study's config.yaml."""
+    return {
+        "study": {"format": "nas-study/1"},
+        "name": "test",
+        "objectives": [
+            {"metric": o.metric, "direction": o.direction} for o in OBJECTIVES
+        ],
+        "search": {"trials": 8},
+        **changes,
+    }
+
+
 def plan(space: FreeSpace | None = None, **changes: object) -> Plan:
     fields = {"sampler": "random", "num_trials": 8, "seed": 0, "epochs": 2}
     return Plan(space=space or small_space(), **{**fields, **changes})

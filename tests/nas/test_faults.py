@@ -209,8 +209,7 @@ def test_a_full_disk_ends_the_search_and_a_freed_one_goes_on(tmp_path, local_ray
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_read_only_study_can_be_read_but_not_resumed(tmp_path):
     import yaml
-    from search_parts import new_ledger, plan, run_all
-    from test_study import settings
+    from search_parts import new_ledger, plan, run_all, settings
 
     from nas.sampling.proposer import Proposer
     from nas.study.lease import Lease

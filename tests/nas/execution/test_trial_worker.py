@@ -5,8 +5,9 @@ import time
 import pytest
 from search_parts import climbing_trial, fake_trial, small_space
 
-from nas.execution.trial_run import TrialOutcome, checkpoint_file
+from nas.execution.trial_run import TrialOutcome
 from nas.execution.trial_worker import TrialWorker, WorkerContext
+from nas.study.layout import StudyLayout, TrialLayout
 from nas.study.worker_file import read_worker
 from search_spaces.errors import InputError
 
@@ -41,7 +42,7 @@ def test_a_trial_is_done_in_one_step_and_the_worker_takes_the_next(tmp_path):
         assert result["done"]
         assert outcome(result)["standard_errors"] == {"accuracy": 0.01}
         assert outcome(result)["attributes"]["node"]
-        assert read_worker(tmp_path / "trials" / str(number))["pid"]
+        assert read_worker(TrialLayout(tmp_path / "trials" / str(number)))["pid"]
         made.reset_config(job(number + 1))
 
 
@@ -99,10 +100,10 @@ def test_a_node_without_the_study_says_so(tmp_path):
 
 
 def test_checkpoints_stay_in_their_directory(tmp_path):
-    path = checkpoint_file(tmp_path, "abc123", 1, 2)
+    path = StudyLayout(tmp_path).checkpoint("abc123", 1, 2)
     assert path == tmp_path / "checkpoints" / "abc123-s1-e2.pt"
     with pytest.raises(InputError, match="letters and digits only"):
-        checkpoint_file(tmp_path, "../../etc/passwd", 1, 2)
+        StudyLayout(tmp_path).checkpoint("../../etc/passwd", 1, 2)
 
 
 def watched_trial(run):

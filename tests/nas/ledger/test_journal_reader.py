@@ -6,12 +6,17 @@ import pytest
 from search_parts import measured, new_ledger, plan, reopened, run_all, small_space
 
 from nas.ledger.attributes import Row
-from nas.ledger.journal_reader import INDEX_FILE, JournalReader
+from nas.ledger.cause import Cause
+from nas.ledger.journal_reader import JournalReader
 from nas.ledger.ledger import Ledger
 from nas.ledger.location import row_of
 from nas.sampling.proposer import Proposer
 from search_spaces import Constraints
 from search_spaces.errors import InputError
+
+
+def reader_of(path):
+    return JournalReader(path, path.with_name("study.index"))
 
 
 def by_optuna(ledger: Ledger) -> list[Row]:
@@ -32,7 +37,7 @@ def busy_study(directory, num_trials=12):
             case 1:
                 ledger.prune(proposal.number, 1, {"accuracy": 0.5})
             case 2:
-                ledger.lose(proposal.number, "its node died")
+                ledger.lose(proposal.number, "its node died", Cause.NODE)
             case 3:
                 ledger.report(proposal.number, 1, {"accuracy": 0.1})
             case _:
@@ -42,12 +47,12 @@ def busy_study(directory, num_trials=12):
 
 def test_reads_what_optuna_reads(tmp_path):
     ledger = busy_study(tmp_path)
-    assert JournalReader(tmp_path / "study.log").rows() == by_optuna(ledger)
+    assert reader_of(tmp_path / "study.log").rows() == by_optuna(ledger)
 
 
 def test_follows_a_live_study(tmp_path):
     ledger = new_ledger(tmp_path)
-    reader = JournalReader(tmp_path / "study.log")
+    reader = reader_of(tmp_path / "study.log")
     assert reader.rows() == []
     for num_trials in (3, 6):
         run_all(ledger, Proposer(ledger, plan(num_trials=num_trials)))
@@ -58,18 +63,20 @@ def test_follows_a_live_study(tmp_path):
 def test_an_index_changes_nothing_and_is_gone_on_from(tmp_path):
     ledger = busy_study(tmp_path)
     path = tmp_path / "study.log"
-    JournalReader(path).write_index()
-    assert (tmp_path / INDEX_FILE).exists()
+    reader_of(path).write_index()
+    assert (tmp_path / "study.index").exists()
     ledger = reopened(tmp_path)
-    ledger.reclaim("lost with its driver")  # changes trials that the index has
-    assert JournalReader(path).rows() == by_optuna(ledger)
+    ledger.reclaim(
+        "lost with its driver", Cause.DRIVER
+    )  # changes trials that the index has
+    assert reader_of(path).rows() == by_optuna(ledger)
 
 
 @pytest.mark.parametrize("harm", ["truncate", "foreign", "nonsense", "version"])
 def test_an_index_that_does_not_belong_is_not_used(tmp_path, harm):
     ledger = busy_study(tmp_path)
-    path, index = tmp_path / "study.log", tmp_path / INDEX_FILE
-    JournalReader(path).write_index()
+    path, index = tmp_path / "study.log", tmp_path / "study.index"
+    reader_of(path).write_index()
     if harm == "truncate":
         index.write_bytes(index.read_bytes()[:-20])
     elif harm == "nonsense":
@@ -81,7 +88,7 @@ def test_an_index_that_does_not_belong_is_not_used(tmp_path, harm):
         content["rows"] = []
         content["fingerprint"] = "0" * 64
         index.write_text(json.dumps(content))
-    assert JournalReader(path).rows() == by_optuna(ledger)
+    assert reader_of(path).rows() == by_optuna(ledger)
 
 
 def test_a_line_that_is_being_written_is_left_for_later(tmp_path):
@@ -90,7 +97,7 @@ def test_a_line_that_is_being_written_is_left_for_later(tmp_path):
     whole = path.read_bytes()
     expected = by_optuna(ledger)
     path.write_bytes(whole[:-10])
-    reader = JournalReader(path)
+    reader = reader_of(path)
     path.write_bytes(whole)
     reader.refresh()
     assert reader.problems == []
@@ -106,7 +113,7 @@ def test_a_damaged_line_is_named_and_the_rest_is_readable(tmp_path):
     victim = creating[2]
     lines[victim] = lines[victim][: len(lines[victim]) // 2] + b"\n"
     path.write_bytes(b"".join(lines))
-    reader = JournalReader(path)
+    reader = reader_of(path)
     (problem,) = reader.problems
     assert f"study.log: line {victim + 1} is damaged" in problem
     rows = reader.rows()
@@ -116,7 +123,7 @@ def test_a_damaged_line_is_named_and_the_rest_is_readable(tmp_path):
 
 def test_a_journal_that_cannot_be_read_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"missing\.log cannot be read: No such file"):
-        JournalReader(tmp_path / "missing.log")
+        reader_of(tmp_path / "missing.log")
 
 
 def test_whole_numbers_and_choices_are_as_the_sampler_chose_them(tmp_path):
@@ -125,7 +132,7 @@ def test_whole_numbers_and_choices_are_as_the_sampler_chose_them(tmp_path):
     trial.suggest_int("count", 0, 5)
     trial.suggest_categorical("window", ["auto", 4])
     trial.suggest_float("rate", 0.0, 1.0)
-    (row,) = JournalReader(tmp_path / "study.log").rows()
+    (row,) = reader_of(tmp_path / "study.log").rows()
     assert row.params == trial.params
     assert isinstance(row.params["count"], int)
 
@@ -136,5 +143,5 @@ def test_what_optunas_own_backend_writes_is_read(tmp_path):
     study = optuna.create_study(storage=optuna.storages.JournalStorage(backend))
     study.enqueue_trial({"x": 0.5}, user_attrs={"a": 1})
     study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=3)
-    rows = JournalReader(path).rows()
+    rows = reader_of(path).rows()
     assert rows == [row_of(t) for t in study.get_trials(deepcopy=False)]

@@ -4,6 +4,7 @@ import optuna
 import pytest
 from search_parts import OBJECTIVES, measured, new_ledger, reopened, small_space
 
+from nas.ledger.cause import Cause
 from nas.ledger.ledger import MAX_LOSSES, Ledger
 from nas.ledger.location import Location
 from nas.ledger.trial import Objective, TrialState
@@ -15,7 +16,7 @@ def enqueue(ledger, space, index=0, **attributes):
     architecture = list(space.enumerate())[index]
     return ledger.enqueue(
         architecture,
-        0,
+        [0],
         2,
         params=space.parameters(architecture),
         attributes=attributes,
@@ -96,9 +97,10 @@ def test_a_lost_trial_is_failed_once_and_queued_again_first(tmp_path):
     ledger = new_ledger(tmp_path)
     lost = start(ledger, space, 1)
     enqueue(ledger, space, 2)
-    again = ledger.lose(lost.number, "its node died")
+    again = ledger.lose(lost.number, "its node died", Cause.NODE)
     old, new = ledger.trial(lost.number), ledger.trial(again)
     assert (old.state, old.error) == (TrialState.FAILED, "its node died")
+    assert old.cause is Cause.NODE
     assert (old.retried_as, new.retry_of) == (again, lost.number)
     assert new.state is TrialState.WAITING
     assert new.architecture == old.architecture
@@ -113,9 +115,9 @@ def test_a_trial_that_takes_its_worker_down_each_time_is_given_up(tmp_path):
     ledger = new_ledger(tmp_path)
     number = start(ledger, space).number
     for _ in range(MAX_LOSSES - 1):
-        assert ledger.lose(number, "out of memory") is not None
+        assert ledger.lose(number, "out of memory", Cause.MEMORY) is not None
         number = ledger.pop(space).number
-    assert ledger.lose(number, "out of memory") is None
+    assert ledger.lose(number, "out of memory", Cause.MEMORY) is None
     assert ledger.trial(number).error == (
         f"out of memory; given up after {MAX_LOSSES} lost workers"
     )
@@ -130,7 +132,7 @@ def test_reclaim_finds_what_a_dead_driver_left(tmp_path):
     left = [start(ledger, space, i) for i in (1, 2)]
     ledger.ask()  # the driver died while the sampler was thinking
     after = reopened(tmp_path)
-    assert after.reclaim("lost with its driver") == [1, 2, 3]
+    assert after.reclaim("lost with its driver", Cause.DRIVER) == [1, 2, 3]
     assert after.num_running == 0
     assert after.num_waiting == 2
     assert {after.pop(space).key for _ in range(2)} == {p.key for p in left}
@@ -144,13 +146,13 @@ def test_reclaim_after_a_death_in_the_middle_of_reclaim(tmp_path):
     start(ledger, space)
     ledger.enqueue(  # as reclaim does it, then the driver dies
         next(iter(space.enumerate())),
-        0,
+        [0],
         2,
         params={},
         attributes={"retry_of": 0, "losses": 0},
     )
     after = reopened(tmp_path)
-    after.reclaim("lost with its driver")
+    after.reclaim("lost with its driver", Cause.DRIVER)
     assert [t.state for t in after.trials()] == [TrialState.FAILED, TrialState.WAITING]
     assert after.num_counted == 1
 
@@ -244,7 +246,7 @@ def test_sqlite_works_the_same(tmp_path):
     first, second = start(ledger, space, 0), start(ledger, space, 1)
     ledger.complete(first.number, measured(first.architecture))
     after = Ledger(location, "test", OBJECTIVES)
-    assert after.reclaim("lost with its driver") == [second.number]
+    assert after.reclaim("lost with its driver", Cause.DRIVER) == [second.number]
     assert [t.state for t in after.trials()] == [
         TrialState.COMPLETE,
         TrialState.FAILED,

@@ -31,7 +31,7 @@ def test_rows_are_plain_and_alike(known_study):
     assert len({tuple(row) for row in rows}) == 1
     assert rows[1] == {
         "number": 1, "state": "complete", "placement": "CC-CM", "is_pareto": True,
-        "is_feasible": True, "is_baseline": "", "seed": 0, "epochs": 3,
+        "is_feasible": True, "baseline": None, "seed": 0, "epochs": 3,
         "accuracy": 0.9, "params": 200.0, "accuracy_se": 0.02, "duration_s": 1.5,
     }  # fmt: skip
     assert rows[0]["accuracy_se"] is None

@@ -76,7 +76,7 @@ def test_every_id_the_script_asks_for_is_there(known_study):
 
 def test_text_of_a_study_cannot_become_html(make_study, make_trial):
     evil = "</script><script>alert(1)</script><!--"
-    study = make_study([make_trial(0, accuracy=1, params=1, is_baseline=evil)], evil)
+    study = make_study([make_trial(0, accuracy=1, params=1, baseline=evil)], evil)
     text = page(report_data(study))
     assert evil not in text
     assert parse(text).tags.count("script") == 2
@@ -232,7 +232,7 @@ def test_in_chromium_on_a_phone_nothing_is_cut_off(browser, trained_study, tmp_p
 @pytest.mark.slow
 def test_in_chromium_hostile_names_stay_text(browser, make_study, make_trial, tmp_path):
     evil = "<img src=x onerror=alert(1)>"
-    study = make_study([make_trial(0, accuracy=1, params=1, is_baseline=evil)], evil)
+    study = make_study([make_trial(0, accuracy=1, params=1, baseline=evil)], evil)
     opened = Opened(browser, write_report(study, tmp_path / "report.html"))
     assert opened.page.locator("h1").inner_text() == evil
     assert opened.page.locator("img").count() == 0

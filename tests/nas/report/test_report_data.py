@@ -101,7 +101,7 @@ def test_ten_thousand_trials_stay_small(make_study, make_trials):
 def test_baselines_and_the_best_of_the_front_come_in_full(make_study, make_trials):
     table = ParetoTable.of(make_study(make_trials(2000)))
     chosen = detailed_trials(table)
-    assert chosen[0].is_baseline
+    assert chosen[0].baseline
     mask = table.front.is_pareto
     on_front = {t.number for t, f in zip(table.trials, mask, strict=True) if f}
     assert {t.number for t in chosen[1:]} <= on_front

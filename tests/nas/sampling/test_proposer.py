@@ -12,6 +12,7 @@ from search_parts import (
     small_space,
 )
 
+from nas.ledger.cause import Cause
 from nas.ledger.ledger import Proposal
 from nas.ledger.trial import TrialState
 from nas.sampling.design import WAIT, Design, fixed_sequence
@@ -90,7 +91,7 @@ def test_baselines_come_first_and_once(tmp_path):
     ledger = new_ledger(tmp_path)
     done = run_all(ledger, Proposer(ledger, wanted))
     assert [p.architecture.id for p in done[:2]] == [a.id for a in baselines.values()]
-    assert [t.is_baseline for t in ledger.trials()] == ["plain", "late", "", ""]
+    assert [t.baseline for t in ledger.trials()] == ["plain", "late", None, None]
     after = reopened(tmp_path)
     assert run_all(after, Proposer(after, wanted)) == []
 
@@ -110,7 +111,7 @@ def test_waits_while_trials_run_that_may_be_lost(tmp_path):
     first, second = proposer.next(), proposer.next()
     assert proposer.next() is WAIT
     ledger.complete(first.number, measured(first.architecture))
-    again = ledger.lose(second.number, "its node died")
+    again = ledger.lose(second.number, "its node died", Cause.NODE)
     repeated = proposer.next()
     assert (repeated.number, repeated.retry_of) == (again, second.number)
     assert repeated.key == second.key

@@ -9,7 +9,6 @@ from nas.data.datasets import load_dataset
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.scoring.from_scratch import train_and_evaluate
 from nas.scoring.held_out_test import (
-    TEST_FILE,
     chosen_trials,
     final_test,
     read_test,
@@ -83,7 +82,7 @@ def study(dataset, tmp_path_factory):
                 number,
                 1,
                 result.metrics,
-                is_baseline="all_conv" if letters == "CC" else "",
+                baseline="all_conv" if letters == "CC" else None,
             )
         )
     return study
@@ -130,7 +129,7 @@ def test_the_file_keeps_every_value(study, dataset, tmp_path):
     found = final_test(study, dataset, study.trials())
     write_test(tmp_path, found)
     assert read_test(tmp_path) == found
-    text = (tmp_path / TEST_FILE).read_text().replace(",50", ",many")
-    (tmp_path / TEST_FILE).write_text(text)
+    text = (tmp_path / "test.csv").read_text().replace(",50", ",many")
+    (tmp_path / "test.csv").write_text(text)
     with pytest.raises(InputError, match=r"test.csv is damaged near line 2"):
         read_test(tmp_path)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from nas.study.lease import LEASE_FILE, Lease, is_driven, read_owner
+from nas.study.lease import Lease, is_driven, read_owner
 from search_spaces.errors import InputError
 
 HOLD = """
@@ -45,7 +45,7 @@ def test_a_second_driver_is_refused_until_the_first_is_dead(tmp_path):
 
 def test_looking_does_not_disturb(tmp_path):
     assert not is_driven(tmp_path)
-    assert not (tmp_path / LEASE_FILE).exists()
+    assert not (tmp_path / "driver.lock").exists()
 
 
 def test_without_locks_a_silent_driver_counts_as_dead(tmp_path):
@@ -53,7 +53,7 @@ def test_without_locks_a_silent_driver_counts_as_dead(tmp_path):
         with pytest.raises(InputError, match="one study has one driver"):
             Lease(tmp_path, use_locks=False).__enter__()
         long_ago = time.time() - 3600
-        os.utime(tmp_path / LEASE_FILE, (long_ago, long_ago))
+        os.utime(tmp_path / "driver.lock", (long_ago, long_ago))
         with Lease(tmp_path, use_locks=False):
             pass
 

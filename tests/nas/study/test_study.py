@@ -4,27 +4,14 @@ import sys
 import pandas as pd
 import pytest
 import yaml
-from search_parts import OBJECTIVES, measured, new_ledger, plan, run_all
+from search_parts import measured, new_ledger, plan, run_all, settings
 
-from nas.ledger.journal_reader import INDEX_FILE
 from nas.ledger.ledger import Proposal
 from nas.ledger.trial import Objective, TrialState
 from nas.sampling.proposer import Proposer
 from nas.study.status import StudyStatus
 from nas.study.study import Study
 from search_spaces.errors import InputError
-
-
-def settings(**changes):
-    return {
-        "study": {"format": "nas-study/1"},
-        "name": "test",
-        "objectives": [
-            {"metric": o.metric, "direction": o.direction} for o in OBJECTIVES
-        ],
-        "search": {"trials": 8},
-        **changes,
-    }
 
 
 @pytest.fixture
@@ -56,7 +43,7 @@ def test_written_tables_say_the_same(directory):
     pd.testing.assert_frame_equal(pd.read_parquet(parquet), table, check_dtype=False)
     columns = ["number", "state", "placement", "seed", "accuracy", "macs"]
     pd.testing.assert_frame_equal(pd.read_csv(csv)[columns], table[columns])
-    assert (directory / INDEX_FILE).exists()
+    assert (directory / "study.index").exists()
 
 
 def test_trials_objectives_and_name(directory):

@@ -44,7 +44,7 @@ def test_hyper_parameters_are_plain_and_those_of_the_network():
     assert (found["heads"], found["head_dim"]) == ("3 6", "64 64")
     assert not {"baseline", "retry_of"} & set(found)
     assert all(isinstance(value, int | str) for value in found.values())
-    repeated = hyper_parameters(record(is_baseline="all_conv", retry_of=0))
+    repeated = hyper_parameters(record(baseline="all_conv", retry_of=0))
     assert (repeated["baseline"], repeated["retry_of"]) == ("all_conv", 0)
 
 
