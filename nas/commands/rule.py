@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from nas.rule.controls import Effect
+    from nas.rule.effect import Effect
     from nas.rule.rule_test import Direction, RuleTest
 
 
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     "--direction",
     type=click.Choice(["maximize", "minimize"]),
     help="Which way the metric is better; known for the metrics of nas evaluate.",
+)
+@click.option(
+    "--smallest-effect",
+    metavar="SIZE",
+    type=float,
+    help="Smallest effect of interest in the metric's unit: the verdict is negligible "
+    "if the 90% interval lies inside it.  [0.005 for metrics that are fractions]",
+)
+@click.option(
+    "--letter",
+    default="M",
+    show_default=True,
+    help="Kind of block to compare with C; what other kinds do is held fixed.",
 )
 @click.option(
     "--format",
@@ -37,18 +50,20 @@ def command(
     source: Path,
     metric: str,
     direction: "Direction | None",
+    smallest_effect: float | None,
+    letter: str,
     output: str,
     plot: Path | None,
 ) -> None:
     """Test the rule "MSAs belong at the end of a stage" on trials.
 
     STUDY is a directory that nas search made. TABLE is a .csv or .parquet file with the
-    columns placement (e.g. CCC-CCM) and the metric; seed, epochs, state and params
-    are used if they are there.
+    columns placement (e.g. CCC-CCM) and the metric; seed, epochs, state, params and
+    cluster are used if they are there.
     """
     from nas.rule.rule_test import rule_test
 
-    test = rule_test(source, metric, direction)
+    test = rule_test(source, metric, direction, smallest_effect, letter)
     if plot is not None:
         from nas.figures.rule import draw, rule_figure
 
@@ -70,7 +85,8 @@ def _print(test: "RuleTest") -> None:
         f"{test.num_placements} placements, {test.sampling} sampling"
     )
     grid = Table(
-        title="C to M in one slot, the others held fixed", title_justify="left"
+        title=f"C to {test.letter} in one slot, the others held fixed",
+        title_justify="left",
     )
     for column in ("stage", "block", "effect", "95% interval", "p", "p (Holm)", ""):
         grid.add_column(column, justify="right" if column else "left")
@@ -99,9 +115,11 @@ def _print(test: "RuleTest") -> None:
     console.print(grid)
     if test.minimum_detectable_effect is not None:
         console.print(
-            "End-of-stage effect that this table finds with 80% power: "
-            f"{test.minimum_detectable_effect:.3g}"
+            "End-of-stage effect that the verdict finds with 80% power in such a "
+            f"table: {test.minimum_detectable_effect:.3g}"
         )
+    helps = {True: "yes", False: "no, it hurts", None: "cannot be told"}
+    console.print(f"Does an MSA at the ends help at all? {helps[test.ends_help]}")
     for note in test.notes:
         console.print(f"Note: {note}.", markup=False)
     console.print(f"\nVerdict: [bold]{test.verdict}[/bold]")
@@ -110,13 +128,19 @@ def _print(test: "RuleTest") -> None:
 
 
 def _contrasts(test: "RuleTest") -> "list[tuple[str, Effect]]":
+    controls = test.controls
     return [
         ("end of stage", test.end_of_stage),
         *((f"  stage {stage} alone", effect) for stage, effect in test.stages),
-        ("  without strided first blocks", test.end_of_stage_excluding_strided),
-        ("  at equal MSA counts", test.controls["same_count"]),
-        ("  beyond a trend over depth", test.controls["beyond_depth"]),
-        ("  at equal parameters", test.controls["params"]),
+        ("  worst with a stage left out", controls["worst_without_a_stage"]),
+        ("  last over first", controls["last_over_first"]),
+        ("  last over middle", controls["last_over_middle"]),
+        ("  at equal MSA counts", controls["same_count"]),
+        ("  beyond all rivals at once", controls["beyond_rivals"]),
+        ("  and a level for each stage", controls["beyond_rivals_and_stage_levels"]),
+        ("  at equal parameters", controls["params"]),
+        ("  with strided first blocks", test.end_of_stage_with_strided),
+        ("an MSA at the ends", test.ends),
         ("end of model", test.end_of_model),
         ("strided first blocks", test.strided_first_blocks),
         ("one more MSA anywhere", test.num_msas),

@@ -66,11 +66,13 @@ def command(
         click.echo(replayed.path)
         return
     if not quiet:
-        from nas.rule.power import power_of_search
+        from nas.commands.design_power import power_of_search, thin_slots
 
         power = power_of_search(settings)
         if power is not None:
             click.echo(f"power: {power}", err=True)
+        if thin := thin_slots(settings):
+            click.echo(f"warning: {thin}", err=True)
     try:
         study = search(settings, out, address, quiet=quiet)
     except SearchInterrupted as stop:

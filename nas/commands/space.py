@@ -70,6 +70,7 @@ def command(
     """
     import random
 
+    from nas.commands.design_power import power_of_search, thin_slots
     from nas.config import load_config
     from nas.plugins import import_plugins
 
@@ -114,6 +115,8 @@ def command(
         "trials": settings.search.trials,
         "sampler": settings.search.sampler,
     }
+    power = power_of_search(settings)
+    facts["power"] = None if power is None else power.to_dict()
     if output == "json":
         click.echo(json.dumps(facts))
         return
@@ -138,6 +141,10 @@ def command(
         else f"search       {settings.search.trials} trials by "
         f"{settings.search.sampler}: the whole space fits"
     )
+    if power is not None:
+        click.echo(f"power        {power}")
+    if thin := thin_slots(settings):
+        click.echo(f"warning      {thin}")
     click.echo("examples")
     for one in drawn:
         seconds = space.latency(one)

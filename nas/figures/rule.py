@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nas.figures.figure_file import require_figure_file
-from nas.rule.controls import Effect
+from nas.rule.effect import Effect
 from nas.rule.rule_test import RuleTest
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ LABELS: dict[Place, str] = {
 
 
 RIVALS = {
-    "same_count": "number of MSAs",
-    "beyond_depth": "depth in the model",
-    "not_strided": "strided first blocks",
-    "no_single_stage": "one stage alone",
+    "every_stage_left_out": "one stage alone",
+    "last_over_first": "first slots as good",
+    "last_over_middle": "middle slots as good",
+    "same_count": "number of MSAs in a stage",
+    "beyond_rivals": "depth, strides, count and neighbours together",
+    "beyond_rivals_and_stage_levels": "the same with stage levels",
+    "strided_not_beyond_last": "strided slots better still",
+    "ends_do_not_hurt": "merely the least bad place",
 }
 """What a check that failed leaves open, by the check's name."""
 
@@ -135,8 +139,12 @@ def rule_figure(test: RuleTest) -> RuleFigure:
     contrasts = [
         _mark("end of stage", test.end_of_stage, is_headline=True),
         *(_mark(f"    stage {stage} alone", effect) for stage, effect in test.stages),
-        _mark("    without strided blocks", test.end_of_stage_excluding_strided),
-        _mark("    beyond a trend over depth", test.controls["beyond_depth"]),
+        _mark("    worst without a stage", test.controls["worst_without_a_stage"]),
+        _mark("    last over first", test.controls["last_over_first"]),
+        _mark("    last over middle", test.controls["last_over_middle"]),
+        _mark("    beyond all rivals", test.controls["beyond_rivals"]),
+        _mark("    with strided blocks", test.end_of_stage_with_strided),
+        _mark("an MSA at the ends", test.ends),
         _mark("end of model", test.end_of_model),
         _mark("one more MSA anywhere", test.num_msas),
     ]
@@ -187,7 +195,7 @@ def to_matplotlib(figure: RuleFigure) -> "Figure":
     from matplotlib.figure import Figure
 
     width = max(5.0, 0.42 * (figure.slots[-1].x + 2))
-    canvas = Figure(figsize=(width + 4.6, 4.2), layout="constrained", dpi=130)
+    canvas = Figure(figsize=(width + 4.6, 4.6), layout="constrained", dpi=130)
     FigureCanvasAgg(canvas)
     left, right = canvas.subplots(1, 2, width_ratios=[width, 4.6])
     canvas.suptitle(figure.title, fontweight="bold", x=0.01, ha="left")

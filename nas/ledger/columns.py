@@ -43,6 +43,10 @@ RESERVED = frozenset(
         "not_finite",
         # columns that the tables of `nas pareto` and `nas rule` add
         "sampled",
+        "cluster",
+        "supernet",
+        "parent",
+        "scorer",
         "is_pareto",
         "is_feasible",
         "is_baseline",  # of trial tables of before 2026-12

@@ -152,8 +152,13 @@ def predict(
     from nas.rule.rule_test import known_direction
 
     table, study_space, objective = _read(source, metric)
-    chosen, assumed = known_direction(table.metric, direction or objective)
-    notes = [*table.notes, *([assumed] if assumed else [])]
+    chosen = known_direction(table.metric, direction or objective)
+    notes = list(table.notes)
+    if chosen == "none":
+        notes.append(
+            f"neither side of {table.metric!r} is known to be the better one: the "
+            "largest come first (--direction says otherwise)"
+        )
     if study_space is not None and space is None:
         notes += study_space.notes
     asked = _asked_space(space, table.depths)

@@ -1,19 +1,22 @@
 """Which comparisons of slots make up the rule and its rivals.
 
-Every function returns slot weights that sum to zero, made only of slots that the
-rows can compare: a slot that never varied has no effect to compare, and two slots that
-always changed together cannot be told apart.
+Every function returns slot weights, made only of slots that the rows can compare: a
+slot that never varied has no effect to compare, and two slots that always changed
+together cannot be told apart. All but :func:`ends` sum to zero.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.rule.slot_regression import SlotRegression
+from nas.rule.slot_design import SlotDesign
+from nas.rule.slot_layout import SlotLayout
 
 Floats = npt.NDArray[np.float64]
+
+NO_TREND = "the last slots cannot be told from a trend over depth"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,98 +34,141 @@ class Contrast:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class SlotLayout:
-    """Where each slot of a placement stands.
-
-    Attributes:
-        depths: Blocks of each stage.
-    """
-
-    depths: tuple[int, ...]
-
-    @property
-    def num_slots(self) -> int:
-        """Slots of all stages."""
-        return sum(self.depths)
-
-    @property
-    def slots(self) -> list[tuple[int, int]]:
-        """Stage and block of each slot, both from 1."""
-        return [
-            (stage, block)
-            for stage, depth in enumerate(self.depths, start=1)
-            for block in range(1, depth + 1)
-        ]
-
-    def of_stage(self, stage: int) -> list[int]:
-        """Indices of the slots of a stage (from 1)."""
-        start = sum(self.depths[: stage - 1])
-        return list(range(start, start + self.depths[stage - 1]))
-
-    @property
-    def strided(self) -> list[int]:
-        """First blocks of stages 2, 3, ...: there an MSA also changes the stride.
-
-        Of the paper's networks, whose first stage keeps the size of its map.
-        """
-        return [self.of_stage(stage)[0] for stage in range(2, len(self.depths) + 1)]
-
-    def unit(self, *indices: int) -> Floats:
-        """Weights that average the slots of the given indices."""
-        weights = np.zeros(self.num_slots)
-        weights[list(indices)] = 1 / len(indices)
-        return weights
-
-
 def end_of_stage(
-    regression: SlotRegression,
-    layout: SlotLayout,
-    exclude: Collection[int] = (),
-    stages: Iterable[int] | None = None,
+    design: SlotDesign, layout: SlotLayout, stages: Iterable[int] | None = None
 ) -> Contrast:
     """Last slot minus the mean of the others of its stage, averaged over stages.
 
+    Strided first slots are on neither side: the paper's code cannot build an MSA
+    there. A stage needs two other slots for this.
+
     Args:
-        regression: Tells which slots can be compared.
+        design: Tells which slots can be compared.
         layout: The slots.
-        exclude: Indices of slots to leave out of the comparison.
-        stages: Stages to average over; default all with two blocks or more.
+        stages: Stages to average over; default all.
 
     Returns:
         The contrast over the stages in which the last slot can be compared.
     """
+    return _last_minus(
+        design,
+        layout,
+        layout.inner,
+        "in no stage was the last slot varied apart from another slot that is not "
+        "a strided first one",
+        stages,
+    )
+
+
+def end_of_stage_with_strided(design: SlotDesign, layout: SlotLayout) -> Contrast:
+    """The same comparison with the strided first slots among the others."""
+    return _last_minus(
+        design,
+        layout,
+        lambda stage: layout.of_stage(stage)[:-1],
+        "in no stage was the last slot varied apart from another slot",
+    )
+
+
+def last_over_first(design: SlotDesign, layout: SlotLayout) -> Contrast:
+    """Last slot minus the first, of stages whose first slot is not strided."""
+    return _last_minus(
+        design,
+        layout,
+        lambda stage: [
+            i for i in layout.inner(stage) if i == layout.of_stage(stage)[0]
+        ],
+        "in no stage was the last slot varied apart from a first one without a stride",
+    )
+
+
+def last_over_middle(design: SlotDesign, layout: SlotLayout) -> Contrast:
+    """Last slot minus those that are neither first nor last."""
+    return _last_minus(
+        design,
+        layout,
+        layout.middle,
+        "in no stage was the last slot varied apart from a middle one",
+    )
+
+
+def last_over_strided(design: SlotDesign, layout: SlotLayout) -> Contrast:
+    """Last slot minus the strided first one."""
+
+    def strided(stage: int) -> list[int]:
+        first, *rest = layout.of_stage(stage)
+        return [first] if rest and first in layout.strided else []
+
+    return _last_minus(
+        design,
+        layout,
+        strided,
+        "in no stage was the last slot varied apart from a strided first one",
+    )
+
+
+def strided_over_middle(design: SlotDesign, layout: SlotLayout) -> Contrast:
+    """Strided first slots minus the middle ones; where a stage has none, the last."""
     total = np.zeros(layout.num_slots)
     used = []
-    wanted = range(1, len(layout.depths) + 1) if stages is None else stages
-    for stage in wanted:
-        *others, last = layout.of_stage(stage)
-        if last in exclude:
-            continue
+    for index in layout.strided:
+        stage = layout.slots[index][0]
         others = [
             other
-            for other in others
-            if other not in exclude
-            and regression.estimable(layout.unit(last) - layout.unit(other))
+            for other in layout.middle(stage) or layout.of_stage(stage)[1:]
+            if design.estimable(layout.unit(index) - layout.unit(other))
         ]
         if others:
-            total += layout.unit(last) - layout.unit(*others)
+            total += layout.unit(index) - layout.unit(others)
             used.append(stage)
     if not used:
         return Contrast(
-            None, (), "in no stage was the last slot varied apart from another slot"
+            None, (), "no strided first slot was varied apart from another one"
         )
     return Contrast(total / len(used), tuple(used))
 
 
-def end_of_model(regression: SlotRegression, layout: SlotLayout) -> Contrast:
+def _last_minus(
+    design: SlotDesign,
+    layout: SlotLayout,
+    others_of: Callable[[int], list[int]],
+    reason: str,
+    stages: Iterable[int] | None = None,
+) -> Contrast:
+    total = np.zeros(layout.num_slots)
+    used = []
+    for stage in layout.stages if stages is None else stages:
+        last = layout.of_stage(stage)[-1]
+        others = [
+            other
+            for other in others_of(stage)
+            if design.estimable(layout.unit(last) - layout.unit(other))
+        ]
+        if others:
+            total += layout.unit(last) - layout.unit(others)
+            used.append(stage)
+    if not used:
+        return Contrast(None, (), reason)
+    return Contrast(total / len(used), tuple(used))
+
+
+def ends(design: SlotDesign, layout: SlotLayout) -> Contrast:
+    """Mean effect of the last slots: whether an MSA at the ends helps at all."""
+    found = [index for index in layout.last if design.estimable(layout.unit(index))]
+    if not found:
+        return Contrast(None, (), "the effect of no last slot can be told")
+    stages = tuple(layout.slots[index][0] for index in found)
+    return Contrast(layout.unit(found), stages)
+
+
+def end_of_model(design: SlotDesign, layout: SlotLayout) -> Contrast:
     """Mean of the slots of the late stages minus that of the early ones.
 
     Late and early are the last and the first half of the stages; of an odd number the
-    middle stage is neither (our choice, DESIGN.md leaves it open).
+    middle stage is neither (our choice: no stage then counts as both).
 
     Args:
-        regression: Tells which slots can be compared.
+        design: Tells which slots can be compared.
         layout: The slots.
 
     Returns:
@@ -135,7 +181,7 @@ def end_of_model(regression: SlotRegression, layout: SlotLayout) -> Contrast:
     early = [i for s in range(1, half + 1) for i in layout.of_stage(s)]
     late = [i for s in range(num - half + 1, num + 1) for i in layout.of_stage(s)]
     best: tuple[list[int], list[int]] = ([], [])
-    for group in comparable(regression, layout, early + late):
+    for group in comparable(design, layout, early + late):
         pair = ([i for i in early if i in group], [i for i in late if i in group])
         if all(pair) and sum(map(len, pair)) > sum(map(len, best)):
             best = pair
@@ -145,57 +191,94 @@ def end_of_model(regression: SlotRegression, layout: SlotLayout) -> Contrast:
         )
     slots = layout.slots
     stages = sorted({slots[i][0] for part in best for i in part})
-    return Contrast(layout.unit(*best[1]) - layout.unit(*best[0]), tuple(stages))
+    return Contrast(layout.unit(best[1]) - layout.unit(best[0]), tuple(stages))
 
 
 def beyond_depth(
-    regression: SlotRegression, layout: SlotLayout, within_stage: bool
+    design: SlotDesign, layout: SlotLayout, stage_levels: bool
 ) -> Contrast:
-    """How much the last slots stand above a straight line over depth.
+    """How much the last slots stand above the rivals that are trends over slots.
 
-    The rival "the later in the model, the better" also makes the last slot of a stage
-    better than the others of the stage. Here the slot effects are fitted by a line
-    over the block's number plus a step for last slots; the contrast is that step.
+    "The later in the model, the better" and "strided first blocks are bad places" both
+    make the last slot better than the others of its stage, and together more so. Here
+    the slot effects are fitted by a line over the block's number, a level for strided
+    first slots and a step for last slots; the contrast is that step.
 
     Args:
-        regression: Tells which slots can be compared.
+        design: Tells which slots can be compared.
         layout: The slots.
-        within_stage: Give each stage its own level, the slope being common.
+        stage_levels: Give each stage its own level, the slope being common.
 
     Returns:
         The contrast over the largest set of slots that can be compared.
     """
-    groups = comparable(regression, layout, range(layout.num_slots))
-    group = max(groups, key=len, default=[])
-    slots = [layout.slots[i] for i in group]
-    last = np.array([float(b == layout.depths[s - 1]) for s, b in slots])
-    columns = [np.array(group, dtype=float)]
-    if within_stage:
-        columns += [
-            np.array([float(s == stage) for s, _ in slots])
-            for stage in sorted({s for s, _ in slots})
-        ]
-    else:
-        columns.append(np.ones(len(group)))
-    reason = "the last slots cannot be told from a trend over depth"
+    group = max(
+        comparable(design, layout, range(layout.num_slots)), key=len, default=[]
+    )
     if not group:
-        return Contrast(None, (), reason)
-    rest = np.stack(columns, axis=1)
-    step = last - rest @ np.linalg.lstsq(rest, last, rcond=None)[0]
+        return Contrast(None, (), NO_TREND)
+    last = layout.is_one_of(layout.last)[group]
+    rest = np.stack(_trends(layout, group, stage_levels), axis=1)
+    step = _residual(last, rest)
     if float(step @ step) < 1e-9:
-        return Contrast(None, (), reason)
+        return Contrast(None, (), NO_TREND)
     weights = np.zeros(layout.num_slots)
     weights[group] = step / (step @ step)
-    return Contrast(weights, tuple(sorted({s for s, _ in slots})))
+    stages = {layout.slots[i][0] for i in group}
+    return Contrast(weights, tuple(sorted(stages)))
+
+
+def stage_levels_off_line(design: SlotDesign, layout: SlotLayout) -> list[Floats]:
+    """The ways in which stages can lie off the line, last and strided slots aside.
+
+    Args:
+        design: Tells which slots can be compared.
+        layout: The slots.
+
+    Returns:
+        Orthonormal slot weights, each orthogonal to a line over depth, to the strided
+        first slots and to the last ones.
+    """
+    group = max(
+        comparable(design, layout, range(layout.num_slots)), key=len, default=[]
+    )
+    if not group:
+        return []
+    rest = _trends(layout, group, False) + [layout.is_one_of(layout.last)[group]]
+    levels = [
+        layout.is_one_of(layout.of_stage(stage))[group] for stage in layout.stages
+    ]
+    off = _residual(np.stack(levels, axis=1), np.stack(rest, axis=1))
+    left, sizes, _ = np.linalg.svd(off, full_matrices=False)
+    found = []
+    for column in left.T[sizes > 1e-6]:
+        weights = np.zeros(layout.num_slots)
+        weights[group] = column
+        found.append(weights)
+    return found
+
+
+def _trends(layout: SlotLayout, group: list[int], stage_levels: bool) -> list[Floats]:
+    columns = [np.array(group, dtype=float), layout.is_one_of(layout.strided)[group]]
+    if not stage_levels:
+        return [*columns, np.ones(len(group))]
+    return columns + [
+        layout.is_one_of(layout.of_stage(stage))[group] for stage in layout.stages
+    ]
+
+
+def _residual(values: Floats, regressors: Floats) -> Floats:
+    fitted = regressors @ np.linalg.lstsq(regressors, values, rcond=None)[0]
+    return np.asarray(values - fitted)
 
 
 def comparable(
-    regression: SlotRegression, layout: SlotLayout, indices: Iterable[int]
+    design: SlotDesign, layout: SlotLayout, indices: Iterable[int]
 ) -> list[list[int]]:
     """Sort slots into groups within which every difference is determined.
 
     Args:
-        regression: Tells which differences are determined.
+        design: Tells which differences are determined.
         layout: The slots.
         indices: Slots to sort.
 
@@ -205,7 +288,7 @@ def comparable(
     groups: list[list[int]] = []
     for index in indices:
         for group in groups:
-            if regression.estimable(layout.unit(index) - layout.unit(group[0])):
+            if design.estimable(layout.unit(index) - layout.unit(group[0])):
                 group.append(index)
                 break
         else:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nas.rule.letters import Letters
 from nas.rule.placement_table import PlacementTable
+from nas.rule.slot_design import Labels
 from nas.rule.slot_regression import SlotRegression
 
 Floats = npt.NDArray[np.float64]
@@ -16,10 +18,11 @@ MIN_REPLICATE_DF = 3
 
 @dataclass(frozen=True, eq=False)
 class PlacementMeans:
-    """A table with the trials of each placement averaged.
+    """A table with the trials of each placement averaged, each cluster by itself.
 
     Attributes:
-        bits: ``(placements, slots)``, 1 where the slot is an MSA.
+        bits: ``(placements, slots)``, 1 where the slot has the compared letter.
+        convs: ``(placements, slots)``, 1 where the slot has a C.
         means: Mean metric of each placement, ``(placements,)``.
         counts: Trials of each placement, ``(placements,)``.
         weights: Precision of each mean up to a factor, ``(placements,)``.
@@ -27,15 +30,23 @@ class PlacementMeans:
         replicate_sd: Standard deviation between trials of one placement, or ``None``
             where there are too few repeats.
         replicate_df: Degrees of freedom of ``replicate_sd``.
+        others: Indicators of further letters, ``(placements, columns)``, or ``None``.
+        clusterings: Ways in which the rows share luck; see
+            :class:`~nas.rule.slot_design.SlotDesign`.
+        num_placements: Distinct placements.
     """
 
     bits: Floats
+    convs: Floats
     means: Floats
     counts: Floats
     weights: Floats
     params: Floats | None
     replicate_sd: float | None
     replicate_df: int
+    others: Floats | None
+    clusterings: tuple[Labels, ...]
+    num_placements: int
 
     @classmethod
     def of(cls, table: PlacementTable) -> "PlacementMeans":
@@ -50,12 +61,19 @@ class PlacementMeans:
             table: The checked table.
 
         Returns:
-            One row a placement, in the order of first appearance.
+            One row a placement and cluster, in the order of first appearance.
         """
-        order: dict[object, int] = {}
+        order: dict[tuple[str, int], int] = {}
+        names: dict[str, int] = {}
+        shared = table.clusters
+        clusters = [0] * len(table.values) if shared is None else shared.tolist()
         group = np.array(
-            [order.setdefault(placement, len(order)) for placement in table.placements]
+            [
+                order.setdefault((placement, cluster), len(order))
+                for placement, cluster in zip(table.placements, clusters, strict=True)
+            ]
         )
+        same = np.array([names.setdefault(one, len(names)) for one, _ in order])
         num = len(order)
         counts = np.bincount(group, minlength=num).astype(float)
         means = np.bincount(group, table.values, minlength=num) / counts
@@ -64,23 +82,54 @@ class PlacementMeans:
         if table.params is not None:
             params = np.bincount(group, table.params, minlength=num) / counts
         df = len(group) - num
+        bits = table.bits[first]
+        others = _indicators(table.letters[first], table.other_letters)
+        clusterings: tuple[Labels, ...] = ()
+        if shared is not None:
+            _, labels = np.unique(shared[first], return_inverse=True)
+            clusterings = (labels.astype(np.intp),)
+            if len(names) < num:
+                each = np.arange(num, dtype=np.intp)
+                clusterings = (clusterings[0], same.astype(np.intp), each)
         sd = None
         weights = np.ones(num)
-        bits = table.bits[first]
         if df >= MIN_REPLICATE_DF:
             within = float(((table.values - means[group]) ** 2).sum() / df)
             sd = within**0.5
-            weights = _weights(bits, means, counts, within)
-        return cls(bits, means, counts, weights, params, sd, df)
+            weights = _weights(bits, means, counts, within, others)
+        convs = (table.letters[first] == "C").astype(float)
+        return cls(
+            bits, convs, means, counts, weights, params, sd, df, others, clusterings,
+            len(names),
+        )  # fmt: skip
 
     def regression(self, controls: Floats | None = None) -> SlotRegression:
         """The regression of the means on all slots, with further regressors."""
-        return SlotRegression(self.bits, self.means, self.weights, controls)
+        found = [part for part in (self.others, controls) if part is not None]
+        joined = np.concatenate(found, axis=1) if found else None
+        return SlotRegression(
+            self.bits, self.means, self.weights, joined, self.clusterings
+        )
 
 
-def _weights(bits: Floats, means: Floats, counts: Floats, within: float) -> Floats:
+def _indicators(letters: Letters, others: tuple[str, ...]) -> Floats | None:
+    """A column for each slot in which another letter varies."""
+    if not others:
+        return None
+    columns = np.concatenate([letters == letter for letter in others], axis=1)
+    varied = columns.any(axis=0) & ~columns.all(axis=0)
+    return columns[:, varied].astype(float)
+
+
+def _weights(
+    bits: Floats,
+    means: Floats,
+    counts: Floats,
+    within: float,
+    others: Floats | None,
+) -> Floats:
     """Weights of a random placement effect, its variance by moments."""
-    plain = SlotRegression(bits, means)
+    plain = SlotRegression(bits, means, controls=others)
     if plain.residual_df < 1 or len(set(counts.tolist())) == 1:
         return np.ones(len(means))
     between = plain.noise**2 - within * float((1 / counts).mean())

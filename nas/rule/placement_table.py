@@ -1,14 +1,14 @@
 """A table of trained placements, checked and ready for the rule test.
 
 Any table will do that has a column ``placement`` and a column of the metric; the
-columns ``seed``, ``epochs`` and ``state`` are used if they are there (DESIGN.md, "A
-table for nas rule"). What does not fit is refused with the row and column that are
+columns ``seed``, ``epochs``, ``state`` and ``cluster`` are used if they are there
+(docs/rule.md). What does not fit is refused with the row and column that are
 wrong; what is left out is said in :attr:`PlacementTable.notes`.
 """
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nas.ledger.columns import is_reserved
+from nas.rule.letters import checked_placement, letters_of
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Sampling = Literal["uniform", "adaptive", "unknown"]
+
+CLUSTERS = ("cluster", "supernet", "parent")
+"""Columns whose rows of one value share weights or luck; the first one found counts."""
+
+LARGEST = 1e100
+"""Metric values beyond this are refused: their squares overflow."""
 
 UNIFORM_SAMPLERS = frozenset({"random", "uniform", "factorial", "exhaustive"})
 """Samplers whose choice does not depend on the results."""
@@ -39,7 +46,7 @@ class PlacementTable:
     Attributes:
         source: Where the table came from, for messages.
         metric: Name of the metric.
-        placements: Placement of each used row.
+        placements: Placement of each used row, stages joined by dashes.
         values: Metric of each used row, ``(rows,)``.
         sampling: Whether the placements were chosen without looking at results.
         randomised: Rows that were chosen without looking at results, ``(rows,)``;
@@ -47,50 +54,68 @@ class PlacementTable:
         params: Parameter count of each used row, ``(rows,)``, or ``None``.
         epochs: The budget of the used rows, or ``None`` if the table has none.
         notes: What was left out, in sentences.
+        letter: The letter that is compared with C.
+        clusters: Cluster of each used row, ``(rows,)`` of numbers from 0, or ``None``
+            where no two rows share more than their placement.
+        failures: Placements of the trials that failed.
     """
 
     source: str
     metric: str
-    placements: tuple[Placement, ...]
+    placements: tuple[str, ...]
     values: Floats
     sampling: Sampling = "unknown"
     randomised: npt.NDArray[np.bool_] | None = None
     params: Floats | None = None
     epochs: int | None = None
     notes: tuple[str, ...] = ()
+    letter: str = "M"
+    clusters: npt.NDArray[np.intp] | None = None
+    failures: tuple[str, ...] = ()
 
     @property
     def depths(self) -> tuple[int, ...]:
         """Blocks of each stage, the same for every row."""
-        return self.placements[0].depths
+        return tuple(map(len, str(self.placements[0]).split("-")))
+
+    @cached_property
+    def letters(self) -> npt.NDArray[np.str_]:
+        """The letter of each block, ``(rows, slots)``."""
+        return letters_of(self.placements)
 
     @cached_property
     def bits(self) -> Floats:
-        """One row a trial, one column a slot: 1 where the block is an MSA."""
-        letters = [placement.letters for placement in self.placements]
-        return np.array([[c == "M" for c in row] for row in letters], dtype=float)
+        """One row a trial, one column a slot: 1 for the compared letter."""
+        return np.asarray(self.letters == self.letter, dtype=float)
+
+    @cached_property
+    def other_letters(self) -> tuple[str, ...]:
+        """Letters beside C and the compared one."""
+        return tuple(sorted({*np.unique(self.letters)} - {"C", self.letter}))
 
     def only(self, rows: npt.NDArray[np.bool_]) -> "PlacementTable":
         """The same table with some of its rows, ``rows`` being a mask of them."""
-        return PlacementTable(
-            self.source,
-            self.metric,
-            tuple(p for p, keep in zip(self.placements, rows, strict=True) if keep),
-            self.values[rows],
-            self.sampling,
-            None if self.randomised is None else self.randomised[rows],
-            None if self.params is None else self.params[rows],
-            self.epochs,
-            self.notes,
+        return replace(
+            self,
+            placements=tuple(
+                p for p, keep in zip(self.placements, rows, strict=True) if keep
+            ),
+            values=self.values[rows],
+            randomised=None if self.randomised is None else self.randomised[rows],
+            params=None if self.params is None else self.params[rows],
+            clusters=None if self.clusters is None else self.clusters[rows],
         )
 
     @classmethod
-    def read(cls, path: str | Path, metric: str = "accuracy") -> "PlacementTable":
+    def read(
+        cls, path: str | Path, metric: str = "accuracy", letter: str = "M"
+    ) -> "PlacementTable":
         """Read a CSV or Parquet file, or a study directory.
 
         Args:
             path: ``TABLE.csv``, ``TABLE.parquet`` or a study.
             metric: Column to test.
+            letter: Letter to compare with C.
 
         Returns:
             The checked table.
@@ -102,16 +127,21 @@ class PlacementTable:
         if path.is_dir():
             from nas.study.study import Study
 
-            return cls.of_study(Study.open(path), metric)
-        return cls.of_frame(read_frame(path), metric, str(path), _line_of(path))
+            return cls.of_study(Study.open(path), metric, letter)
+        return cls.of_frame(
+            read_frame(path), metric, str(path), _line_of(path), letter=letter
+        )
 
     @classmethod
-    def of_study(cls, study: "Study", metric: str = "accuracy") -> "PlacementTable":
+    def of_study(
+        cls, study: "Study", metric: str = "accuracy", letter: str = "M"
+    ) -> "PlacementTable":
         """The trials of a study; its config says how they were sampled.
 
         Args:
             study: An open study.
             metric: Column to test.
+            letter: Letter to compare with C.
 
         Returns:
             The checked table.
@@ -133,6 +163,7 @@ class PlacementTable:
             str(study.path),
             "trial {}",
             sampling="uniform" if uniform else "adaptive",
+            letter=letter,
         )
 
     @classmethod
@@ -143,6 +174,7 @@ class PlacementTable:
         source: str = "the table",
         row_name: str = "row {}",
         sampling: Sampling = "unknown",
+        letter: str = "M",
     ) -> "PlacementTable":
         """Check a data frame.
 
@@ -153,6 +185,7 @@ class PlacementTable:
             row_name: How a message names a row; ``{}`` is its position from 0, or
                 its ``number`` for ``"trial {}"``.
             sampling: How the placements were chosen, as far as it is known.
+            letter: Letter to compare with C.
 
         Returns:
             The checked table.
@@ -170,17 +203,21 @@ class PlacementTable:
                 f"a rule test needs at least one complete trial with {metric!r}; "
                 f"{source} has {len(frame)} rows and none of them is"
             )
-        placements = checked.parsed(rows)
+        placements = checked.placements(rows, letter)
+        clusters = checked.clusters(rows, notes)
         table = cls(
             source,
             metric,
-            tuple(placements),
+            placements,
             values[rows],
             sampling,
             _randomised(frame, rows),
             checked.floats_or_none("params", rows),
             epochs,
             tuple(notes),
+            letter,
+            clusters,
+            checked.failures(letter, placements[0]),
         )
         return table._merge_repeats(frame, rows)
 
@@ -190,11 +227,13 @@ class PlacementTable:
             return self
         seeds = frame["seed"].iloc[rows].tolist()
         groups: dict[Hashable, list[int]] = {}
-        for row, (placement, seed) in enumerate(
-            zip(self.placements, seeds, strict=True)
+        shared = self.clusters if self.clusters is not None else np.zeros(len(rows))
+        for row, (placement, seed, cluster) in enumerate(
+            zip(self.placements, seeds, shared.tolist(), strict=True)
         ):
             # rows without a seed are separate runs
-            key = (placement, seed) if not pd.isna(seed) else (placement, row, None)
+            told = (seed, cluster) if not pd.isna(seed) else (row, None)
+            key = (placement, *told)
             groups.setdefault(key, []).append(row)
         if len(groups) == len(rows):
             return self
@@ -206,17 +245,7 @@ class PlacementTable:
             f"{len(rows) - len(groups)} rows repeat the placement and the seed of "
             "another row; each such pair counts as one trial (its mean)"
         )
-        return PlacementTable(
-            merged.source,
-            merged.metric,
-            merged.placements,
-            means,
-            merged.sampling,
-            merged.randomised,
-            merged.params,
-            merged.epochs,
-            (*merged.notes, note),
-        )
+        return replace(merged, values=means, notes=(*merged.notes, note))
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -310,7 +339,13 @@ class CheckedFrame:
         if name not in self.frame.columns or is_reserved(name):
             found = ", ".join(self.metrics()) or "none"
             raise InputError(f"{self.source} has no metric {name!r}; metrics: {found}")
-        return self.floats(name)
+        values = self.floats(name)
+        for index in np.flatnonzero(np.isfinite(values) & (np.abs(values) > LARGEST)):
+            raise InputError(
+                f"values of {name!r} must be smaller than {LARGEST:g} in size, got "
+                f"{values[index]:g} in {self.row(int(index))} of {self.source}"
+            )
+        return values
 
     def usable_rows(
         self, notes: list[str], metric: str | None = None
@@ -325,7 +360,7 @@ class CheckedFrame:
             The budget in epochs, ``None`` if the table has none, and the positions of
             the rows.
         """
-        keep = self.complete(notes)
+        keep = self.one_scorer(self.complete(notes), notes)
         if metric is not None:
             keep = self.measured(metric, keep, notes)
         epochs, keep = self.one_budget(keep, notes)
@@ -373,10 +408,10 @@ class CheckedFrame:
         """Rows whose state is ``complete``, all rows if there is no such column."""
         if "state" not in self.frame.columns:
             return np.ones(len(self.frame), dtype=bool)
-        states = self.frame["state"].astype(str).str.strip().str.lower()
-        keep = (states == "complete").to_numpy()
+        states = self.states()
+        keep: npt.NDArray[np.bool_] = np.asarray(states == "complete")
         if not keep.all():
-            others = Counter(states[~keep])
+            others = Counter(word or "without a state" for word in states[~keep])
             said = ", ".join(f"{n} {state}" for state, n in sorted(others.items()))
             notes.append(f"only complete trials are used; left out: {said}")
         if others_pruned := int((states == "pruned").sum()):
@@ -385,6 +420,75 @@ class CheckedFrame:
                 "complete ones are a selection of good ones: effects are shrunken"
             )
         return keep
+
+    def states(self) -> npt.NDArray[np.str_]:
+        """State of each row in lower case; ``""`` where the cell is empty."""
+        cells = self.frame["state"]
+        words = cells.astype(object).where(cells.notna(), "").astype(str)
+        return np.asarray(words.str.strip().str.lower().to_numpy(dtype=str))
+
+    def one_scorer(
+        self, keep: npt.NDArray[np.bool_], notes: list[str]
+    ) -> npt.NDArray[np.bool_]:
+        """Rows of the most frequent scorer: scores of two kinds are two quantities."""
+        if "scorer" not in self.frame.columns or not keep.any():
+            return keep
+        words = self.frame["scorer"].astype(str).to_numpy(dtype=str)
+        counts = Counter(words[keep].tolist())
+        (chosen, number), *others = counts.most_common()
+        if others:
+            notes.append(
+                f"only the {number} trials of scorer {chosen!r} are used; "
+                f"{sum(n for _, n in others)} of other scorers are left out"
+            )
+        return np.asarray(keep & (words == chosen))
+
+    def clusters(self, rows: Any, notes: list[str]) -> npt.NDArray[np.intp] | None:
+        """Numbers of the clusters of rows that share weights or luck.
+
+        Args:
+            rows: Positions of the used rows.
+            notes: What was assumed is added here.
+
+        Returns:
+            ``(rows,)``; a row with an empty cell is a cluster of its own. ``None`` if
+            there is no such column.
+        """
+        name = next((name for name in CLUSTERS if name in self.frame.columns), None)
+        if name is None:
+            return None
+        cells = self.frame[name].iloc[rows]
+        if cells.isna().all():
+            return None
+        codes, uniques = pd.factorize(cells.astype(str).where(cells.notna()))
+        if name == "parent" and len(uniques) == 1 and (codes == 0).all():
+            notes.append(
+                f"all trials start from the parent {uniques[0]!r}: the answer is about "
+                "networks made from it"
+            )
+            return None
+        alone = codes < 0
+        numbers: npt.NDArray[np.intp] = codes.astype(np.intp)
+        numbers[alone] = len(uniques) + np.arange(int(alone.sum()))
+        notes.append(
+            f"rows of one {name!r} share luck and count as one cluster: "
+            f"{len(np.unique(numbers))} clusters"
+        )
+        return numbers
+
+    def failures(self, letter: str, like: str) -> tuple[str, ...]:
+        """Placements of failed trials that can be read and have the same depths."""
+        if "state" not in self.frame.columns:
+            return ()
+        found = []
+        for index in np.flatnonzero(self.states() == "failed"):
+            try:
+                text = self.placement(int(index), letter)
+            except InputError:
+                continue
+            if list(map(len, text.split("-"))) == list(map(len, like.split("-"))):
+                found.append(text)
+        return tuple(found)
 
     def measured(
         self, metric: str, keep: npt.NDArray[np.bool_], notes: list[str]
@@ -420,25 +524,52 @@ class CheckedFrame:
             )
         return int(budget), chosen
 
-    def parsed(self, rows: Iterable[int]) -> list[Placement]:
+    def placement(self, index: int, letter: str = "M") -> str:
+        """Placement of a row, checked.
+
+        Args:
+            index: Position of the row.
+            letter: A letter that is allowed beside the known ones.
+
+        Returns:
+            Its text.
+
+        Raises:
+            InputError: It is not a placement.
+        """
+        cell = self.frame["placement"].iloc[index]
+        try:
+            return checked_placement("" if pd.isna(cell) else str(cell).strip(), letter)
+        except InputError as error:
+            raise InputError(
+                f"column 'placement', {self.row(index)} of {self.source}: {error}"
+            ) from error
+
+    def placements(self, rows: Iterable[int], letter: str = "M") -> tuple[str, ...]:
         """Placements of the rows, all of the same depths."""
-        placements: list[Placement] = []
+        found: list[str] = []
+        seen: dict[object, str] = {}
+        depths: list[int] = []
         first = ""
+        cells = self.frame["placement"]
         for index in map(int, rows):
-            cell = self.frame["placement"].iloc[index]
-            try:
-                text = "" if pd.isna(cell) else str(cell).strip()
-                placement = Placement.parse(text)
-            except InputError as error:
-                raise InputError(
-                    f"column 'placement', {self.row(index)} of {self.source}: {error}"
-                ) from error
-            if not placements:
-                first = f"{self.row(index)} has {placement.depths} ({placement})"
-            elif placement.depths != placements[0].depths:
-                raise InputError(
-                    "all placements of a table must have the same depths: "
-                    f"{first}, {self.row(index)} has {placement.depths} ({placement})"
-                )
-            placements.append(placement)
-        return placements
+            cell = cells.iat[index]
+            text = seen.get(cell) if isinstance(cell, str) else None
+            if text is None:
+                text = self.placement(index, letter)
+                here = list(map(len, text.split("-")))
+                if not found:
+                    depths = here
+                    first = f"{self.row(index)} has {tuple(here)} ({text})"
+                elif here != depths:
+                    raise InputError(
+                        "all placements of a table must have the same depths: "
+                        f"{first}, {self.row(index)} has {tuple(here)} ({text})"
+                    )
+                seen[cell] = text
+            found.append(text)
+        return tuple(found)
+
+    def parsed(self, rows: Iterable[int]) -> list[Placement]:
+        """Placements of the rows as values, all of the same depths."""
+        return [Placement.parse(text) for text in self.placements(rows)]

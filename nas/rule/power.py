@@ -1,186 +1,156 @@
-"""How large an end-of-stage effect a design can find, before it is run.
+"""How large an end-of-stage effect the *verdict* finds with a design, by simulation.
 
 In units of the noise: the standard deviation between trials that the slots do not
-explain. A pilot of a few seeds of one placement gives its size.
+explain. A pilot of a few seeds of one placement gives its size. The power of the
+interval alone would promise too much: the verdict also rules out the rivals, and where
+the interval finds an effect in 80% of tables, the verdict may do so in half of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from scipy import optimize, special
 
-from nas.rule.contrasts import SlotLayout, end_of_stage
-from nas.rule.slot_regression import SlotRegression, t_quantile
-from search_spaces.errors import InputError
-from search_spaces.placement import Placement
-
-if TYPE_CHECKING:
-    from nas.config import SearchConfig
+from nas.rule.letters import letters_of
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.verdict import TableReadings, VerdictDesign
 
 POWER = 0.8
 """The usual chance to find an effect that is there (Cohen 1988)."""
 
-ALPHA = 0.05
-"""Two-sided level of the 95% intervals."""
+EFFECTS = (0.5, 1.0, 2.0)
+"""Effects in noise SDs for which the power is told (our choice)."""
 
-EFFECTS = (0.25, 0.5, 1.0)
-"""Effects in noise SDs for which the number of trials is told (our choice)."""
+LARGEST = 64.0
+"""Effects in noise SDs beyond which a design is said to find nothing (our choice)."""
 
+MAX_TABLES = 1000
+"""Simulated tables: a share of 80% is known to 1.3 points (our choice)."""
 
-def power_of(effect: float, standard_error: float, df: float) -> float:
-    """Chance that the whole 95% interval lies on the effect's side of zero.
-
-    Args:
-        effect: True effect.
-        standard_error: Standard error of its estimate.
-        df: Degrees of freedom of the standard error.
-
-    Returns:
-        A probability, by the noncentral t distribution.
-    """
-    critical = t_quantile(1 - ALPHA / 2, df)
-    return 1 - float(special.nctdtr(df, abs(effect) / standard_error, critical))
+NUMBERS = 1_500_000
+"""Simulated responses in all; large designs get fewer tables (our choice: a second)."""
 
 
-def detectable(standard_error: float, df: float, power: float = POWER) -> float:
-    """The smallest true effect that is found with the given power.
+class VerdictPower:
+    """The power of the verdict with a design, for equal noise everywhere.
+
+    The planted truth is the rule itself: an MSA in the last slot of any stage adds the
+    effect, elsewhere nothing.
 
     Args:
-        standard_error: Standard error of the estimate.
-        df: Degrees of freedom of the standard error.
-        power: Chance to find it.
-
-    Returns:
-        An effect in the unit of the standard error; 0 if that is 0.
-    """
-    if standard_error == 0:
-        return 0.0
-
-    def missing(ratio: float) -> float:
-        return power_of(ratio, 1.0, df) - power
-
-    upper = 10.0
-    while missing(upper) < 0:
-        upper *= 4
-    return float(optimize.brentq(missing, 0.0, upper)) * standard_error
-
-
-def power_of_search(config: "SearchConfig") -> "DesignPower | None":
-    """What a search that measures will be able to tell, known before it starts.
-
-    Each placement counts once: further seeds of it tell how large the noise is, and
-    make the power a little better than is said here.
-
-    Args:
-        config: The search.
-
-    Returns:
-        The power of its design; ``None`` if its sampler looks at results, or if the
-        space cannot be made without the images.
-    """
-    from nas.sampling.balanced_designs import factorial_architectures, uniform_design
-
-    wanted = config.search
-    designs = {"uniform": uniform_design, "factorial": factorial_architectures}
-    if wanted.sampler not in designs:
-        return None
-    try:
-        space = config.space.make(10, 3, config.data.image_size or 32)
-    except InputError:
-        return None
-    num_placements = wanted.trials // wanted.replicates
-    if wanted.replicate_first is not None:
-        first = min(wanted.replicate_first, num_placements)
-        num_placements = wanted.trials - first * (wanted.replicates - 1)
-    design = designs[wanted.sampler](space, config.seed)
-    placements = [one.placement for one in islice(design, num_placements)]
-    return DesignPower.of(placements) if placements else None
-
-
-@dataclass(frozen=True)
-class DesignPower:
-    """What a design can find.
-
-    Attributes:
-        num_trials: Trials of the design.
-        num_unknowns: Effects that its regression estimates, the mean included.
-        standard_error: Of the end-of-stage contrast, in noise SDs; ``None`` if the
-            design cannot estimate it.
-        reason: Why it cannot, or ``""``.
+        design: The design.
+        level: Two-sided level of the verdict.
+        seed: Seed of the simulated noise.
     """
 
-    num_trials: int
-    num_unknowns: int
-    standard_error: float | None
-    reason: str = ""
+    def __init__(
+        self, design: VerdictDesign, level: float = 0.05, seed: int = 0
+    ) -> None:
+        self._design = design
+        self._level = level
+        self._seed = seed
 
     @classmethod
-    def of(cls, placements: Sequence[Placement]) -> "DesignPower":
-        """Compute the power of a design.
+    def of(cls, placements: Sequence[object], letter: str = "M") -> "VerdictPower":
+        """The power of a design before it is run.
 
         Args:
-            placements: The placements to train, once for each training run.
+            placements: Distinct placements to train, once each.
+            letter: The letter that is compared with C.
 
         Returns:
-            Its power, for noise of the same size everywhere.
+            Its power.
         """
-        bits = np.array(
-            [[c == "M" for c in p.letters] for p in placements], dtype=float
-        )
-        regression = SlotRegression(bits, np.zeros(len(bits)))
-        contrast = end_of_stage(regression, SlotLayout(placements[0].depths))
-        if contrast.weights is None:
-            return cls(len(bits), regression.rank, None, contrast.reason)
-        if regression.residual_df < 1:
-            reason = f"{len(bits)} trials for {regression.rank} unknowns"
-            return cls(len(bits), regression.rank, None, reason)
-        error = regression.error_per_noise(contrast.weights)
-        return cls(len(bits), regression.rank, error)
+        letters = letters_of(placements)
+        bits = np.asarray(letters == letter, dtype=float)
+        depths = tuple(map(len, str(placements[0]).split("-")))
+        return cls(VerdictDesign(bits, SlotLayout(depths)))
 
     @property
+    def num_rows(self) -> int:
+        """Placements of the design."""
+        return len(self._design.plain.design)
+
+    @cached_property
+    def _noise(self) -> TableReadings:
+        rng = np.random.default_rng(self._seed)
+        num = int(np.clip(NUMBERS // self.num_rows, 40, MAX_TABLES))
+        noise = rng.normal(size=(self.num_rows, num))
+        return self._design.read(noise / np.sqrt(self._design.plain.weights)[:, None])
+
+    def power(self, effect: float) -> float:
+        """Chance that the verdict is ``supported``.
+
+        Args:
+            effect: True effect of an MSA in each last slot, in noise SDs.
+
+        Returns:
+            A share of simulated tables.
+        """
+        layout = self._design.layout
+        shifted = self._noise.shifted(effect * layout.is_one_of(layout.last))
+        return self._design.decide(shifted, level=self._level).share("supported")
+
+    @cached_property
     def detectable(self) -> float | None:
-        """End-of-stage effect in noise SDs that is found with 80% power."""
-        if self.standard_error is None:
+        """Effect in noise SDs that is found with 80% power; ``None`` if none is."""
+        if self.reason:
             return None
-        return detectable(self.standard_error, self.num_trials - self.num_unknowns)
+        low, high = 0.0, 1.0
+        while self.power(high) < POWER:
+            low, high = high, 2 * high
+            if high > LARGEST:
+                return None
+        while high - low > 0.01 * high:
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.power(middle) >= POWER else (middle, high)
+        return high
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the verdict can never be ``supported``, or ``""``."""
+        judged = self._design.decide(self._noise)
+        if judged.blocked:
+            return judged.blocked
+        missing = [check.reason for check in judged.checks if check.reason]
+        return missing[0] if missing else ""
 
     def trials_for(self, effect: float) -> int | None:
-        """Trials of such a design that find an effect with 80% power.
+        """About how many such trials find an effect with 80% power.
+
+        From the simulated design by the square-root law, which is a little low where
+        far fewer trials are asked for.
 
         Args:
             effect: End-of-stage effect in noise SDs.
 
         Returns:
-            A number of trials; ``None`` if the design cannot estimate the effect.
+            A number of trials; ``None`` if the design can find nothing.
         """
-        if self.standard_error is None:
+        if self.detectable is None:
             return None
-        per_trial = self.standard_error * self.num_trials**0.5
+        ratio = (self.detectable / effect) ** 2
+        unknowns = self._design.joint.rank
+        return int(np.ceil(max(ratio * self.num_rows, unknowns + 1)))
 
-        def enough(num_trials: int) -> bool:
-            df = num_trials - self.num_unknowns
-            return power_of(effect, per_trial / num_trials**0.5, df) >= POWER
-
-        high = self.num_unknowns + 1
-        while not enough(high):
-            high *= 2
-        low = self.num_unknowns
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if enough(middle) else (middle, high)
-        return high
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: effects in noise SDs."""
+        return {
+            "verdict": {str(effect): self.power(effect) for effect in EFFECTS},
+            "detectable": self.detectable,
+            "reason": self.reason,
+        }
 
     def __str__(self) -> str:
         if self.detectable is None:
-            return f"this design cannot measure the end of a stage: {self.reason}"
-        needed = ", ".join(
-            f"{self.trials_for(effect)} for {effect:g}" for effect in EFFECTS
-        )
+            why = self.reason or "even large effects leave a rival standing"
+            return f"this design can never support the end-of-stage rule: {why}"
+        shares = ", ".join(f"{self.power(e):.0%} for {e:g}" for e in EFFECTS)
+        needed = ", ".join(f"{self.trials_for(e)} for {e:g}" for e in EFFECTS)
         return (
-            f"{self.num_trials} trials find an end-of-stage effect of "
-            f"{self.detectable:.2g} noise SDs with {POWER:.0%} power; trials needed by "
-            f"effect in noise SDs: {needed}"
+            f"{self.num_rows} placements support an end-of-stage effect of "
+            f"{self.detectable:.2g} noise SDs with {POWER:.0%} power (verdict, not "
+            f"interval; {shares}); trials needed by effect in noise SDs, about: "
+            f"{needed}"
         )

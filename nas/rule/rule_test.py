@@ -3,8 +3,7 @@
 The claim is that of Park & Kim (ICLR 2022, section 4): Conv blocks at the end of a
 stage are the ones to replace by MSAs. The test compares, within each stage, the effect
 of an MSA in the last slot with its effect in the other slots, and then asks whether a
-rival explanation would give the same comparison: strided first blocks, the number of
-MSAs, depth in the whole model, or a single stage. docs/rule.md says how to read it.
+rival explanation would give the same comparison. docs/rule.md says how to read it.
 """
 
 from dataclasses import dataclass, replace
@@ -13,37 +12,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nas.rule.contrasts import (
-    Contrast,
-    SlotLayout,
-    beyond_depth,
-    end_of_model,
-    end_of_stage,
-)
-from nas.rule.controls import (
-    Check,
-    Effect,
-    Interaction,
-    SlotEffect,
-    interactions,
-    measured,
-    no_single_stage,
-    num_msas_effect,
-    params_control,
-    same_count,
-    slot_effects,
-    strided_effects,
-)
+from nas.rule import contrasts
+from nas.rule.effect import Effect, SlotEffect, holm, measured
+from nas.rule.interactions import Interaction, interactions
+from nas.rule.letters import checked_letter
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.placement_table import PlacementTable, Sampling
+from nas.rule.power import VerdictPower
+from nas.rule.rivals import msa_counts
+from nas.rule.slot_layout import SlotLayout
 from nas.rule.slot_regression import LEVEL, SlotRegression
+from nas.rule.verdict import Check, Judgements, Verdict, VerdictDesign
+from search_spaces.errors import InputError
 
-Verdict = Literal["supported", "contradicted", "inconclusive"]
 Direction = Literal["maximize", "minimize", "none"]
-
-MIN_RESIDUAL_DF = 5
-"""Fewer spare placements than this give no verdict (our choice: at 5 degrees of
-freedom an interval is already 1.3 times as wide as with many)."""
 
 ADAPTIVE_LEVEL = 0.01
 """Two-sided level instead of 5% where the sampler looked at results. With TPE and
@@ -53,9 +35,15 @@ NSGA-II on pure noise, 5% intervals missed zero in up to 13% of searches of 64 t
 MIN_RANDOMISED_PER_SLOT = 2
 """Randomised trials of an adaptive search per slot for a test on them alone."""
 
-_MINIMIZED = {"loss", "error", "nll", "ece", "brier", "sharpness", "latency",
-              "memory", "params", "macs", "flops", "perplexity"}  # fmt: skip
-"""Words of metrics that are not ours of which less is better."""
+SMALLEST_FRACTION = 0.005
+"""Smallest effect of interest of metrics that are fractions, such as accuracy: half a
+point, about what two seeds of a well-trained CIFAR-10 network differ by (our choice).
+Other metrics have none of their own: what matters in nats or seconds is the user's to
+say."""
+
+FEW_OF_A_LETTER = 8
+"""Fewer placements than this with either letter in a slot draw a warning (our choice:
+with 8 the effect of a slot has a standard error of half a noise SD at best)."""
 
 
 @dataclass(frozen=True)
@@ -70,23 +58,30 @@ class RuleTest:
         sampling: How the placements were chosen.
         depths: Blocks of each stage.
         slots: Effect of an MSA in each slot.
-        end_of_stage: Last slot minus the others of its stage, averaged over stages.
+        end_of_stage: Last slot minus the others of its stage that are not strided,
+            averaged over stages.
+        end_of_stage_with_strided: The same with the strided ones among the others.
         end_of_model: Late stages minus early ones.
         verdict: ``supported`` or ``contradicted`` only where the whole interval of
-            ``end_of_stage`` lies on one side and every check agrees.
+            ``end_of_stage`` lies on one side and every check agrees; ``negligible``
+            where its 90% interval lies inside the smallest effect of interest.
+        ends_help: Whether an MSA in the last slots helps at all (its whole interval on
+            the good side), hurts (on the bad side), or cannot be told (``None``).
+        ends: The mean effect of an MSA in the last slots.
         reasons: Why the verdict is what it is, in sentences.
         checks: The rival explanations and whether each is ruled out.
         stages: The contrast of each stage alone.
-        end_of_stage_excluding_strided: The contrast without strided first blocks.
+        disagreement: Cochran's Q of the stages: ``q``, ``df``, ``p``.
         strided_first_blocks: Effects of strided first slots minus the middle ones.
         num_msas: Effect of one more MSA, wherever it stands.
         controls: The contrast with further regressors or another comparison.
         interactions: The strongest pairs of slots, most significant first.
         num_pairs: Pairs that could be tested.
         noise: ``residual_sd``, and ``replicate_sd`` between seeds.
-        minimum_detectable_effect: True end-of-stage effect that this table would
-            find in 80 of 100 repetitions.
+        smallest_effect: Smallest effect of interest, or ``None`` if none is known.
+        power: Power of the verdict with this design.
         design: How well the table can answer at all.
+        letter: The letter compared with C.
         notes: What was left out or assumed.
     """
 
@@ -98,24 +93,35 @@ class RuleTest:
     depths: tuple[int, ...]
     slots: tuple[SlotEffect, ...]
     end_of_stage: Effect
+    end_of_stage_with_strided: Effect
     end_of_model: Effect
     verdict: Verdict
+    ends_help: bool | None
+    ends: Effect
     reasons: tuple[str, ...]
     checks: tuple[Check, ...]
     stages: tuple[tuple[int, Effect], ...]
-    end_of_stage_excluding_strided: Effect
+    disagreement: dict[str, float | int | None]
     strided_first_blocks: Effect
     num_msas: Effect
     controls: dict[str, Effect]
     interactions: tuple[Interaction, ...]
     num_pairs: int
     noise: dict[str, float | int | None]
-    minimum_detectable_effect: float | None
+    smallest_effect: float | None
+    power: VerdictPower
     design: dict[str, Any]
+    letter: str
     notes: tuple[str, ...]
 
+    @property
+    def minimum_detectable_effect(self) -> float | None:
+        """True end-of-stage effect that the verdict finds in 80 of 100 such tables."""
+        size, noise = self.power.detectable, self.noise["residual_sd"]
+        return None if size is None or noise is None else size * noise
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form that DESIGN.md fixes, with further keys after its own."""
+        """The JSON form, see docs/rule.md."""
         return {
             "metric": self.metric,
             "direction": self.direction,
@@ -126,15 +132,17 @@ class RuleTest:
             "end_of_stage": self.end_of_stage.to_dict(),
             "end_of_model": self.end_of_model.to_dict(),
             "verdict": self.verdict,
+            "ends_help": self.ends_help,
+            "end_of_stage_with_strided": self.end_of_stage_with_strided.to_dict(),
             "verdict_reasons": list(self.reasons),
             "checks": [check.to_dict() for check in self.checks],
+            "ends": self.ends.to_dict(),
             "depths": list(self.depths),
+            "letter": self.letter,
             "stages": [
                 {"stage": stage, **effect.to_dict()} for stage, effect in self.stages
             ],
-            "end_of_stage_excluding_strided": (
-                self.end_of_stage_excluding_strided.to_dict()
-            ),
+            "stages_disagree": self.disagreement,
             "strided_first_blocks": self.strided_first_blocks.to_dict(),
             "num_msas": self.num_msas.to_dict(),
             "controls": {
@@ -145,7 +153,9 @@ class RuleTest:
                 "strongest": [pair.to_dict() for pair in self.interactions],
             },
             "noise": self.noise,
+            "smallest_effect": self.smallest_effect,
             "minimum_detectable_effect": self.minimum_detectable_effect,
+            "power": self.power.to_dict(),
             "design": self.design,
             "level": LEVEL,
             "notes": list(self.notes),
@@ -156,6 +166,8 @@ def rule_test(
     source: PlacementTable | str | Path,
     metric: str = "accuracy",
     direction: Direction | None = None,
+    smallest_effect: float | None = None,
+    letter: str = "M",
 ) -> RuleTest:
     """Test the end-of-stage rule on a table or study.
 
@@ -163,6 +175,9 @@ def rule_test(
         source: A checked table, or a path to a study, CSV or Parquet file.
         metric: Column to test; a checked table has its own.
         direction: Which way is better; default as the metric is declared.
+        smallest_effect: Smallest effect of interest in the metric's unit; default
+            0.005 for metrics that are fractions, none for others.
+        letter: Letter to compare with C; a checked table has its own.
 
     Returns:
         The effects, the contrasts and the verdict.
@@ -170,18 +185,28 @@ def rule_test(
     Raises:
         InputError: The table cannot be used.
     """
+    if smallest_effect is not None and not 0 < smallest_effect < float("inf"):
+        raise InputError(
+            f"the smallest effect of interest is above zero, got {smallest_effect}"
+        )
     table = source
     if not isinstance(table, PlacementTable):
-        table = PlacementTable.read(table, metric)
-    direction, assumed = known_direction(table.metric, direction)
+        table = PlacementTable.read(table, metric, checked_letter(letter))
+    direction = known_direction(table.metric, direction)
     table, level = unbiased_part(table)
-    test = _test(table, direction, level)
-    return replace(test, notes=(*test.notes, assumed)) if assumed else test
+    if smallest_effect is None and _is_fraction(table.metric):
+        smallest_effect = SMALLEST_FRACTION
+        if bool((np.abs(table.values) > 1).any()):
+            note = (
+                f"values of {table.metric!r} go beyond 1; the smallest effect of "
+                f"interest is {SMALLEST_FRACTION} in their own unit (in percent, say "
+                "--smallest-effect 0.5)"
+            )
+            table = replace(table, notes=(*table.notes, note))
+    return _test(table, direction, level, smallest_effect)
 
 
-def known_direction(
-    metric: str, asked: Direction | None = None
-) -> tuple[Direction, str]:
+def known_direction(metric: str, asked: Direction | None = None) -> Direction:
     """Which way a metric is better.
 
     Args:
@@ -189,23 +214,26 @@ def known_direction(
         asked: The user's word, which wins.
 
     Returns:
-        The direction, and a note if it was assumed.
+        The direction; ``"none"`` for a name that no evaluator declares, because a
+        guess would turn a verdict round.
     """
     if asked is not None:
-        return asked, ""
+        return asked
     if metric == "accuracy":  # known without importing every evaluator and torch
-        return "maximize", ""
+        return "maximize"
     from evaluators.registry import all_metrics
 
     known = all_metrics().get(metric)
-    if known is not None:
-        return known.direction, ""
-    words = set(metric.lower().replace("-", "_").split("_"))
-    direction: Direction = "minimize" if words & _MINIMIZED else "maximize"
-    return direction, (
-        f"direction of {metric!r} assumed from its name: {direction} "
-        "(--direction says otherwise)"
-    )
+    return "none" if known is None else known.direction
+
+
+def _is_fraction(metric: str) -> bool:
+    if metric == "accuracy":
+        return True
+    from evaluators.registry import all_metrics
+
+    known = all_metrics().get(metric)
+    return known is not None and known.unit == "fraction"
 
 
 def unbiased_part(table: PlacementTable) -> tuple[PlacementTable, float]:
@@ -250,155 +278,195 @@ def unbiased_part(table: PlacementTable) -> tuple[PlacementTable, float]:
     return replace(table.only(blind), notes=(*table.notes, note)), 1 - LEVEL
 
 
-def _test(table: PlacementTable, direction: Direction, level: float) -> RuleTest:
+def _test(
+    table: PlacementTable,
+    direction: Direction,
+    level: float,
+    smallest_effect: float | None,
+) -> RuleTest:
     means = PlacementMeans.of(table)
     layout = SlotLayout(table.depths)
     regression = means.regression()
-    contrast = end_of_stage(regression, layout)
-    headline = measured(regression, contrast)
-    away = end_of_stage(regression, layout, exclude=layout.strided)
-    unstrided = measured(regression, away)
-    stages = tuple(
-        (stage, measured(regression, end_of_stage(regression, layout, stages=[stage])))
-        for stage, depth in enumerate(layout.depths, start=1)
-        if depth > 1
+    design = VerdictDesign(
+        means.bits, layout, means.weights, means.others, means.clusterings
     )
-    controls = {
-        "same_count": same_count(means, layout, contrast),
-        "beyond_depth": measured(regression, beyond_depth(regression, layout, False)),
-        "beyond_depth_within_stage": measured(
-            regression, beyond_depth(regression, layout, True)
-        ),
-        "without_any_one_stage": no_single_stage(regression, layout, contrast.stages),
-        "params": params_control(means, layout, contrast),
-    }
-    sign = -1 if direction == "minimize" else 1
-    strided_vary = any(means.bits[:, i].std() > 0 for i in layout.strided)
-    checks = _checks(layout, sign, headline, unstrided, controls, strided_vary)
-    blocked = _blocked(regression, headline)
-    if direction == "none" and not blocked:
-        blocked = (
-            f"neither side of {table.metric!r} is the better one: choose it with "
-            "--direction"
-        )
-    verdict, reasons = _verdict(headline, sign, checks, blocked, level)
+    sign = {"maximize": 1, "minimize": -1, "none": 0}[direction]
+    judged = design.judge(means.means[:, None], sign, level, smallest_effect)
     pairs, num_pairs = interactions(means, layout)
+    ends = judged.readings["ends"].effect(0)
+    reasons = judged.reasons_at(0)
+    if direction == "none" and design.headline.weights is not None:
+        reasons = (
+            f"neither side of {table.metric!r} is known to be the better one: choose "
+            "it with --direction",
+        )
+    controls = {
+        name: judged.readings[name].effect(0)
+        for name in (
+            "last_over_first", "last_over_middle", "last_over_strided", "same_count",
+            "beyond_rivals", "beyond_rivals_and_stage_levels",
+        )
+    }  # fmt: skip
+    controls["worst_without_a_stage"] = judged.worst_without_stage.effect(0)
+    controls["params"] = params_control(means, layout, design.headline.stages)
     return RuleTest(
         metric=table.metric,
         direction=direction,
         num_trials=len(table.values),
-        num_placements=len(means.means),
+        num_placements=means.num_placements,
         sampling=table.sampling,
         depths=table.depths,
         slots=slot_effects(means, regression, layout),
-        end_of_stage=headline,
-        end_of_model=measured(regression, end_of_model(regression, layout)),
-        verdict=verdict,
+        end_of_stage=judged.headline.effect(0),
+        end_of_stage_with_strided=measured(
+            regression, contrasts.end_of_stage_with_strided(regression, layout)
+        ),
+        end_of_model=measured(regression, contrasts.end_of_model(regression, layout)),
+        verdict=_verdict_of(judged),
+        ends_help=_ends_help(ends, sign),
+        ends=ends,
         reasons=reasons,
-        checks=checks,
-        stages=stages,
-        end_of_stage_excluding_strided=unstrided,
-        strided_first_blocks=strided_effects(regression, layout),
+        checks=judged.checks_at(0) if judged.headline.reason == "" else (),
+        stages=tuple((stage, one.effect(0)) for stage, one in judged.stages.items()),
+        disagreement=_disagreement(judged),
+        strided_first_blocks=measured(
+            regression, contrasts.strided_over_middle(regression, layout)
+        ),
         num_msas=num_msas_effect(means),
         controls=controls,
         interactions=pairs,
         num_pairs=num_pairs,
         noise=_noise(means, regression),
-        minimum_detectable_effect=_detectable(headline),
-        design=_design(means, regression, contrast),
-        notes=table.notes,
+        smallest_effect=smallest_effect,
+        power=VerdictPower(design, level),
+        design=_design(means, regression, design),
+        letter=table.letter,
+        notes=(*table.notes, *_warnings(means, layout, table.letter)),
     )
 
 
-def _checks(
-    layout: SlotLayout,
-    sign: int,
-    headline: Effect,
-    unstrided: Effect,
-    controls: dict[str, Effect],
-    strided_vary: bool,
-) -> tuple[Check, ...]:
-    """The rivals of the side that the headline is on."""
-    if headline.effect is None:
-        return ()
-    side = 1 if headline.effect > 0 else -1
-    checks = [
-        Check.of(
-            "same_count",
-            "position is told apart from the number of MSAs in the stage",
-            [controls["same_count"]],
-            side,
+def _verdict_of(judged: Judgements) -> Verdict:
+    found: Verdict = judged.verdicts[0].item()
+    return found
+
+
+def _ends_help(ends: Effect, sign: int) -> bool | None:
+    if ends.effect is None or ends.p is None or sign == 0 or ends.p >= 1 - LEVEL:
+        return None
+    return ends.effect * sign > 0
+
+
+def _disagreement(judged: Judgements) -> dict[str, float | int | None]:
+    if judged.disagreement is None:
+        return {"q": None, "df": None, "p": None}
+    q, df, p = judged.disagreement
+    return {"q": float(q[0]), "df": df, "p": float(p[0])}
+
+
+def slot_effects(
+    means: PlacementMeans, regression: SlotRegression, layout: SlotLayout
+) -> tuple[SlotEffect, ...]:
+    """The effect of every slot, Holm-corrected over those that can be estimated."""
+    num_msa = means.bits.sum(axis=0).astype(int)
+    num_conv = means.convs.sum(axis=0).astype(int)
+    effects = []
+    for index in range(layout.num_slots):
+        if num_msa[index] == 0:
+            kind = "Conv" if num_conv[index] == len(means.bits) else "no MSA"
+            effects.append(Effect(reason=f"never varied: {kind} in every placement"))
+        elif num_msa[index] == len(means.bits):
+            effects.append(Effect(reason="never varied: MSA in every placement"))
+        elif not regression.estimable(layout.unit(index)):
+            effects.append(
+                Effect(reason="collinear: changed only together with other slots")
+            )
+        else:
+            effects.append(Effect.of(regression.estimate(layout.unit(index))))
+    corrected = iter(holm([e.p for e in effects if e.p is not None]))
+    return tuple(
+        SlotEffect(
+            stage,
+            block,
+            effect,
+            None if effect.p is None else next(corrected),
+            int(num_msa[index]),
+            int(num_conv[index]),
+            index in layout.strided,
         )
+        for index, ((stage, block), effect) in enumerate(
+            zip(layout.slots, effects, strict=True)
+        )
+    )
+
+
+def num_msas_effect(means: PlacementMeans) -> Effect:
+    """The slope of the metric over the number of MSAs, position ignored."""
+    counts = means.bits.sum(axis=1, keepdims=True)
+    regression = SlotRegression(
+        counts, means.means, means.weights, means.others, means.clusterings
+    )
+    if not regression.estimable(np.ones(1)):
+        return Effect(reason="every placement has the same number of MSAs")
+    return Effect.of(regression.estimate(np.ones(1)))
+
+
+def params_control(
+    means: PlacementMeans, layout: SlotLayout, stages: tuple[int, ...]
+) -> Effect:
+    """The end-of-stage contrast at equal parameter count.
+
+    Parameters follow from the placement, so they cannot join the slots as a regressor;
+    here the slots of a stage share one effect, except that placements are told apart
+    by their parameters, by strided first blocks, and by how many stages end in an MSA.
+    The effect is that of one more stage that ends in an MSA.
+
+    Args:
+        means: One row a placement.
+        layout: The slots.
+        stages: Stages whose ends count.
+
+    Returns:
+        The effect, or why there is none.
+    """
+    if means.params is None:
+        return Effect(reason="the table has no column 'params'")
+    if not stages:
+        return Effect(reason="in no stage can the last slot be compared")
+    last = [layout.of_stage(stage)[-1] for stage in stages]
+    ends = means.bits[:, last].sum(axis=1, keepdims=True)
+    parts = [
+        msa_counts(means.bits, layout),
+        means.bits[:, layout.strided].sum(axis=1, keepdims=True),
+        (means.params - means.params.mean())[:, None],
     ]
-    if side != sign:
-        # Only the claim has to survive the other rivals: an MSA that is better
-        # elsewhere than at the end contradicts it, whatever makes it so.
-        return tuple(checks)
-    checks.append(
-        Check.of(
-            "beyond_depth",
-            "more than a trend over the depth of the model",
-            [controls["beyond_depth"], controls["beyond_depth_within_stage"]],
-            side,
-        )
-    )
-    if strided_vary:
-        checks.append(
-            Check.of(
-                "not_strided",
-                "more than strided first blocks being bad places for an MSA",
-                [unstrided],
-                side,
-            )
-        )
-    if len(layout.depths) > 1:
-        checks.append(
-            Check.of(
-                "no_single_stage",
-                "on average over the stages whichever one is left out",
-                [controls["without_any_one_stage"]],
-                side,
-            )
-        )
-    return tuple(checks)
+    if means.others is not None:
+        parts.append(means.others)
+    regression = SlotRegression(
+        ends, means.means, means.weights, np.concatenate(parts, axis=1),
+        means.clusterings,
+    )  # fmt: skip
+    if not regression.estimable(np.ones(1)):
+        return Effect(reason="collinear with the MSA counts and the parameters")
+    return Effect.of(regression.estimate(np.ones(1)), stages)
 
 
-def _blocked(regression: SlotRegression, headline: Effect) -> str:
-    """Why there can be no verdict at all, or ``""``."""
-    if headline.effect is None:
-        return f"end of stage cannot be estimated: {headline.reason}"
-    if regression.residual_df < MIN_RESIDUAL_DF:
-        return (
-            f"too few placements: {len(regression.response)} for {regression.rank} "
-            f"unknowns; a verdict needs {regression.rank + MIN_RESIDUAL_DF}"
-        )
-    return ""
-
-
-def _verdict(
-    headline: Effect,
-    sign: int,
-    checks: tuple[Check, ...],
-    blocked: str,
-    level: float,
-) -> tuple[Verdict, tuple[str, ...]]:
-    if blocked:
-        return "inconclusive", (blocked,)
-    assert headline.effect is not None and headline.p is not None
-    interval = f"{1 - level:.0%} interval of end of stage"
-    if headline.p >= level:
-        return "inconclusive", (f"the {interval} holds zero",)
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        return "inconclusive", (
-            f"the {interval} lies on one side of zero, but",
-            *(f"not shown: {check.claim} ({check.finding})" for check in failed),
-        )
-    verdict: Verdict = "supported" if headline.effect * sign > 0 else "contradicted"
-    side = "good" if verdict == "supported" else "bad"
-    return verdict, (
-        f"the whole {interval} lies on the {side} side",
-        *(f"shown: {check.claim} ({check.finding})" for check in checks),
+def _warnings(
+    means: PlacementMeans, layout: SlotLayout, letter: str
+) -> tuple[str, ...]:
+    """Slots that vary, but hardly."""
+    msas = means.bits.sum(axis=0)
+    convs = means.convs.sum(axis=0)
+    thin = [
+        f"stage {stage} block {block} ({int(m)} {letter}, {int(c)} C)"
+        for (stage, block), m, c in zip(layout.slots, msas, convs, strict=True)
+        if min(m, c) and min(m, c) < FEW_OF_A_LETTER
+    ]
+    if not thin:
+        return ()
+    more = f" and {len(thin) - 5} more" if len(thin) > 5 else ""
+    return (
+        f"fewer than {FEW_OF_A_LETTER} placements with either letter in "
+        f"{', '.join(thin[:5])}{more}: what is said there rests on few networks",
     )
 
 
@@ -413,16 +481,8 @@ def _noise(
     }
 
 
-def _detectable(headline: Effect) -> float | None:
-    from nas.rule.power import detectable
-
-    if headline.standard_error is None or headline.df is None:
-        return None
-    return detectable(headline.standard_error, headline.df)
-
-
 def _design(
-    means: PlacementMeans, regression: SlotRegression, contrast: Contrast
+    means: PlacementMeans, regression: SlotRegression, design: VerdictDesign
 ) -> dict[str, Any]:
     bits = means.bits
     varied = bits.std(axis=0) > 0
@@ -436,8 +496,9 @@ def _design(
         "num_varied_slots": int(varied.sum()),
         "rank": regression.rank,
         "residual_df": regression.residual_df,
+        "num_clusters": regression.num_clusters if means.clusterings else None,
         "max_slot_correlation": largest,
-        "stages_compared": list(contrast.stages),
+        "stages_compared": list(design.headline.stages),
         "placements_by_num_msas": {
             str(count): int(time) for count, time in zip(counts, times, strict=True)
         },

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from scipy.special import stdtrit
+
 from nas.ledger.trial import Objective, Trial, TrialState
-from nas.rule.slot_regression import t_quantile
 from nas.sampling.design import WAIT, Design, Wait
 from search_spaces.architecture import Architecture
 from search_spaces.placement import Placement
@@ -142,7 +143,7 @@ class BuildUp:
         needed = 0.0
         if self._df > 0:
             spread = (1 / len(values) + 1 / len(self._base)) * self._squares / self._df
-            needed = t_quantile(1 - self._level, self._df) * spread**0.5
+            needed = float(stdtrit(self._df, 1 - self._level)) * spread**0.5
         return Step(placement, gain > needed, mean, gain, needed)
 
 

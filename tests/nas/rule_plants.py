@@ -3,6 +3,8 @@
 import numpy as np
 
 from nas.rule.placement_table import PlacementTable
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.verdict import VerdictDesign
 from search_spaces.placement import Placement
 
 
@@ -54,3 +56,161 @@ def slots(depths, which):
 def stage_counts(bits, depths):
     ends = np.cumsum(depths)[:-1]
     return np.stack([part.sum(axis=1) for part in np.split(bits, ends, axis=1)], axis=1)
+
+
+def judged(plant, depths, num_rows, num_tables=200, per_design=5, seed=0, **asked):
+    """Verdicts of planted tables, a few responses on each of many uniform designs.
+
+    ``plant(bits, depths)`` gives the truth of each row; the noise has an SD of one.
+    Returns the verdicts, ``(num_tables,)``.
+    """
+    rng = np.random.default_rng(seed)
+    noise = asked.pop("noise", lambda rng, bits, size: rng.normal(size=size))
+    found = []
+    for _ in range(num_tables // per_design):
+        bits = np.unique(free_design(rng, num_rows, depths), axis=0).astype(float)
+        size = (len(bits), per_design)
+        responses = plant(bits, depths)[:, None] + noise(rng, bits, size)
+        design = VerdictDesign(bits, SlotLayout(depths))
+        found.append(design.judge(responses, **asked).verdicts)
+    return np.concatenate(found)
+
+
+def on_slots(effects_of):
+    """A plant that is a sum over slots: ``effects_of(depths)`` gives the effects."""
+
+    def plant(bits, depths):
+        return bits @ np.asarray(effects_of(depths), dtype=float)
+
+    return plant
+
+
+def at(which, size=1.0):
+    """MSAs in these slots add so much each."""
+
+    def effects(depths):
+        found = np.zeros(sum(depths))
+        found[slots(depths, which)] = size
+        return found
+
+    return on_slots(effects)
+
+
+def together(*plants):
+    """Several truths at once."""
+
+    def plant(bits, depths):
+        return sum(one(bits, depths) for one in plants)
+
+    return plant
+
+
+def times(factor, plant):
+    """A truth made larger, or turned round."""
+    return lambda bits, depths: factor * plant(bits, depths)
+
+
+def stages_disagree(bits, depths):
+    """The last slot helps in stage 1 and hurts in the others: 10, -4, -4."""
+    last = slots(depths, "last")
+    sizes = np.where(np.arange(len(last)) == 0, 2.0, -0.8)
+    return bits[:, last] @ sizes
+
+
+def one_stage(bits, depths):
+    return 2.0 * bits[:, slots(depths, "last")[0]]
+
+
+def trend(bits, depths):
+    """The later in the model the better: 2 SD from the first to the last block."""
+    return 2 * bits @ np.linspace(0, 1, bits.shape[1])
+
+
+def neighbours(across):
+    """Each adjacent pair of MSAs costs 1 SD, within stages or also across."""
+
+    def plant(bits, depths):
+        pairs = bits[:, :-1] * bits[:, 1:]
+        stage = np.repeat(np.arange(len(depths)), depths)
+        if not across:
+            pairs = pairs[:, stage[:-1] == stage[1:]]
+        return -pairs.sum(axis=1)
+
+    return plant
+
+
+def count_curve(bits, depths):
+    count = bits.sum(axis=1)
+    return 3 * np.minimum(count, 2) - 0.1 * count**2
+
+
+def saturation(bits, depths):
+    """Only the first MSA of a stage counts."""
+    return 2.0 * (stage_counts(bits, depths) > 0).sum(axis=1)
+
+
+def early_level(bits, depths):
+    return 1.0 * bits[:, : depths[0]].sum(axis=1)
+
+
+def middle_level(bits, depths):
+    half = len(depths) // 2
+    start = sum(depths[:half])
+    return 1.0 * bits[:, start : start + depths[half]].sum(axis=1)
+
+
+END = at("last")
+START = at("first")
+
+RIVALS = {
+    "nothing": times(0, END),
+    "late half of the stages, 1 SD in each slot": at("late"),
+    "stages disagree: last slots +2, -0.8, -0.8 SD": stages_disagree,
+    "the last slot of stage 1 alone, 2 SD": one_stage,
+    "the very last block alone, 2 SD": on_slots(
+        lambda depths: 2.0 * (np.arange(sum(depths)) == sum(depths) - 1)
+    ),
+    "edges: first = last = 1 SD": together(END, START),
+    "first 2 SD, last 1 SD": together(END, times(2, START)),
+    "all first blocks bad, -1 SD": times(-1, START),
+    "strided first blocks bad, -2 SD": at("strided", -2.0),
+    "trend over depth, 2 SD": trend,
+    "trend and strided penalty": together(trend, at("strided", -2.0)),
+    "adjacent MSAs penalised within stages": neighbours(False),
+    "adjacent MSAs penalised, also across stages": neighbours(True),
+    "harmful everywhere, last least: -1, -1, -0.5 SD": together(
+        on_slots(lambda depths: -np.ones(sum(depths))), at("last", 0.5)
+    ),
+    "curve over the MSA count": count_curve,
+    "only the first MSA of a stage counts": saturation,
+}
+"""Truths that are not the rule; each may be read as support in 5% of tables."""
+
+MIXTURES = {
+    "trend, strides and neighbours": together(
+        trend, at("strided", -2.0), neighbours(True)
+    ),
+    "late stages and strides": together(at("late"), at("strided", -2.0)),
+    "stage 1 alone and strides": together(one_stage, at("strided", -2.0)),
+    "edges and strides": together(END, START, at("strided", -3.0)),
+    "edges, strides and late stages": together(
+        END, START, at("strided", -3.0), at("late")
+    ),
+    "edges and neighbours": together(END, START, neighbours(False)),
+    "trend, strides and a good first stage": together(
+        trend, at("strided", -2.0), early_level
+    ),
+    "trend, strides and a good middle stage": together(
+        trend, at("strided", -2.0), middle_level
+    ),
+    "disagreeing stages, strides and neighbours": together(
+        stages_disagree, at("strided", -2.0), neighbours(True)
+    ),
+    "curve, saturation and strides": together(
+        count_curve, saturation, at("strided", -2.0)
+    ),
+    "neighbours welcome across stages, strides": together(
+        at("strided", -2.0), times(-1, neighbours(True)), neighbours(False)
+    ),
+}
+"""Several rivals at once."""

@@ -1,72 +1,60 @@
 import numpy as np
 import pytest
-from rule_plants import free_design, placements
-from scipy import stats
+from rule_plants import at, free_design, placements
 
-from nas.config import load_config
-from nas.rule.power import DesignPower, detectable, power_of, power_of_search
+from nas.rule.power import VerdictPower
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.verdict import VerdictDesign
 from nas.sampling.balanced_designs import factorial_design
 from search_spaces.placement import Placement
 
 
-def test_power_is_that_of_the_noncentral_t():
-    assert power_of(2.0, 0.7, 12) == pytest.approx(
-        stats.nct.sf(stats.t.ppf(0.975, 12), 12, 2 / 0.7)
-    )
-
-
-def test_detectable_effect_has_the_power():
-    effect = detectable(0.3, 20)
-    assert power_of(effect, 0.3, 20) == pytest.approx(0.8)
-    # Without end of degrees of freedom: 1.96 + 0.84 standard errors.
-    assert detectable(1.0, 1e6) == pytest.approx(2.802, abs=1e-3)
-    assert detectable(0.0, 5) == 0
-
-
-def test_standard_error_of_a_full_factorial_is_known():
-    # Orthogonal: each slot effect has variance 4 / n; last minus the mean of two others
-    # 1.5 times that; averaged over two stages half of it.
-    design = DesignPower.of(factorial_design((3, 3), 64))
-    assert design.num_unknowns == 7
-    assert design.standard_error == pytest.approx((1.5 * 4 / 64 / 2) ** 0.5)
-
-
 def test_promised_power_is_kept():
+    depths = (3, 4, 6, 3)
+    rng = np.random.default_rng(1)
+    bits = free_design(rng, 100, depths).astype(float)
+    design = VerdictDesign(bits, SlotLayout(depths))
+    promised = VerdictPower(design, seed=3)
+    effect = promised.detectable
+    responses = at("last", effect)(bits, depths)[:, None] + rng.normal(size=(100, 2000))
+    assert design.judge(responses).share("supported") == pytest.approx(0.8, abs=0.04)
+    assert promised.power(effect) == pytest.approx(0.8, abs=0.02)
+    assert promised.power(0) < 0.03
+
+
+def test_the_verdict_promises_less_than_its_interval():
+    rng = np.random.default_rng(2)
     depths = (3, 3, 3)
-    rng = np.random.default_rng(0)
-    bits = free_design(rng, 40, depths)
-    design = DesignPower.of(placements(bits, depths))
-    regressors = np.column_stack([np.ones(40), bits])
-    inverse = np.linalg.pinv(regressors)
-    contrast = np.r_[0, np.tile([-0.5, -0.5, 1], 3) / 3]
-    effect = design.detectable
-    values = effect * bits[:, [2, 5, 8]].sum(axis=1) + rng.normal(size=(4000, 40))
-    found = values @ (contrast @ inverse)
-    rest = values - values @ inverse.T @ regressors.T
-    errors = np.linalg.norm(contrast @ inverse) * np.sqrt((rest**2).sum(axis=1) / 30)
-    power = (found / errors > stats.t.ppf(0.975, 30)).mean()
-    assert power == pytest.approx(0.8, abs=0.03)
+    bits = free_design(rng, 64, depths).astype(float)
+    design = VerdictDesign(bits, SlotLayout(depths))
+    responses = at("last", 0.7)(bits, depths)[:, None] + rng.normal(size=(64, 1000))
+    headline = design.judge(responses).headline
+    interval = (headline.effects > headline.half_width(0.95)).mean()
+    assert VerdictPower(design).power(0.7) < interval - 0.2
 
 
-def test_trials_for_an_effect_are_the_first_that_suffice():
-    design = DesignPower.of(factorial_design((3, 3), 64))
-    needed = design.trials_for(1.0)
-    spread = design.standard_error * 8
-    assert power_of(1.0, spread / needed**0.5, needed - 7) >= 0.8
-    assert power_of(1.0, spread / (needed - 1) ** 0.5, needed - 8) < 0.8
-    assert design.trials_for(0.5) > needed
-    assert "64 trials find an end-of-stage effect of" in str(design)
+def test_trials_for_an_effect_grow_with_its_inverse_square():
+    power = VerdictPower.of(factorial_design((3, 3, 3), 64))
+    assert power.trials_for(0.5) == pytest.approx(4 * power.trials_for(1.0), rel=0.02)
+    assert "64 placements support an end-of-stage effect of" in str(power)
+    larger = VerdictPower.of(factorial_design((3, 3, 3), power.trials_for(1.0)))
+    assert larger.power(1.0) == pytest.approx(0.8, abs=0.1)
 
 
-def test_a_design_that_cannot_tell_says_so():
-    design = DesignPower.of([Placement.parse("CC-CC"), Placement.parse("CM-CC")])
-    assert design.detectable is None and design.trials_for(1.0) is None
-    assert "cannot measure" in str(design)
+@pytest.mark.parametrize(
+    ("placements_", "why"),
+    [
+        (["CC-CC", "CM-CC"], "cannot be estimated"),
+        (factorial_design((2, 2, 2), 40), "only stage 1 has two blocks"),
+        (factorial_design((3, 3), 10), "too few placements"),
+    ],
+)
+def test_a_design_that_cannot_tell_says_so(placements_, why):
+    power = VerdictPower.of([Placement.parse(str(one)) for one in placements_])
+    assert power.detectable is None and power.trials_for(1.0) is None
+    assert "can never support" in str(power) and why in str(power)
 
 
-def test_the_power_of_a_search_is_known_before_it():
-    changes = ["search.sampler=factorial", "search.trials=40", "search.replicates=2"]
-    assert power_of_search(load_config("quickstart", changes)).num_trials == 20
-    changes.append("search.replicate_first=8")
-    assert power_of_search(load_config("quickstart", changes)).num_trials == 32
-    assert power_of_search(load_config("quickstart", ["search.sampler=tpe"])) is None
+def test_the_same_seed_gives_the_same_power():
+    names = placements(free_design(np.random.default_rng(4), 50, (3, 3)), (3, 3))
+    assert VerdictPower.of(names).detectable == VerdictPower.of(names).detectable

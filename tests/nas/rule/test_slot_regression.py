@@ -125,3 +125,28 @@ def test_scale_of_the_metric_does_not_matter():
 def test_t_functions_are_those_of_scipy():
     assert t_quantile(0.975, 7.3) == pytest.approx(stats.t.ppf(0.975, 7.3))
     assert t_tail(2.1, 4.5) == pytest.approx(stats.t.sf(2.1, 4.5))
+
+
+def test_clusters_are_those_of_the_naive_cr2():
+    rng = np.random.default_rng(3)
+    bits = rng.integers(0, 2, (60, 4)).astype(float)
+    values = rng.normal(size=60)
+    labels = np.repeat(np.arange(14), [1, 1, 2, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7])
+    contrast = np.array([1.0, 0, 0, -1])
+    found = SlotRegression(bits, values, clusterings=[labels]).estimate(contrast)
+    design = sm.add_constant(bits)
+    inverse = np.linalg.pinv(design)
+    maker = np.eye(60) - design @ inverse
+    loads = np.r_[0, contrast] @ inverse
+    variance, middle = 0.0, np.zeros((60, 60))
+    for label in range(14):
+        inside = labels == label
+        sizes, vectors = np.linalg.eigh(maker[np.ix_(inside, inside)])
+        root = vectors @ np.diag(sizes**-0.5) @ vectors.T
+        adjusted = np.zeros(60)
+        adjusted[inside] = root @ loads[inside]
+        variance += float(adjusted @ maker @ values) ** 2
+        middle += np.outer(maker @ adjusted, maker @ adjusted)
+    assert found.standard_error == pytest.approx(variance**0.5)
+    naive = np.trace(middle) ** 2 / np.trace(middle @ middle)
+    assert found.df == pytest.approx(naive)

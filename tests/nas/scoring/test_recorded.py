@@ -69,7 +69,7 @@ def test_build_up_finds_the_planted_rule(tmp_path):
 
 
 def test_a_factorial_replay_supports_the_planted_rule(tmp_path):
-    noisy = whole_table()
+    noisy = whole_table((3, 3, 3), num_seeds=1)
     noisy["accuracy"] += np.random.default_rng(0).normal(0, 0.02, len(noisy))
     settings = config("search.sampler=factorial", "search.trials=48")
     study = replay(settings, Recorded.of_frame(noisy), tmp_path / "study")

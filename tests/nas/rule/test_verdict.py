@@ -1,0 +1,309 @@
+"""Planted truths: what the verdict must be, and how often it may be wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from rule_plants import (
+    END,
+    MIXTURES,
+    RIVALS,
+    START,
+    at,
+    counted_design,
+    free_design,
+    judged,
+    one_stage,
+    placements,
+    saturation,
+    table,
+    times,
+)
+from scipy import stats
+
+from nas.rule.placement_means import PlacementMeans
+from nas.rule.rule_test import rule_test
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.verdict import VerdictDesign
+
+FAST = ((3, 3, 3), 64), ((3, 4, 6, 3), 136)
+"""Networks and numbers of placements of the fast suite."""
+
+SLOW = (
+    *FAST, ((3, 3, 3), 136), ((3, 3, 3), 256), ((4, 4, 4), 64), ((4, 4, 4, 4), 136),
+    ((2, 2, 2, 2), 100), ((2, 2, 2), 40), ((3, 3), 40), ((1, 2, 3), 40),
+    ((3, 1, 4), 64), ((5,), 24), ((1, 1, 1), 6), ((2, 3, 3, 2), 136),
+)  # fmt: skip
+
+
+def share(verdicts, verdict):
+    return float((verdicts == verdict).mean())
+
+
+def at_most(rate, num_tables):
+    """The largest share that a true rate gives in 999 of 1000 repetitions."""
+    return stats.binom.ppf(0.999, num_tables, rate) / num_tables
+
+
+def at_least(rate, num_tables):
+    return stats.binom.ppf(0.001, num_tables, rate) / num_tables
+
+
+EVERYTHING = {**RIVALS, **MIXTURES}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_rivals_are_not_support(name):
+    for depths, num_rows in FAST:
+        verdicts = judged(EVERYTHING[name], depths, num_rows, 200)
+        assert share(verdicts, "supported") <= at_most(0.05, 200)
+        assert share(verdicts, "contradicted") <= at_most(0.05, 200)
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_rivals_turned_round_do_not_contradict(name):
+    if name.startswith("harmful everywhere"):
+        pytest.skip("turned round, an MSA is best elsewhere than at the end: a refusal")
+    depths, num_rows = FAST[0]
+    verdicts = judged(times(-1, EVERYTHING[name]), depths, num_rows, 200)
+    assert share(verdicts, "contradicted") <= at_most(0.05, 200)
+    assert share(verdicts, "supported") <= at_most(0.05, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_rivals_are_not_support_in_many_networks(name):
+    for depths, num_rows in SLOW:
+        for size in (0.5, 1, 3):
+            plant = times(size, EVERYTHING[name])
+            verdicts = judged(plant, depths, num_rows, 400)
+            assert share(verdicts, "supported") <= at_most(0.05, 400), (depths, size)
+            assert share(verdicts, "contradicted") <= at_most(0.05, 400), (depths, size)
+
+
+@pytest.mark.parametrize(
+    ("depths", "num_rows", "size", "power"),
+    [
+        ((3, 3, 3), 64, 1.0, 0.65),
+        ((3, 3, 3), 136, 1.0, 0.93),
+        ((3, 3, 3), 136, 0.5, 0.37),
+        ((3, 4, 6, 3), 64, 1.0, 0.73),
+        ((3, 4, 6, 3), 136, 1.0, 0.95),
+        ((4, 4, 4), 136, 1.0, 0.95),
+    ],
+)
+def test_the_rule_is_found(depths, num_rows, size, power):
+    verdicts = judged(at("last", size), depths, num_rows, 200)
+    assert share(verdicts, "supported") >= at_least(power, 200)
+    assert share(verdicts, "contradicted") == 0
+    turned = judged(at("last", -size), depths, num_rows, 200)
+    assert share(turned, "contradicted") >= at_least(power, 200)
+    assert share(turned, "supported") == 0
+
+
+def heavy_tails(rng, bits, size):
+    return rng.standard_t(3, size=size)
+
+
+def skewed(rng, bits, size):
+    return rng.exponential(size=size)
+
+
+def unequal(rng, bits, size):
+    spread = 0.2 + 2 * bits[:, -1] + bits.mean(axis=1)
+    return spread[:, None] * rng.normal(size=size)
+
+
+@pytest.mark.parametrize("noise", [heavy_tails, skewed, unequal])
+def test_noise_of_other_shapes_is_no_verdict(noise):
+    for depths, num_rows in (((3, 3, 3), 24), *FAST):
+        verdicts = judged(RIVALS["nothing"], depths, num_rows, 400, noise=noise)
+        assert share(verdicts, "supported") <= at_most(0.025, 400)
+        assert share(verdicts, "contradicted") <= at_most(0.025, 400)
+
+
+@pytest.mark.parametrize("depths", [(2, 2, 2, 2), (2, 2, 2), (5,), (1, 1), (1, 2, 3)])
+def test_one_stage_to_compare_is_never_enough(depths):
+    # A last block that is good in one stage is not a rule about stages.
+    rows = min(100, 2 ** (sum(depths) - 1))
+    verdicts = judged(times(5, END), depths, rows, 40)
+    assert set(verdicts) == {"inconclusive"}
+
+
+def test_small_effects_are_negligible():
+    verdicts = judged(times(0, END), (3, 3, 3), 256, 200, smallest=0.5)
+    assert share(verdicts, "negligible") >= 0.95
+    # two one-sided tests at 5%: a true effect of that size is called so in 5%
+    edge = judged(at("last", 0.5), (3, 3, 3), 256, 400, smallest=0.5)
+    assert share(edge, "negligible") <= at_most(0.05, 400)
+    wide = judged(times(0, END), (3, 3, 3), 40, 200, smallest=0.1)
+    assert share(wide, "negligible") == 0
+
+
+def test_an_effect_too_small_to_matter_is_not_support():
+    verdicts = judged(at("last", 0.5), (3, 4, 6, 3), 1000, 40, smallest=2.0)
+    assert set(verdicts) == {"negligible"}
+
+
+def test_stages_that_cancel_are_not_negligible():
+    def cancel(bits, depths):
+        return bits[:, [2, 5, 8]] @ [4.0, -2.0, -2.0]
+
+    verdicts = judged(cancel, (3, 3, 3), 256, 40, smallest=0.5)
+    assert set(verdicts) == {"inconclusive"}
+
+
+def test_less_is_better_turns_the_good_side_round():
+    plant = at("last", -1.0)
+    assert share(judged(plant, (3, 3, 3), 136, 60), "contradicted") > 0.8
+    assert share(judged(plant, (3, 3, 3), 136, 60, sign=-1), "supported") > 0.8
+    assert set(judged(plant, (3, 3, 3), 136, 60, sign=0)) == {"inconclusive"}
+
+
+def test_a_good_first_slot_refutes_nothing_about_the_last():
+    # Last and middle slots are equal: the last is not the worst place.
+    verdicts = judged(times(2, START), (3, 3, 3), 136, 200)
+    assert share(verdicts, "contradicted") <= at_most(0.05, 200)
+    assert share(verdicts, "supported") == 0
+
+
+@pytest.mark.parametrize("plant", [times(3, END), saturation])
+def test_a_family_that_fills_stages_from_the_end_cannot_tell(plant):
+    # "Last slot" and "first MSA of the stage" are the same thing there.
+    rng = np.random.default_rng(0)
+    depths = (3, 4, 6, 4)
+    for _ in range(10):
+        bits = np.unique(counted_design(rng, 64, depths), axis=0).astype(float)
+        design = VerdictDesign(bits, SlotLayout(depths))
+        responses = plant(bits, depths)[:, None] + rng.normal(size=(len(bits), 4))
+        judgement = design.judge(responses)
+        assert set(judgement.verdicts) == {"inconclusive"}
+        failed = [check.name for check in judgement.checks_at(0) if not check.passed]
+        assert "same_count" in failed
+
+
+def test_many_tables_at_once_are_judged_as_one_at_a_time():
+    rng = np.random.default_rng(1)
+    for depths, num_rows in (((3, 3, 3), 40), ((2, 3), 20), ((3, 4, 6, 3), 60)):
+        bits = free_design(rng, num_rows, depths)
+        responses = 1.5 * END(bits, depths)[:, None] + rng.normal(size=(num_rows, 6))
+        one = table(bits, responses[:, 0], depths)
+        means = PlacementMeans.of(one)
+        design = VerdictDesign(means.bits, SlotLayout(depths))
+        names = placements(bits, depths)
+        order = {name: i for i, name in enumerate(dict.fromkeys(map(str, names)))}
+        group = [order[str(name)] for name in names]
+        together = np.zeros((len(order), 6))
+        np.add.at(together, group, responses)
+        together /= np.bincount(group)[:, None]
+        verdicts = design.judge(together).verdicts
+        for number in range(6):
+            single = rule_test(table(bits, responses[:, number], depths))
+            assert single.verdict == verdicts[number]
+
+
+def clustered(rng, depths, num_clusters, rows_each, plant=None):
+    """Supernets: each has its own luck in every slot."""
+    bits, values, clusters = [], [], []
+    for cluster in range(num_clusters):
+        part = free_design(rng, rows_each, depths).astype(float)
+        luck = rng.normal(size=part.shape[1])
+        value = part @ luck + 0.1 * rng.normal(size=rows_each)
+        if plant is not None:
+            value = value + plant(part, depths)
+        bits.append(part)
+        values.append(value)
+        clusters += [cluster] * rows_each
+    return table(
+        np.concatenate(bits), np.concatenate(values), depths,
+        clusters=np.array(clusters),
+    )  # fmt: skip
+
+
+def test_rows_of_one_supernet_share_its_luck():
+    rng = np.random.default_rng(2)
+    tests = [rule_test(clustered(rng, (3, 3, 3), 6, 40)) for _ in range(60)]
+    verdicts = np.array([test.verdict for test in tests])
+    assert share(verdicts, "supported") <= at_most(0.025, 60)
+    assert share(verdicts, "contradicted") <= at_most(0.025, 60)
+    intervals = [test.end_of_stage.ci for test in tests]
+    misses = sum(not low <= 0 <= high for low, high in intervals)
+    assert misses <= stats.binom.ppf(0.999, 60, 0.05)
+    # taken for single networks they would miss zero most of the time
+    alone = dataclasses.replace(clustered(rng, (3, 3, 3), 6, 40), clusters=None)
+    assert rule_test(alone).end_of_stage.df > 50 > tests[0].end_of_stage.df
+
+
+def test_the_rule_is_found_over_many_supernets():
+    rng = np.random.default_rng(3)
+    plant = at("last", 3.0)
+    tests = [rule_test(clustered(rng, (3, 3, 3), 12, 30, plant)) for _ in range(6)]
+    assert sum(test.verdict == "supported" for test in tests) >= 4
+
+
+def test_one_supernet_alone_tells_nothing():
+    rng = np.random.default_rng(4)
+    test = rule_test(clustered(rng, (3, 3, 3), 1, 200, at("last", 3.0)))
+    assert test.verdict == "inconclusive" and "cluster" in test.reasons[0]
+
+
+def test_the_same_placements_in_every_supernet_are_not_new_placements():
+    # 20 placements with their own luck, scored by 8 supernets that agree.
+    rng = np.random.default_rng(5)
+    misses = 0
+    for _ in range(40):
+        bits = np.unique(free_design(rng, 24, (3, 3)), axis=0)
+        luck = rng.normal(size=len(bits))
+        values = np.tile(luck, 8) + 0.1 * rng.normal(size=8 * len(bits))
+        clusters = np.repeat(np.arange(8), len(bits))
+        test = rule_test(
+            table(np.tile(bits, (8, 1)), values, (3, 3), clusters=clusters)
+        )
+        low, high = test.end_of_stage.ci
+        misses += not low <= 0 <= high
+    assert misses <= stats.binom.ppf(0.999, 40, 0.05)
+
+
+def three_letters(rng, num_rows, depths, effects):
+    letters = rng.choice(list("CMP"), size=(num_rows, sum(depths)))
+    values = rng.normal(size=num_rows)
+    for letter, sizes in effects.items():
+        values += (letters == letter) @ np.asarray(sizes(depths), dtype=float)
+    ends = np.cumsum(depths)[:-1]
+    names = tuple(
+        "-".join("".join(part) for part in np.split(row, ends)) for row in letters
+    )
+    return names, values
+
+
+def last_effects(size):
+    def effects(depths):
+        found = np.zeros(sum(depths))
+        found[np.cumsum(depths) - 1] = size
+        return found
+
+    return effects
+
+
+@pytest.mark.parametrize("letter", ["M", "P"])
+def test_one_letter_at_a_time_is_compared(letter):
+    from nas.rule.placement_table import PlacementTable
+
+    rng = np.random.default_rng(6)
+    verdicts = []
+    for _ in range(20):
+        names, values = three_letters(
+            rng, 200, (3, 3, 3), {"P": last_effects(2.0), "M": lambda d: -np.ones(9)}
+        )
+        data = PlacementTable("planted", "accuracy", names, values, letter=letter)
+        verdicts.append(rule_test(data).verdict)
+    found = verdicts.count("supported")
+    assert found >= 15 if letter == "P" else found <= 3
+
+
+def test_a_single_stage_says_which():
+    bits = free_design(np.random.default_rng(7), 60, (2, 3))
+    test = rule_test(table(bits, one_stage(bits, (2, 3)), (2, 3)))
+    assert test.verdict == "inconclusive"
+    layout = SlotLayout((2, 3))
+    assert layout.strided == [2] and test.end_of_stage.stages == (1, 2)
