@@ -136,7 +136,7 @@ def test_letters_and_counts_beyond_the_table_are_flagged():
 def test_minimised_metrics_are_sorted_the_other_way():
     rng = np.random.default_rng(8)
     truth, _ = additive(NINE, rng)
-    rows = predict(table(truth, rng, 60, 0.2, metric="test_loss"), "test_loss")
+    rows = predict(table(truth, rng, 60, 0.2, metric="nll"), "nll")
     assert rows.direction == "minimize"
     assert rows.table["mean"].is_monotonic_increasing
     assert rows.table["p_best"].iloc[0] == rows.table["p_best"].max()
