@@ -28,12 +28,12 @@ import time
 from pathlib import Path
 
 from nas.execution.ray_runner import Resources, ray_cluster, run_trials
-from nas.execution.trial_run import TrialOutcome, TrialRun
 from nas.execution.trial_worker import WorkerContext
 from nas.ledger.ledger import Ledger
 from nas.ledger.location import Location
 from nas.ledger.trial import Objective
 from nas.sampling.proposer import Plan, Proposer
+from nas.scoring.trial_run import TrialOutcome, TrialRun
 from search_spaces import Backbone, FreeSpace
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("macs", "minimize"))

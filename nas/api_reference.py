@@ -30,7 +30,7 @@ PAGES: dict[str, tuple[str, ...]] = {
         "load_dataset",
         "register_dataset",
     ),
-    "nas.execution.trial_run": ("TrialRun", "TrialOutcome"),
+    "nas.scoring.trial_run": ("TrialRun", "TrialOutcome"),
     "nas.scoring.from_scratch": ("train_and_evaluate", "evaluate"),
     "nas.scoring.training": ("train",),
     "nas.pareto.front": (

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,13 +18,18 @@ import yaml
 from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
-from nas.execution.trial_run import TrialFunction, TrialOutcome, TrialRun, TrialStopped
+from nas.execution.in_process import run_in_process
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.cause import Cause
 from nas.ledger.trial import Trial, TrialState
 from nas.sampling.baselines import baselines
+from nas.scoring.given_function import FromFunction
 from nas.scoring.held_out_test import chosen_trials, final_test, write_test
+from nas.scoring.scorer import Scorer
+from nas.scoring.scorers import make_scorer
+from nas.scoring.scratch import FromScratch
+from nas.scoring.trial_run import TrialFunction
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
 from nas.study.study import Study
@@ -35,6 +40,8 @@ from search_spaces.errors import InputError
 if TYPE_CHECKING:
     from nas.data.datasets import Dataset
     from nas.ledger.ledger import Ledger
+    from nas.sampling.halving import Halving
+    from nas.sampling.proposer import Proposer
     from nas.tracking.callback import Tracking
 
 DEFAULT_PARENT = Path("results")
@@ -55,6 +62,7 @@ def search(
     *,
     quiet: bool = False,
     function: TrialFunction | None = None,
+    scorer: Scorer | None = None,
 ) -> Study:
     """Run a search into a new study directory.
 
@@ -66,6 +74,8 @@ def search(
         quiet: Show no progress.
         function: Trains and measures one network, instead of
             :func:`nas.scoring.from_scratch.train_and_evaluate`.
+        scorer: Gives candidates their metrics, instead of the one that
+            ``config.scoring`` names.
 
     Returns:
         The study.
@@ -86,7 +96,8 @@ def search(
             f"a new study needs a new directory, but {directory} is there; {advice}"
         )
     config = _at(config, address)
-    return _Search(config, directory, quiet, function).start()
+    scorer = scorer or _make_scorer(config, function, quiet)
+    return _Search(scorer, directory, quiet).start()
 
 
 def resume(
@@ -116,7 +127,8 @@ def resume(
     """
     study = Study.open(path)
     config = _at(study.config, address)
-    return _Search(config, study.path, quiet, function).resume(study, trials)
+    scorer = _make_scorer(config, function, quiet)
+    return _Search(scorer, study.path, quiet).resume(study, trials)
 
 
 def _at(config: SearchConfig, address: str | None) -> SearchConfig:
@@ -126,52 +138,50 @@ def _at(config: SearchConfig, address: str | None) -> SearchConfig:
     return config.model_copy(update={"resources": resources})
 
 
+def _make_scorer(
+    config: SearchConfig, function: TrialFunction | None, quiet: bool
+) -> Scorer:
+    config = with_plugins(config)
+    if function is None:
+        return make_scorer(config, quiet)
+    return FromFunction(config, function)
+
+
 class _Search:
     """One run of a search: what ``search`` and ``resume`` have in common."""
 
-    def __init__(
-        self,
-        config: SearchConfig,
-        directory: Path,
-        quiet: bool,
-        function: TrialFunction | None,
-    ) -> None:
-        from nas.data.datasets import load_dataset
+    def __init__(self, scorer: Scorer, directory: Path, quiet: bool) -> None:
         from nas.sampling.samplers import SAMPLERS
 
-        config = with_plugins(config)
+        config = scorer.config
         if config.search.sampler not in SAMPLERS:
             raise InputError(
                 f"unknown sampler {config.search.sampler!r}; known samplers: "
                 f"{', '.join(sorted(SAMPLERS))}"
             )
         check_trackers(config.tracking)
+        scorer.check()
+        self._scorer = scorer
         self._config = config
         self._directory = directory.absolute()
         self._layout = StudyLayout(self._directory)
         self._quiet = quiet
-        together = config.resources.workers_per_trial > 1
-        self._function = function or (train_data_parallel if together else train_trial)
-        self._dataset: Dataset | None = None
-        if function is None:
-            self._dataset = load_dataset(config.data, quiet=quiet)
-        self._space = config.space.make(*self._shape())
+        self._dataset = scorer.dataset
+        self._space = scorer.space
         if self._dataset is not None and not quiet:
             for line in (images_text(self._dataset), *self._dataset.notes):
                 print(line, file=sys.stderr)
 
-    def _shape(self) -> tuple[int, int, int]:
-        if self._dataset is None:
-            from nas.data.datasets import image_shape
-
-            return image_shape(self._config.data)
-        data = self._dataset
-        return data.num_classes, data.in_channels, data.image_size
-
-    def start(self) -> Study:
+    def _cluster(self) -> AbstractContextManager[None]:
+        """Ray, where the scorer needs it."""
+        if self._scorer.in_process:
+            return nullcontext()
         from nas.execution.ray_runner import ray_cluster
 
-        with ray_cluster(self._resources()):
+        return ray_cluster(self._resources())
+
+    def start(self) -> Study:
+        with self._cluster():
             made = not self._directory.exists()
             self._make_directory()
             try:
@@ -186,8 +196,6 @@ class _Search:
                 raise
 
     def resume(self, study: Study, trials: int | None) -> Study:
-        from nas.execution.ray_runner import ray_cluster
-
         with Lease(self._directory):
             ledger = self._ledger(create=False)
             num_trials = study.num_trials if trials is None else trials
@@ -206,7 +214,7 @@ class _Search:
                         file=sys.stderr,
                     )
                 return self._close(finished=True, exhausted=exhausted)
-            with ray_cluster(self._resources()):
+            with self._cluster():
                 self._check_directory()
                 if trials is not None:
                     ledger.set_note("num_trials", trials)
@@ -263,6 +271,8 @@ class _Search:
             ) from error
 
     def _check_directory(self) -> None:
+        if self._scorer.in_process:
+            return
         from nas.execution.ray_runner import check_study_is_shared
 
         check_study_is_shared(self._directory)
@@ -275,6 +285,7 @@ class _Search:
             "commit": _commit(),
             "data_fingerprint": self._dataset.fingerprint if self._dataset else None,
             "metrics": metric_facts(self._config),
+            **self._scorer.provenance,
         }
         content = {"study": header, **self._config.to_dict()}
         write_atomically(self._layout.config, yaml.safe_dump(content, sort_keys=False))
@@ -289,14 +300,12 @@ class _Search:
             self._config.name,
             self._config.make_objectives(),
             create=create,
+            scorer=self._scorer.name,
         )
 
     def _run(self, ledger: "Ledger", num_trials: int) -> Study:
-        from nas.execution.ray_runner import run_trials
-        from nas.execution.trial_worker import WorkerContext
         from nas.sampling.halving import Halving, rungs
         from nas.sampling.proposer import Plan, Proposer
-        from nas.study.progress import Progress
 
         config, wanted = self._config, self._config.search
         deadline = time.time() + wanted.time_limit_s if wanted.time_limit_s else None
@@ -305,10 +314,10 @@ class _Search:
             sampler=wanted.sampler,
             num_trials=num_trials,
             seed=config.seed,
-            epochs=config.training.epochs,
+            epochs=self._scorer.epochs,
             replicates=wanted.replicates,
             replicate_first=wanted.replicate_first,
-            baselines=baselines(self._space) if wanted.baselines else {},
+            baselines=self._baselines() if wanted.baselines else {},
             sampler_options=wanted.options,
             deadline=deadline,
         )
@@ -321,23 +330,50 @@ class _Search:
             for key, measured in ledger.measured_at_rungs():
                 halving.remember(key, measured)
         proposer = Proposer(ledger, plan)
+        if self._scorer.in_process:
+            run_in_process(ledger, proposer, self._scorer, self._directory)
+            finished = True
+        else:
+            finished = self._run_on_ray(ledger, proposer, num_trials, halving, steps)
+        if finished:
+            ledger.set_note("exhausted", proposer.exhausted)
+        return self._close(finished=finished, exhausted=proposer.exhausted)
+
+    def _run_on_ray(
+        self,
+        ledger: "Ledger",
+        proposer: "Proposer",
+        num_trials: int,
+        halving: "Halving | None",
+        steps: tuple[int, ...],
+    ) -> bool:
+        """Have the workers do it; whether it came to its end."""
+        from nas.execution.ray_runner import run_trials
+        from nas.execution.trial_worker import WorkerContext
+        from nas.study.progress import Progress
+
+        config = self._config
         progress = Progress(
             ledger.objectives, num_trials, ledger.trials(), quiet=self._quiet
         )
         tracking = self._tracking(ledger)
+        shared = config.resources.workers_per_trial > 1
+        is_trained = self._scorer.name == FromScratch.name
         context = WorkerContext(
-            function=self._function,
+            function=(
+                train_data_parallel if shared and is_trained else self._scorer.function
+            ),
             study=self._directory,
             settings=config,
-            data=self._data_of_trials(),
+            data=self._scorer.data,
             cpus=config.resources.cpus_per_trial,
             gpus=config.resources.gpus_per_trial,
             rungs=steps,
-            time_limit_s=wanted.trial_time_limit_s,
+            time_limit_s=config.search.trial_time_limit_s,
             is_tracked=tracking is not None,
         )
         with progress:
-            finished = run_trials(
+            return run_trials(
                 ledger=ledger,
                 proposer=proposer,
                 context=context,
@@ -346,17 +382,13 @@ class _Search:
                 halving=halving,
                 tracking=tracking,
             )
-        if finished:
-            ledger.set_note("exhausted", proposer.exhausted)
-        return self._close(finished=finished, exhausted=proposer.exhausted)
 
-    def _data_of_trials(self) -> "Dataset | None":
-        """The data set as trials may see it, on the machines where they run."""
-        if self._dataset is None:
-            return None
-        seen = self._dataset.without_test()
-        # The machines of a cluster do not see this one's cache directory.
-        return seen if self._config.resources.address == "local" else seen.in_memory()
+    def _baselines(self) -> dict[str, Architecture]:
+        """Those that can be scored; a table, for one, may not know them all."""
+        found = baselines(self._space)
+        if not self._scorer.in_process:
+            return found
+        return {n: a for n, a in found.items() if self._space.contains(a)}
 
     def _tracking(self, ledger: "Ledger") -> "Tracking | None":
         if not self._config.tracking.to:
@@ -426,53 +458,6 @@ def chance_warning(trials: list[Trial], num_classes: int) -> str:
         f"chance {1 / num_classes:.3g}): fronts, figures and exports of this study "
         "mean nothing; train longer or with more images"
     )
-
-
-def train_trial(run: TrialRun) -> TrialOutcome:
-    """Train and measure one network in a worker.
-
-    Args:
-        run: What to do; its settings are a ``SearchConfig``, its data a ``Dataset``.
-
-    Returns:
-        The metrics.
-    """
-    import torch
-
-    from nas.plugins import import_plugins
-    from nas.scoring.from_scratch import train_and_evaluate
-    from nas.scoring.training import Epoch
-
-    import_plugins(run.settings.plugins)
-
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
-        if epoch not in run.rungs:
-            return False
-        try:
-            run.report(epoch, metrics)
-        except TrialStopped:
-            return True
-        return False
-
-    def watch(epoch: Epoch) -> None:
-        run.watch(asdict(epoch))
-
-    run.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    result = train_and_evaluate(
-        Architecture.from_dict(dict(run.architecture)),
-        run.settings,
-        run.data,
-        seed=run.seed,
-        epochs=run.epochs,
-        directory=run.directory,
-        report=report,
-        watch=watch,
-        # A GPU that was not reserved is not used: all workers would meet on it.
-        device=None if run.gpus > 0 else torch.device("cpu"),
-        checkpoint=run.checkpoint,
-    )
-    run.checkpoint.unlink(missing_ok=True)
-    return TrialOutcome(result.metrics, result.standard_errors)
 
 
 def summary(trials: list[Trial], *, exhausted: bool) -> str:

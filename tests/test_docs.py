@@ -129,7 +129,7 @@ def test_the_data_set_loads(written):
 def test_the_block_trains_and_is_measured(written, monkeypatch):
     from nas.config import config_from_dict
     from nas.data.datasets import load_dataset
-    from nas.execution.trial_run import TrialRun
+    from nas.scoring.trial_run import TrialRun
 
     monkeypatch.syspath_prepend(str(written))
     module = importlib.import_module("my_block")

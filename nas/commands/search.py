@@ -1,5 +1,7 @@
 """`nas search`: train and compare placements on your images."""
 
+import json
+
 import click
 
 
@@ -50,22 +52,13 @@ def command(
         changes.append(f"search.trials={trials}")
     if seed is not None:
         changes.append(f"seed={seed}")
+    if table is not None:
+        changes.append(f"scoring={json.dumps({'kind': 'recorded', 'table': table})}")
     settings = with_plugins(load_config(config, changes))
     # Only now: a wrong config is answered before Ray and Optuna are imported.
     from nas.search_run import SearchInterrupted, search
 
-    if table is not None:
-        from nas.scoring.recorded import replay
-
-        replayed = replay(settings, table, out or f"results/{settings.name}")
-        if not quiet:
-            from nas.search_run import summary
-
-            text = summary(replayed.trials(), exhausted=replayed.is_exhausted)
-            click.echo(text, err=True)
-        click.echo(replayed.path)
-        return
-    if not quiet:
+    if not quiet and table is None:
         from nas.commands.design_power import power_of_search, thin_slots
 
         power = power_of_search(settings)

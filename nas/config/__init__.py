@@ -8,12 +8,14 @@ modules that a config names.
 from nas.config.completion import with_plugins
 from nas.config.data import DataConfig
 from nas.config.loading import PRESETS, config_from_dict, load_config, preset_names
+from nas.config.recipe import Recipe
 from nas.config.running import (
     FidelityConfig,
     ResourcesConfig,
     SamplingConfig,
     TrackingConfig,
 )
+from nas.config.scoring import ScoringConfig
 from nas.config.search_config import SearchConfig
 from nas.config.space import SpaceConfig
 from nas.config.training import PAPER_RECIPE, TrainingConfig
@@ -23,8 +25,10 @@ __all__ = [
     "PRESETS",
     "DataConfig",
     "FidelityConfig",
+    "Recipe",
     "ResourcesConfig",
     "SamplingConfig",
+    "ScoringConfig",
     "SearchConfig",
     "SpaceConfig",
     "TrackingConfig",

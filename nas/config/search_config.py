@@ -4,16 +4,15 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from nas.config.data import DataConfig
+from nas.config.recipe import Recipe
 from nas.config.running import ResourcesConfig, SamplingConfig, TrackingConfig
-from nas.config.section import Section
+from nas.config.scoring import ScoringConfig
 from nas.config.space import SpaceConfig
-from nas.config.training import TrainingConfig
 from nas.ledger.trial import Objective
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError
 
 
-class SearchConfig(Section):
+class SearchConfig(Recipe):
     """Everything a search needs; what ``config.yaml`` of a study holds.
 
     Attributes:
@@ -21,6 +20,7 @@ class SearchConfig(Section):
         seed: Seed of the sampler and, with the replicate's number, of the trials.
         data: Images and splits.
         space: Search space.
+        scoring: How a candidate gets its metrics: trained, or looked up.
         training: Recipe of every trial.
         evaluators: Options by evaluator name, or a list of names.
         objectives: Metrics to improve: a name, or ``{metric, direction}``.
@@ -32,13 +32,8 @@ class SearchConfig(Section):
     """
 
     name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    seed: int = Field(default=0, ge=0)
-    data: DataConfig = DataConfig()
     space: SpaceConfig = SpaceConfig()
-    training: TrainingConfig = TrainingConfig()
-    evaluators: dict[str, dict[str, Any]] = Field(
-        default_factory=lambda: dict[str, dict[str, Any]](accuracy={}, cost={})
-    )
+    scoring: ScoringConfig = ScoringConfig()
     objectives: list[dict[str, str]] = Field(
         default_factory=lambda: [
             {"metric": "accuracy", "direction": "maximize"},
@@ -50,25 +45,6 @@ class SearchConfig(Section):
     resources: ResourcesConfig = ResourcesConfig()
     storage: str | None = None
     tracking: TrackingConfig = TrackingConfig()
-    plugins: list[str] = Field(default_factory=list)
-
-    @field_validator("evaluators", mode="before")
-    @classmethod
-    def _names_alone(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            for name in value:
-                if not isinstance(name, str):
-                    raise InputError(
-                        "evaluators are names, or options by name; "
-                        f"got {shown(name)} for a name"
-                    )
-            return {name: {} for name in value}
-        if isinstance(value, dict):
-            return {
-                name: {} if options is None else options
-                for name, options in value.items()
-            }
-        return value
 
     @field_validator("objectives", mode="before")
     @classmethod
@@ -129,7 +105,3 @@ class SearchConfig(Section):
                 )
             found.append(Objective(one["metric"], one["direction"]))  # type: ignore[arg-type]
         return tuple(found)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every setting as plain data, defaults included."""
-        return self.model_dump(mode="json")

@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any
 
-from nas.execution.trial_run import TrialOutcome, TrialRun
+from nas.scoring.trial_run import TrialOutcome, TrialRun
 from nas.study.layout import TrialLayout
 
 IDLE_CPUS = 0.01

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.execution.trial_run import FAILED_BY_TRIAL
 from nas.ledger.cause import Cause
 from nas.ledger.journal_reader import JournalReader
+from nas.scoring.trial_run import FAILED_BY_TRIAL
 from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
 

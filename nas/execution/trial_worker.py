@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 from ray.tune import Trainable
 
-from nas.execution.trial_run import (
+from nas.scoring.trial_run import (
     FAILED_BY_TRIAL,
     TrialFunction,
     TrialOutcome,

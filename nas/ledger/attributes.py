@@ -98,6 +98,7 @@ class Row:
             standard_errors=attrs.get("standard_errors", {}),
             duration_s=duration,
             baseline=attrs.get("baseline"),
+            scorer=attrs.get("scorer", "scratch"),
             error=error,
             cause=recorded_cause(attrs.get("cause"), error),
             signal=attrs.get("signal"),

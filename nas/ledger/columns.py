@@ -16,6 +16,7 @@ LAST_COLUMNS = (
     "duration_s",
     "architecture",
     "baseline",
+    "scorer",
     "rung",
     "error",
     "cause",

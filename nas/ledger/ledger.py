@@ -79,6 +79,7 @@ class Ledger:
         name: Name of the Optuna study.
         objectives: What is optimised; must agree with the stored study.
         create: Whether a new study is wanted; one of that name is then refused.
+        scorer: How the trials that are started get their metrics.
 
     Raises:
         InputError: The storage cannot be opened, the study is missing, exists
@@ -92,8 +93,10 @@ class Ledger:
         objectives: tuple[Objective, ...],
         *,
         create: bool = False,
+        scorer: str = "scratch",
     ) -> None:
         self._location = location
+        self.scorer = scorer
         self.name = name
         self.objectives = objectives
         self._study: optuna.Study | None = None
@@ -291,7 +294,7 @@ class Ledger:
         with warnings.catch_warnings(), self.batch():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             for seed in seeds:
-                attrs = _specification(architecture, seed, epochs)
+                attrs = self._specification(architecture, seed, epochs)
                 attrs |= attributes or {}
                 self.study.enqueue_trial(dict(params), user_attrs=attrs)
         rows = self._frozen()
@@ -336,7 +339,7 @@ class Ledger:
         self, handle: optuna.Trial, architecture: Architecture, seed: int, epochs: int
     ) -> Proposal:
         """Turn the sampler's row into a training run."""
-        for name, value in _specification(architecture, seed, epochs).items():
+        for name, value in self._specification(architecture, seed, epochs).items():
             handle.set_user_attr(name, value)
         proposal = Proposal(handle.number, architecture, seed, epochs)
         self._index[proposal.key] = handle.number
@@ -612,14 +615,14 @@ class Ledger:
         for name, value in attributes.items():
             storage.set_trial_user_attr(trial_id, name, value)
 
-
-def _specification(
-    architecture: Architecture, seed: int, epochs: int
-) -> dict[str, Any]:
-    return {
-        "architecture": architecture.to_dict(),
-        "architecture_id": architecture.id,
-        "placement": str(architecture.placement),
-        "seed": seed,
-        "epochs": epochs,
-    }
+    def _specification(
+        self, architecture: Architecture, seed: int, epochs: int
+    ) -> dict[str, Any]:
+        return {
+            "architecture": architecture.to_dict(),
+            "architecture_id": architecture.id,
+            "placement": str(architecture.placement),
+            "seed": seed,
+            "epochs": epochs,
+            "scorer": self.scorer,
+        }

@@ -8,21 +8,18 @@ any other. The table may be anyone's (``placement``, metrics, and ``seed``, ``ep
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from nas.config import SearchConfig, SpaceConfig
-from nas.ledger.atomic_file import write_atomically
-from nas.ledger.attributes import STUDY_FORMAT
 from nas.rule.placement_table import CheckedFrame, read_frame
-from nas.sampling.baselines import baselines
-from nas.study.layout import StudyLayout
+from nas.scoring.scorer import Scorer
+from nas.scoring.scorers import check_no_options
+from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
 from nas.study.study import Study
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -218,86 +215,89 @@ def _free_space(depths: tuple[int, ...]) -> SpaceConfig:
     return SpaceConfig(kind="free", backbone=backbone, strided_msas=True)
 
 
-def replay(
-    config: SearchConfig, table: str | Path | Recorded, out: str | Path
-) -> Study:
-    """Run a search in which every training run is looked up.
+@dataclass(frozen=True)
+class FromRecord(Scorer):
+    """Scorer ``recorded``: every run is looked up in a finished table.
 
-    Args:
-        config: Sampler, trials, replicates, seed, objectives and space. Objectives
-            that the table does not have are left out.
-        table: The table, or where it is.
-        out: Study directory; must not exist or be empty.
-
-    Returns:
-        The study.
+    Attributes:
+        given: The config of the search. Objectives that the table does not have are
+            left out, and so are baselines.
+        quiet: Do not say which objectives are left out.
+        table: The table; ``None`` reads the file or study ``scoring.table``.
 
     Raises:
-        InputError: The table or the directory cannot be used, the table has none of
-            the objectives, or the search wants budgets that a table does not have.
+        InputError: The table cannot be used, or has none of the objectives.
     """
-    from nas.ledger.ledger import Ledger, Proposal
-    from nas.ledger.location import Location
-    from nas.sampling.proposer import Plan, Proposer
-    from nas.study.lease import Lease
 
-    recorded = table if isinstance(table, Recorded) else Recorded.read(table)
-    source = "a table" if isinstance(table, Recorded) else Path(table).name
-    if config.search.fidelity is not None:
-        raise InputError(
-            "a table has results of one budget, but search.fidelity wants several; "
-            "leave it out (--set search.fidelity=null)"
+    given: SearchConfig
+    quiet: bool = False
+    table: Recorded | None = None
+
+    name = "recorded"
+    in_process = True
+
+    def __post_init__(self) -> None:
+        check_no_options(self.given, ("table",))
+        self.config  # noqa: B018  (reads the table, checks the objectives)
+
+    @cached_property
+    def _record(self) -> Recorded:
+        if self.table is not None:
+            return self.table
+        path = self.given.scoring.options.get("table")
+        if not isinstance(path, str):
+            raise InputError(
+                "scoring.kind recorded needs scoring.table: a CSV or Parquet file or a "
+                f"study; got {path!r}"
+            )
+        return Recorded.read(path)
+
+    @property
+    def _source(self) -> str:
+        path = self.given.scoring.options.get("table")
+        return "a table" if path is None else Path(path).name
+
+    @cached_property
+    def config(self) -> SearchConfig:
+        """The config with the objectives, depths and budget of the table."""
+        return _with_known_objectives(
+            self.given, self._record, self._source, self.quiet
         )
-    config = _with_known_objectives(config, recorded, source)
-    space = recorded_space(config.space, recorded)
-    directory = Path(out)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InputError(
-            f"a new study needs a new directory, but {directory} is there; "
-            "choose another --out"
-        )
-    directory.mkdir(parents=True, exist_ok=True)
-    wanted = config.search
-    rivals = baselines(space) if wanted.baselines else {}
-    plan = Plan(
-        space=space,
-        sampler=wanted.sampler,
-        num_trials=wanted.trials,
-        seed=config.seed,
-        epochs=recorded.epochs,
-        replicates=wanted.replicates,
-        replicate_first=wanted.replicate_first,
-        baselines={n: a for n, a in rivals.items() if space.contains(a)},
-        sampler_options=wanted.options,
-    )
-    with Lease(directory):
-        _write_config(config, directory, source)
-        ledger = Ledger(
-            Location("", StudyLayout(directory).journal),
-            config.name,
-            config.make_objectives(),
-            create=True,
-        )
-        proposer = Proposer(ledger, plan)
-        while isinstance(proposal := proposer.next(), Proposal):
-            placement = proposal.architecture.placement
-            found = recorded.run(placement, proposal.seed - plan.seed, plan.seed)
-            if found is None:
-                known = len(recorded.runs.get(placement, ()))
-                ledger.fail(
-                    proposal.number,
-                    f"the table has {known} of the runs of {placement} that are wanted",
-                )
-            else:
-                ledger.complete(proposal.number, found)
-        ledger.set_note("exhausted", proposer.exhausted)
-    study = Study.open(directory)
-    study.write_table()
-    return study
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The part of the space that the table knows."""
+        return recorded_space(self.config.space, self._record)
+
+    @property
+    def function(self) -> TrialFunction:
+        """Looks a run up."""
+        return self._look_up
+
+    @property
+    def epochs(self) -> int:
+        """Budget of the table's runs."""
+        return self._record.epochs
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """The name of the table."""
+        return {"replay_of": self._source}
+
+    def _look_up(self, run: TrialRun) -> TrialOutcome:
+        placement = Placement.parse(run.architecture["placement"])
+        seed = self.given.seed
+        found = self._record.run(placement, run.seed - seed, seed)
+        if found is None:
+            known = len(self._record.runs.get(placement, ()))
+            raise InputError(
+                f"the table has {known} of the runs of {placement} that are wanted"
+            )
+        return TrialOutcome(found)
 
 
 def _with_known_objectives(
-    config: SearchConfig, recorded: Recorded, source: str
+    config: SearchConfig, recorded: Recorded, source: str, quiet: bool
 ) -> SearchConfig:
     known = [one for one in config.objectives if one["metric"] in recorded.metrics]
     left_out = [one["metric"] for one in config.objectives if one not in known]
@@ -306,7 +306,7 @@ def _with_known_objectives(
             f"{source} has none of the objectives {', '.join(left_out)}; it has "
             f"{', '.join(recorded.metrics)} (choose with --set objectives=[METRIC])"
         )
-    if left_out:
+    if left_out and not quiet:
         print(f"not in {source}, left out: {', '.join(left_out)}", file=sys.stderr)
     space = config.space
     if space.make_backbone().depths != recorded.depths:
@@ -319,14 +319,3 @@ def _with_known_objectives(
             "training": training,
         }
     )
-
-
-def _write_config(config: SearchConfig, directory: Path, source: str) -> None:
-    header = {
-        "format": STUDY_FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "replay_of": source,
-    }
-    content = {"study": header, **config.to_dict()}
-    text = yaml.safe_dump(content, sort_keys=False)
-    write_atomically(StudyLayout(directory).config, text)

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from nas.execution.trial_run import TrialOutcome, TrialRun
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.location import Location
 from nas.ledger.trial import Objective
 from nas.sampling.proposer import Plan, Proposer
+from nas.scoring.trial_run import TrialOutcome, TrialRun
 from search_spaces import Architecture, Backbone, FreeSpace
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("macs", "minimize"))

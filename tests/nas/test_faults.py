@@ -286,7 +286,7 @@ def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray, whole_gr
 def test_a_checkpoint_is_continued_by_the_repeated_trial(tmp_path, local_ray):
     """Real training: killed after its second epoch, it goes on with the third."""
     from nas.config import config_from_dict
-    from nas.execution.trial_run import TrialRun
+    from nas.scoring.trial_run import TrialRun
     from nas.search_run import train_trial
 
     settings = config_from_dict(

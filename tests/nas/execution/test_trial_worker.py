@@ -5,8 +5,8 @@ import time
 import pytest
 from search_parts import climbing_trial, fake_trial, small_space
 
-from nas.execution.trial_run import TrialOutcome
 from nas.execution.trial_worker import TrialWorker, WorkerContext
+from nas.scoring.trial_run import TrialOutcome
 from nas.study.layout import StudyLayout, TrialLayout
 from nas.study.worker_file import read_worker
 from search_spaces.errors import InputError

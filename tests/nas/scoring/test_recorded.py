@@ -9,7 +9,8 @@ from nas.ledger.trial import Objective, Trial, TrialState
 from nas.rule.rule_test import rule_test
 from nas.sampling.build_up import BuildUpDesign
 from nas.sampling.design import WAIT
-from nas.scoring.recorded import Recorded, recorded_space, replay
+from nas.scoring.recorded import FromRecord, Recorded, recorded_space
+from nas.search_run import resume, search
 from nas.study.study import Study
 from search_spaces.errors import InputError
 from search_spaces.networks.backbone import Backbone
@@ -37,6 +38,11 @@ def whole_table(depths=(2, 2, 2), num_seeds=2):
     return pd.DataFrame(rows)
 
 
+def replay(settings, recorded, out):
+    scorer = FromRecord(settings, table=recorded)
+    return search(settings, out, quiet=True, scorer=scorer)
+
+
 def config(*changes):
     return load_config("quickstart", ["objectives=[accuracy]", *changes])
 
@@ -53,6 +59,60 @@ def test_a_search_looks_everything_up(tmp_path):
         assert trial.state == TrialState.COMPLETE
     assert len({trial.placement for trial in trials}) == 20
     assert (study.path / "trials.csv").exists()
+
+
+def test_every_trial_says_which_scorer_it_is_from_and_the_search_goes_on(tmp_path):
+    table = tmp_path / "table.csv"
+    whole_table().to_csv(table, index=False)
+    scoring = f"scoring={{kind: recorded, table: {table}}}"
+    study = search(config("search.trials=5", scoring), tmp_path / "study", quiet=True)
+    assert list(study.table()["scorer"]) == ["recorded"] * 5
+    longer = resume(study.path, trials=9, quiet=True)
+    assert [t.scorer for t in longer.trials()] == ["recorded"] * 9
+    assert study.header["replay_of"] == "table.csv"
+
+
+@pytest.mark.parametrize(
+    ("scoring", "message"),
+    [
+        (
+            "{kind: dreams}",
+            "there are recorded, scratch",
+        ),
+        ("{kind: recorded}", "needs scoring.table"),
+        ("{kind: recorded, tabel: a.csv}", "unknown key 'scoring.tabel'"),
+        ("{kind: scratch, table: a.csv}", "unknown key 'scoring.table'"),
+    ],
+)
+def test_scoring_that_does_not_exist_is_refused(tmp_path, scoring, message):
+    with pytest.raises(InputError, match=message):
+        search(config(f"scoring={scoring}"), tmp_path / "study", quiet=True)
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_scorer_of_ones_own_runs_in_the_same_driver(tmp_path):
+    recorded = Recorded.of_frame(whole_table())
+
+    class Moody(FromRecord):
+        name = "moody"
+
+        @property
+        def function(self):
+            def score(run):
+                if run.number == 2:
+                    raise RuntimeError("not today")
+                return self._look_up(run)
+
+            return score
+
+    settings = config("search.trials=5")
+    study = search(
+        settings, tmp_path / "study", quiet=True, scorer=Moody(settings, table=recorded)
+    )
+    states = [str(trial.state) for trial in study.trials()]
+    assert states == ["complete", "complete", "failed", "complete", "complete"]
+    assert study.trials()[2].error == "RuntimeError: not today"
+    assert {trial.scorer for trial in study.trials()} == {"moody"}
 
 
 def test_build_up_finds_the_planted_rule(tmp_path):

@@ -9,8 +9,8 @@ from search_parts import config, fake_trial, measured, small_space
 from tracker_files import hparams, offline_run, scalars
 
 from nas.config import config_from_dict
-from nas.execution.trial_run import TrialRun
 from nas.ledger.trial import TrialState
+from nas.scoring.trial_run import TrialRun
 from nas.search_run import resume, search
 from search_spaces import Architecture
 

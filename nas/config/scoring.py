@@ -1,0 +1,26 @@
+"""Section ``scoring``: how a candidate gets its metrics."""
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from nas.config.section import Section
+
+
+class ScoringConfig(Section):
+    """How a candidate gets its metrics.
+
+    Attributes:
+        kind: ``scratch`` trains every candidate from freshly drawn weights;
+            ``recorded`` looks it up in a finished table. Further keys are the options
+            of the kind, e.g. ``table`` of ``recorded``.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    kind: str = Field(default="scratch", min_length=1)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the kind."""
+        return dict(self.__pydantic_extra__ or {})

@@ -1,0 +1,98 @@
+"""How a candidate gets its metrics: trained, or found out in a cheaper way.
+
+A search has one driver and any of several scorers. A scorer says over which space it
+can speak, what a full budget is, and gives the function that turns a run into metrics.
+What came from one scorer is never shown as coming from another: every trial keeps the
+name of its scorer (column ``scorer``).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.config import SearchConfig
+    from nas.data.datasets import Dataset
+    from nas.ledger.trial import Objective
+    from nas.scoring.trial_run import TrialFunction
+    from search_spaces.spaces.space import SearchSpace
+
+
+class Scorer(ABC):
+    """Gives candidates their metrics.
+
+    Attributes:
+        name: Value of ``scoring.kind``, and of the column ``scorer``.
+        in_process: Whether a score takes so little that it is found out in the driver's
+            own process, one after the other, without Ray.
+        can_share: Whether several processes can score one candidate together
+            (``resources.workers_per_trial``).
+        has_rungs: Whether a candidate may be stopped early by its epochs
+            (``search.fidelity``).
+    """
+
+    name: ClassVar[str]
+    in_process: ClassVar[bool] = False
+    can_share: ClassVar[bool] = False
+    has_rungs: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def config(self) -> "SearchConfig":
+        """The config of the search, adapted to what can be scored."""
+
+    @property
+    @abstractmethod
+    def space(self) -> "SearchSpace":
+        """What can be scored."""
+
+    @property
+    @abstractmethod
+    def function(self) -> "TrialFunction":
+        """Scores one run in a worker; can be pickled unless ``in_process``."""
+
+    @property
+    def dataset(self) -> "Dataset | None":
+        """Images whose test split is looked at once at the end, if there are any."""
+        return None
+
+    @property
+    def data(self) -> Any:
+        """What every run is given as :attr:`TrialRun.data`."""
+        return None
+
+    @property
+    def epochs(self) -> int:
+        """Budget of one run."""
+        return self.config.training.epochs
+
+    @property
+    def objectives(self) -> "tuple[Objective, ...]":
+        """What is improved."""
+        return self.config.make_objectives()
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What the header of the study says about where metrics come from."""
+        return {}
+
+    def check(self) -> None:
+        """See that the search does not ask for what this scorer cannot do.
+
+        Raises:
+            InputError: It does.
+        """
+        workers = self.config.resources.workers_per_trial
+        if workers > 1 and not self.can_share:
+            raise InputError(
+                "resources.workers_per_trial must be 1 where candidates are not "
+                f"trained (scoring.kind {self.name}), got {workers}"
+            )
+        if self.config.search.fidelity is not None and not self.has_rungs:
+            raise InputError(
+                "search.fidelity stops trainings early, but scoring.kind "
+                f"{self.name} has results of one budget; leave it out "
+                "(--set search.fidelity=null)"
+            )
