@@ -24,8 +24,8 @@ class SamplingConfig(Section):
     """Who chooses the placements, and how many.
 
     Attributes:
-        sampler: ``tpe``, ``nsga2``, ``gp``, ``random``, ``exhaustive``, or a design
-            for measuring: ``uniform``, ``factorial``, ``build_up``.
+        sampler: ``linear``, ``tpe``, ``nsga2``, ``gp``, ``random``, ``exhaustive``, or
+            a design for measuring: ``uniform``, ``factorial``, ``build_up``.
         trials: Training runs to finish, baselines included.
         replicates: Seeds with which each placement is trained.
         replicate_first: Train only the first so many placements, baselines included,

@@ -13,7 +13,7 @@ mixture over draws of the variances, weighted by importance, without which inter
 from 20 trainings are too narrow (benchmarks/prediction.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -103,9 +103,14 @@ class LinearModel:
         group_of: Group of each feature, ``(features,)``.
         draws: Draws of the variances; 0 uses the most probable ones alone, which is
             quick and all that choosing the next training needs.
+        start: Logarithms of standard deviations to start from, e.g. ``mode`` of an
+            earlier fit to fewer trainings.
+        iterations: Most steps of the optimiser.
+        prior_scales: Prior scale of each group's standard deviation.
         seed: Of the draws.
 
     Attributes:
+        mode: Logarithms of the most probable standard deviations, standardised.
         posteriors: One for each draw.
         weights: Weight of each draw; they sum to one.
         variances: Most probable variance of each group, ``misfit`` and ``noise``, in
@@ -120,18 +125,23 @@ class LinearModel:
         group_of: npt.NDArray[np.int64],
         *,
         draws: int = NUM_DRAWS,
+        start: Floats | None = None,
+        iterations: int = 100,
+        prior_scales: Mapping[str, float] = PRIOR_SCALES,
         seed: int = 0,
     ) -> None:
+        self._prior_scales = prior_scales
         self.observations = observations
         self.groups, self.group_of = tuple(groups), group_of
         self.centre = float(observations.means.mean())
         self.scale = float(observations.means.std())
         self._has_noise = observations.degrees > 0
         self._problem = _Problem(observations, len(groups), group_of, self)
-        start = self._start()
+        if start is None or len(start) != len(self._problem.prior_scales):
+            start = self._start()
         found = minimize(
             self._problem.loss, start, jac=True, method="L-BFGS-B",
-            bounds=[(-9.0, 3.0)] * len(start), options={"maxiter": 100},
+            bounds=[(-9.0, 3.0)] * len(start), options={"maxiter": iterations},
         )  # fmt: skip
         self.mode: Floats = found.x
         points, self.weights = self._draw(draws, np.random.default_rng(seed))
@@ -225,7 +235,7 @@ class LinearModel:
         return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
     def _start(self) -> Floats:
-        start = [np.log(PRIOR_SCALES[name]) for name in self.groups]
+        start = [np.log(self._prior_scales[name]) for name in self.groups]
         start.append(np.log(MISFIT_SCALE))
         if self._has_noise:
             data = self.observations
@@ -280,7 +290,7 @@ class _Problem:
         self.degrees = data.degrees
         self.num_groups, self.group_of = num_groups, group_of
         self.centre, self.scale = model.centre, model.scale
-        scales = [PRIOR_SCALES[name] for name in model.groups] + [MISFIT_SCALE]
+        scales = [model._prior_scales[name] for name in model.groups] + [MISFIT_SCALE]
         self.prior_scales = np.array(
             [*scales, *([NOISE_SCALE] if self.degrees else [])]
         )

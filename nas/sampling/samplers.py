@@ -72,6 +72,15 @@ def _gp(context: SamplerContext) -> "BaseSampler":
     return GPSampler(seed=context.seed, **(context.options or {}))
 
 
+def _linear(context: SamplerContext) -> "BaseSampler":
+    from nas.sampling.linear_sampler import LinearSampler
+
+    try:
+        return LinearSampler(seed=context.seed, **(context.options or {}))
+    except ValueError as error:
+        raise InputError(f"sampler 'linear': {error}") from error
+
+
 def _random(context: SamplerContext) -> "BaseSampler":
     from optuna.samplers import RandomSampler
 
@@ -142,6 +151,7 @@ SAMPLERS: dict[str, SamplerFactory] = {
     "tpe": _tpe,
     "nsga2": _nsga2,
     "gp": _gp,
+    "linear": _linear,
     "random": _random,
     "exhaustive": _exhaustive,
     "uniform": _uniform,
