@@ -166,7 +166,7 @@ FAST_RECIPE: dict[str, Any] = {
     "muon_learning_rate": 0.02,
     "momentum": 0.9,
     "weight_decay": 5e-4,
-    "warmup_epochs": 2.0,
+    "warmup_epochs": 2.4,  # the peak at a fifth, as in airbench
     "decay": "linear",
     "label_smoothing": 0.1,
     "crop_padding": 2,
