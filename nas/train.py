@@ -80,7 +80,7 @@ def with_baselines(candidates: Sequence[Candidate]) -> list[Candidate]:
     for one in candidates:
         a = one.architecture
         space = FreeSpace(
-            replace(a.backbone, depths=a.placement.depths),
+            replace(a.alternet_backbone, depths=a.placement.depths),
             a.attention,
             strided_msas=True,
             num_classes=a.num_classes,
@@ -112,11 +112,11 @@ def training_config(
     backbone = first.to_dict()["backbone"]
     if "preset" in backbone:
         backbone = {
-            "block": first.backbone.block,
-            "stem": first.backbone.stem,
+            "block": first.alternet_backbone.block,
+            "stem": first.alternet_backbone.stem,
             "depths": list(first.placement.depths),
-            "widths": list(first.backbone.widths),
-            "strides": list(first.backbone.strides),
+            "widths": list(first.alternet_backbone.widths),
+            "strides": list(first.alternet_backbone.strides),
         }
     space = {
         "kind": "free",

@@ -1,4 +1,8 @@
-"""The value that alone determines a network, and its YAML form ``alternet/1``."""
+"""The value that alone determines a network, and its YAML form.
+
+``alternet/1`` is an AlterNet; ``alternet/2`` a placement of another parent, whose
+weights travel beside the file.
+"""
 
 import hashlib
 import json
@@ -16,6 +20,7 @@ from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.kinds.block_spec import BlockSpec
 from search_spaces.kinds.cost import Cost
 from search_spaces.networks.backbone import Backbone
+from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.placement import Placement
 from search_spaces.yaml_text import parse_yaml, read_text
 
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from search_spaces.networks.alternet import AlterNet
 
 FORMAT = "alternet/1"
+PARENT_FORMAT = "alternet/2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +40,8 @@ class Architecture:
     needs torch but :meth:`build`.
 
     Attributes:
-        backbone: Stem, block kind, widths and strides.
+        backbone: Stem, block kind, widths and strides; or the slots of a parent that
+            is no AlterNet.
         placement: One letter per block; gives the depth of each stage.
         attention: Settings of the MSA blocks; stored with one value a stage.
         num_classes: Number of logits.
@@ -45,7 +52,7 @@ class Architecture:
         InputError: The parts do not fit together.
     """
 
-    backbone: Backbone
+    backbone: Backbone | ParentBackbone
     placement: Placement
     attention: Attention = field(default_factory=Attention)
     num_classes: int = 1000
@@ -63,34 +70,20 @@ class Architecture:
                 f"a placement needs one stage for each of the backbone's {num_stages}; "
                 f"got {len(self.placement.stages)}: {self.placement}"
             )
-        object.__setattr__(self, "attention", self.attention.per_stage(num_stages))
+        attention = self.attention.per_stage(num_stages, self.backbone.auto_heads)
+        object.__setattr__(self, "attention", attention)
         self.block_specs  # noqa: B018  (checks sizes and windows)
 
     @cached_property
     def block_specs(self) -> tuple[BlockSpec, ...]:
         """Shapes of every block, in the order of the forward pass."""
-        stem_size = self.backbone.stem_map_size(self.image_size)
-        sizes = self.backbone.map_sizes(self.image_size)
-        bottleneck = self.backbone.block == "bottleneck"
         specs = []
-        channels = self.backbone.stem_width
-        for stage, block, letter in self.placement.slots():
-            i = stage - 1
-            out = self.backbone.widths[i] * self.backbone.expansion
-            spec = BlockSpec(
-                stage,
-                block,
-                letter,
-                channels,
-                out,
-                self.backbone.strides[i] if block == 1 else 1,
-                sizes[i] if block > 1 else (sizes[i - 1] if i else stem_size),
-                sizes[i],
-                bottleneck,
-            )
-            settings = block_kind(letter).settings(spec, self.attention.stage(stage))
+        slots = self.backbone.slot_specs(self.image_size, self.placement.depths)
+        for slot, letter in zip(slots, self.placement.letters, strict=True):
+            spec = slot._replace(letter=letter)
+            attention = self.attention.stage(spec.stage)
+            settings = block_kind(letter).settings(spec, attention)
             specs.append(spec._replace(settings=tuple(settings.items())))
-            channels = out
         return tuple(specs)
 
     @cached_property
@@ -102,14 +95,17 @@ class Architecture:
         """
         first_version = set(self.placement.letters) <= {"C", "M"}
         row = _positional_row if first_version else _named_row
-        canonical = {
-            "block": self.backbone.block,
-            "stem": self.backbone.stem,
+        canonical: dict[str, Any] = {
             "blocks": [row(spec) for spec in self.block_specs],
             "num_classes": self.num_classes,
             "in_channels": self.in_channels,
             "image_size": self.image_size,
         }
+        if isinstance(self.backbone, Backbone):
+            canonical["block"] = self.backbone.block
+            canonical["stem"] = self.backbone.stem
+        else:
+            canonical["parent"] = self.backbone.to_dict()
         if not first_version:
             canonical["version"] = 2
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
@@ -133,6 +129,20 @@ class Architecture:
         )
 
     @property
+    def alternet_backbone(self) -> Backbone:
+        """The backbone of an AlterNet.
+
+        Raises:
+            InputError: It is a placement of another parent.
+        """
+        if not isinstance(self.backbone, Backbone):
+            raise InputError(
+                f"this is for AlterNets ({FORMAT}); a placement of "
+                f"{self.backbone.model} is {PARENT_FORMAT}"
+            )
+        return self.backbone
+
+    @property
     def params(self) -> int:
         """Number of trainable parameters, counted without building them."""
         return self.cost.params
@@ -153,6 +163,11 @@ class Architecture:
         Returns:
             The network, in training mode.
         """
+        if not isinstance(self.backbone, Backbone):
+            raise InputError(
+                f"a placement of {self.backbone.model} is built by its parent: "
+                "search_spaces.load_parent(...).network(architecture)"
+            )
         from search_spaces.networks.alternet import AlterNet, Head, make_stem
 
         last = max(1, self.placement.num_blocks - 1)
@@ -166,16 +181,7 @@ class Architecture:
         return AlterNet(stem, stages, self.placement.stages, head)
 
     def to_dict(self) -> dict[str, Any]:
-        """The ``alternet/1`` form as plain data; the inverse of :meth:`from_dict`."""
-        backbone: dict[str, Any] = {
-            "block": self.backbone.block,
-            "stem": self.backbone.stem,
-            "depths": list(self.placement.depths),
-            "widths": list(self.backbone.widths),
-            "strides": list(self.backbone.strides),
-        }
-        if self.backbone.name:
-            backbone = {"preset": self.backbone.name, "stem": self.backbone.stem}
+        """Its file as plain data; the inverse of :meth:`from_dict`."""
         attention: dict[str, Any] = {
             what: list(getattr(self.attention, what))
             for what in ("heads", "head_dim", "window")
@@ -186,9 +192,11 @@ class Architecture:
                 attention["window"][spec.stage - 1] = window
         if self.attention.size != "reference":
             attention["size"] = self.attention.size
+        kind: dict[str, Any] = {"format": FORMAT, "backbone": backbone_to_dict(self)}
+        if not isinstance(self.backbone, Backbone):
+            kind = {"format": PARENT_FORMAT, "parent": self.backbone.to_dict()}
         return {
-            "format": FORMAT,
-            "backbone": backbone,
+            **kind,
             "placement": str(self.placement),
             "attention": attention,
             "num_classes": self.num_classes,
@@ -198,7 +206,7 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, data: Any) -> "Architecture":
-        """Read the ``alternet/1`` form.
+        """Read the ``alternet/1`` or ``alternet/2`` form.
 
         Args:
             data: A mapping as :meth:`to_dict` writes it; attention and
@@ -211,24 +219,28 @@ class Architecture:
             InputError: A key is missing or unknown, or a value does not fit.
         """
         data = _mapping("an architecture", data)
-        if data.get("format") != FORMAT:
+        if data.get("format") not in (FORMAT, PARENT_FORMAT):
             raise InputError(
-                f"an architecture file starts with 'format: {FORMAT}', "
+                f"an architecture file starts with 'format: {FORMAT}' (or "
+                f"{PARENT_FORMAT}: another parent), "
                 f"got format {shown(data.get('format'))}"
             )
+        parent = "backbone" if data["format"] == FORMAT else "parent"
         allowed = (
-            "format", "backbone", "placement", "attention",
+            "format", parent, "placement", "attention",
             "num_classes", "in_channels", "image_size",
         )  # fmt: skip
         _check_keys("an architecture", data, allowed)
-        for key in ("backbone", "placement", "num_classes", "image_size"):
+        for key in (parent, "placement", "num_classes", "image_size"):
             if key not in data:
                 raise InputError(
                     f"an architecture needs the key {key!r}; got {', '.join(data)}"
                 )
         placement = Placement.parse(data["placement"])
         return cls(
-            backbone=backbone_from_dict(data["backbone"], placement.depths),
+            backbone=backbone_from_dict(data["backbone"], placement.depths)
+            if parent == "backbone"
+            else ParentBackbone.from_dict(data["parent"]),
             placement=placement,
             attention=attention_from_dict(data.get("attention", {})),
             num_classes=data["num_classes"],
@@ -296,6 +308,41 @@ def _positional_row(spec: BlockSpec) -> list[Any]:
 def _named_row(spec: BlockSpec) -> list[Any]:
     """A block in version 2 of the id: positions, then the kind's own settings."""
     return [*spec[:8], dict(spec.settings)]
+
+
+def backbone_to_dict(architecture: Architecture) -> dict[str, Any]:
+    """A backbone as plain data, with the depths of a placement.
+
+    Args:
+        architecture: What has it.
+    """
+    backbone = architecture.backbone
+    if not isinstance(backbone, Backbone):
+        return {"parent": backbone.to_dict()}
+    if backbone.name:
+        return {"preset": backbone.name, "stem": backbone.stem}
+    return {
+        "block": backbone.block,
+        "stem": backbone.stem,
+        "depths": list(architecture.placement.depths),
+        "widths": list(backbone.widths),
+        "strides": list(backbone.strides),
+    }
+
+
+def any_backbone_from_dict(data: Any) -> Backbone | ParentBackbone:
+    """Read a backbone, or ``{parent: ...}``: the slots of a parent.
+
+    Args:
+        data: Section ``space.backbone`` of a config.
+
+    Raises:
+        InputError: A key is missing or unknown, or a value is not allowed.
+    """
+    if isinstance(data, dict) and "parent" in data:
+        _check_keys("a backbone from a parent", data, ("parent",))
+        return ParentBackbone.from_dict(data["parent"])
+    return backbone_from_dict(data)
 
 
 def backbone_from_dict(data: Any, depths: tuple[int, ...] | None = None) -> Backbone:

@@ -11,6 +11,7 @@ from search_spaces.yaml_text import read_yaml
 
 if TYPE_CHECKING:  # what builds networks imports torch: only when it is asked for
     from search_spaces import Attention, LatencyTable, SearchSpace
+    from search_spaces.networks.parent_backbone import ParentBackbone
     from search_spaces.spaces.constraints import Constraints
 
 
@@ -19,7 +20,8 @@ class SpaceConfig(Section):
 
     Attributes:
         kind: ``free`` or ``per_stage_count``.
-        backbone: ``{preset: NAME, stem: STEM}``, or block, stem, depths and widths.
+        backbone: ``{preset: NAME, stem: STEM}``, or block, stem, depths and widths. In
+            a study of another parent ``{parent: ...}``: the slots that were found.
         attention: ``heads``, ``head_dim``, ``window`` and ``size``.
         choices: Settings that are searched, each with a list of values a stage.
         constraints: ``min_``/``max_`` of ``msas``, ``params``, ``macs`` and ``blocks``
@@ -77,11 +79,11 @@ class SpaceConfig(Section):
         self.make_constraints()
         self.make_latency_table()
 
-    def make_backbone(self) -> Backbone:
+    def make_backbone(self) -> "Backbone | ParentBackbone":
         """The backbone, checked."""
-        from search_spaces.architecture import backbone_from_dict
+        from search_spaces.architecture import any_backbone_from_dict
 
-        return backbone_from_dict(self.backbone)
+        return any_backbone_from_dict(self.backbone)
 
     def make_attention(self) -> "Attention":
         """The attention settings, checked."""

@@ -175,8 +175,8 @@ def timm_config(
         "global_pool": "avg",
         "label_names": list(preprocessing.class_names),
         "model_args": {
-            "stem_kind": architecture.backbone.stem,
-            "stem_width": architecture.backbone.stem_width,
+            "stem_kind": architecture.alternet_backbone.stem,
+            "stem_width": architecture.alternet_backbone.stem_width,
             "blocks": stages,
         },
         "pretrained_cfg": {

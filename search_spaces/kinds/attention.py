@@ -1,6 +1,7 @@
 """Settings of the MSA blocks, and what each stage makes of them."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -68,11 +69,15 @@ class Attention:
                 f"got {self.size!r}"
             )
 
-    def per_stage(self, num_stages: int) -> "Attention":
+    def per_stage(
+        self, num_stages: int, auto_heads: Sequence[int] | None = None
+    ) -> "Attention":
         """The same settings with one value a stage and automatic heads decided.
 
         Args:
             num_stages: Stages of the backbone.
+            auto_heads: Heads that ``"auto"`` means in each stage; the paper's if
+                ``None``.
 
         Returns:
             Settings whose heads, head_dim and window are tuples.
@@ -91,7 +96,9 @@ class Attention:
                 )
             spread[what] = values
         spread["heads"] = tuple(
-            3 * 2**stage if heads == "auto" else heads
+            (3 * 2**stage if auto_heads is None else auto_heads[stage])
+            if heads == "auto"
+            else heads
             for stage, heads in enumerate(spread["heads"])
         )
         return replace(self, **spread)  # type: ignore[arg-type]

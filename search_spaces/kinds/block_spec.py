@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from search_spaces.kinds.cost import Cost
+
 
 class BlockSpec(NamedTuple):
     """What one slot builds: its shapes, and the settings of its kind.
@@ -18,6 +20,8 @@ class BlockSpec(NamedTuple):
         bottleneck: Whether the network is made of bottleneck blocks (a quarter as wide
             inside) or of basic ones.
         settings: Names and values that the kind decided for this slot, e.g. heads.
+        own: Size of the parent's own block in this slot; ``None`` where that is this
+            project's Conv block, whose size follows from the shapes.
     """
 
     stage: int
@@ -30,6 +34,7 @@ class BlockSpec(NamedTuple):
     map_size: int
     bottleneck: bool
     settings: tuple[tuple[str, int], ...] = ()
+    own: Cost | None = None
 
     def setting(self, name: str) -> int:
         """The value of one of the kind's settings; 0 if it has none of that name."""

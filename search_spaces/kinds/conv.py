@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.errors import InputError
 from search_spaces.kinds.block_kind import BlockKind
 from search_spaces.kinds.block_spec import BlockSpec
 from search_spaces.kinds.cost import Cost
@@ -38,8 +39,28 @@ class ConvKind(BlockKind):
         """What the module is called with."""
         return {**super().arguments(spec), "bottleneck": spec.bottleneck}
 
+    def build(self, spec: BlockSpec, drop_path: float = 0.0) -> "nn.Module":
+        """Build a Conv block; a foreign parent's own block has no shapes to follow.
+
+        Raises:
+            InputError: The slot is one of a parent that is no AlterNet.
+        """
+        if spec.own is not None:
+            raise InputError(
+                "the parent's own block stays where a placement has a C; it cannot be "
+                "built from the shapes of its slot"
+            )
+        return super().build(spec, drop_path)
+
+    def latency_key(self, spec: BlockSpec) -> str:
+        """Its own size is part of what a parent's block is known by."""
+        own = f", {spec.own.params} params, {spec.own.macs} MACs" if spec.own else ""
+        return super().latency_key(spec) + own
+
     def cost(self, spec: BlockSpec) -> Cost:
-        """Exact cost in closed form."""
+        """Exact cost: the parent's own block as it was counted, ours in closed form."""
+        if spec.own is not None:
+            return spec.own
         fan_in, out = spec.in_channels, spec.out_channels
         pixels = spec.map_size**2
         macs = pixels * spec.num_shortcut_weights
@@ -54,11 +75,13 @@ class ConvKind(BlockKind):
 
 
 def conv_params(spec: BlockSpec) -> int:
-    """Parameters of the Conv block of a slot, in closed form.
+    """Parameters of the block that a slot has had, in closed form where it is ours.
 
     Args:
         spec: The slot; its letter does not matter.
     """
+    if spec.own is not None:
+        return spec.own.params
     fan_in, out = spec.in_channels, spec.out_channels
     if spec.bottleneck:
         width = out // EXPANSION["bottleneck"]

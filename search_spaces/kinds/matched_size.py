@@ -1,4 +1,4 @@
-"""Blocks of another kind as large as the Conv block they replace.
+"""Blocks of another kind as large as the block they replace.
 
 Placement and size can only be told apart where a block that is replaced keeps its
 number of parameters (our choice; the paper has no such control).
@@ -11,7 +11,7 @@ from search_spaces.kinds.conv import conv_params
 
 
 def matched_to_conv(spec: BlockSpec, params: Callable[[int], int]) -> int:
-    """The setting that brings a block closest to the Conv block of its slot.
+    """The setting that brings a block closest to the block its slot has had.
 
     Args:
         spec: The slot.

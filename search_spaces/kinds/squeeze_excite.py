@@ -48,15 +48,14 @@ class SqueezeExciteKind(BlockKind):
     def settings(self, spec: BlockSpec, attention: StageAttention) -> Mapping[str, int]:
         """Channels inside the excitation, and of the convs of the branch."""
         squeezed = max(MIN_SQUEEZED, spec.out_channels // REDUCTION)
-        width = spec.out_channels // 4 if spec.bottleneck else spec.out_channels
         if not spec.bottleneck:
             width = matched_to_conv(spec, lambda w: _params(spec, w, squeezed))
-        else:  # quadratic in the width: step down from the Conv block's own
+        else:  # quadratic in the width: look at all up to the output's
             from search_spaces.kinds.conv import conv_params
 
             target = conv_params(spec)
             width = min(
-                range(1, width + 1),
+                range(1, spec.out_channels + 1),
                 key=lambda w: abs(_params(spec, w, squeezed) - target),
             )
         return {"width": width, "squeezed": squeezed}

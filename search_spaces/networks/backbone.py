@@ -1,9 +1,11 @@
 """The multi-stage network around the placement: stem, block kind, widths, strides."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from search_spaces.errors import InputError, shown
+from search_spaces.kinds.block_spec import BlockSpec
 
 Stem = Literal["imagenet", "cifar", "patch2"]
 BlockType = Literal["basic", "bottleneck"]
@@ -96,6 +98,41 @@ class Backbone:
     def num_stages(self) -> int:
         """Number of stages."""
         return len(self.widths)
+
+    @property
+    def auto_heads(self) -> tuple[int, ...]:
+        """Heads of each stage that ``auto`` means: 3, 6, 12, 24, ... (the paper's)."""
+        return tuple(3 * 2**stage for stage in range(self.num_stages))
+
+    def slot_specs(
+        self, image_size: int, depths: tuple[int, ...]
+    ) -> Iterator[BlockSpec]:
+        """Shapes of the slots, each with the letter ``C``.
+
+        Args:
+            image_size: Height (= width) of the image in pixels.
+            depths: Blocks of each stage.
+
+        Yields:
+            One a slot, in the order of the forward pass.
+        """
+        sizes = self.map_sizes(image_size)
+        in_size, channels = self.stem_map_size(image_size), self.stem_width
+        for stage, depth in enumerate(depths, start=1):
+            out = self.widths[stage - 1] * self.expansion
+            for block in range(1, depth + 1):
+                yield BlockSpec(
+                    stage,
+                    block,
+                    "C",
+                    channels,
+                    out,
+                    self.strides[stage - 1] if block == 1 else 1,
+                    in_size,
+                    sizes[stage - 1],
+                    self.block == "bottleneck",
+                )
+                in_size, channels = sizes[stage - 1], out
 
     def stem_map_size(self, image_size: int) -> int:
         """Height (= width) of the map after the stem.

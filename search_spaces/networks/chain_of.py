@@ -7,15 +7,16 @@ from torch import nn
 from search_spaces.errors import InputError
 from search_spaces.networks.block_chain import BlockChain
 from search_spaces.networks.foreign_chains import foreign_chain, known_models
+from search_spaces.networks.hybrid import HybridNetwork
 
 
 def chain_of(model: nn.Module, names: Sequence[str] = ()) -> BlockChain:
     """Split a network into its blocks.
 
     Args:
-        model: An AlterNet, a model one of the adapters of
-            :mod:`search_spaces.networks.foreign_chains` knows, or any other if
-            ``names`` are given.
+        model: An AlterNet, a placement of another parent, a model one of the
+            adapters of :mod:`search_spaces.networks.foreign_chains` knows, or any
+            other if ``names`` are given.
         names: Blocks by hand, see :meth:`BlockChain.from_names`.
 
     Returns:
@@ -26,6 +27,8 @@ def chain_of(model: nn.Module, names: Sequence[str] = ()) -> BlockChain:
     """
     if names:
         return BlockChain.from_names(model, names)
+    if isinstance(model, HybridNetwork):
+        return model.chain()
     blocks = getattr(model, "blocks", None)
     if callable(blocks) and not isinstance(blocks, nn.Module):
         return BlockChain.of_alternet(model, blocks())

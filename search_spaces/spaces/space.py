@@ -27,6 +27,7 @@ from search_spaces.kinds.block_spec import BlockSpec
 from search_spaces.kinds.cost import Cost
 from search_spaces.latency_table import LatencyTable, block_key
 from search_spaces.networks.backbone import Backbone
+from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.placement import Placement
 from search_spaces.spaces.constraints import Constraints
 
@@ -88,7 +89,7 @@ class SearchSpace(ABC):
         InputError: The parts do not fit together, or no architecture is left.
     """
 
-    backbone: Backbone
+    backbone: Backbone | ParentBackbone
     attention: Attention = field(default_factory=Attention)
     choices: Mapping[str, Sequence[Sequence[Setting]]] = field(default_factory=dict)
     constraints: Constraints = field(default_factory=Constraints)
@@ -102,7 +103,7 @@ class SearchSpace(ABC):
     def __post_init__(self) -> None:
         num_stages = self.backbone.num_stages
         object.__setattr__(self, "kinds", _kinds_per_stage(self.kinds, num_stages))
-        attention = self.attention.per_stage(num_stages)
+        attention = self.attention.per_stage(num_stages, self.backbone.auto_heads)
         object.__setattr__(self, "attention", attention)
         choices: dict[str, tuple[tuple[Setting, ...], ...]] = {}
         for what, per_stage in self.choices.items():

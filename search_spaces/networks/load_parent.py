@@ -1,0 +1,159 @@
+"""Parents by name: ``timm:NAME``, ``torchvision:NAME``, ``module:function``, ours."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from search_spaces.architecture import Architecture
+from search_spaces.errors import InputError
+from search_spaces.networks.alternet_parent import AlterNetParent
+from search_spaces.networks.module_parent import ModuleParent
+from search_spaces.networks.parent import Parent
+from search_spaces.networks.weights import fit_weights, read_weights
+
+WEIGHT_FILES = ("weights.safetensors", "model.safetensors")
+"""Beside the architecture.yaml of a trial and of an export."""
+
+
+def load_parent(
+    source: str,
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    weights: str | Path | None = None,
+    pretrained: bool = False,
+    slots: Sequence[str] | None = None,
+) -> Parent:
+    """Build a parent and load its weights.
+
+    Args:
+        source: ``timm:NAME``, ``torchvision:NAME``, ``module:function`` (a function
+            without arguments that returns the network; its code is run), a directory
+            that ``nas export`` wrote or ``STUDY/trials/NUMBER``, or the architecture
+            file of an AlterNet.
+        num_classes: Number of logits.
+        in_channels: Channels of the image.
+        image_size: Height (= width) of the image in pixels.
+        weights: File of weights; drawn from seed 0 if there is none.
+        pretrained: Let timm or torchvision find the published weights.
+        slots: See :class:`ModuleParent`.
+
+    Returns:
+        The parent in eval mode.
+
+    Raises:
+        InputError: There is no such network, its weights do not fit, or it has no
+            slots.
+    """
+    path = Path(source)
+    if path.is_dir() or path.suffix in (".yaml", ".yml"):
+        parent: Parent = _alternet(path, source, weights)
+    else:
+        kind, colon, name = source.partition(":")
+        if not colon or not name:
+            raise InputError(
+                "a parent is timm:NAME, torchvision:NAME, module:function, or the "
+                f"directory of an export or a trial; got {source!r}"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            if kind == "timm":
+                model = _timm(name, num_classes, in_channels, pretrained)
+            elif kind == "torchvision":
+                model = _torchvision(name, num_classes, pretrained)
+            else:
+                model = _function(kind, name)
+        if weights is not None:
+            fit_weights(model, read_weights(weights), weights)
+        parent = ModuleParent(
+            model, source, image_size=image_size, in_channels=in_channels, slots=slots
+        )
+    wanted = (num_classes, in_channels, image_size)
+    got = (parent.num_classes, parent.in_channels, parent.image_size)
+    if wanted != got:
+        raise InputError(
+            f"the images have {num_classes} classes, {in_channels} channels and "
+            f"{image_size} px; the parent {source} is for {got[0]}, {got[1]} and "
+            f"{got[2]}"
+        )
+    return parent
+
+
+def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:
+    file = path / "architecture.yaml" if path.is_dir() else path
+    architecture = Architecture.from_yaml(file)
+    beside = [file.parent / name for name in WEIGHT_FILES] if path.is_dir() else []
+    found = weights or next((one for one in beside if one.is_file()), None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = architecture.build()
+    if found is None and path.is_dir():
+        raise InputError(
+            f"a trained parent has weights beside its architecture.yaml "
+            f"({' or '.join(WEIGHT_FILES)}); {path} has none"
+        )
+    if found is not None:
+        fit_weights(model, read_weights(found), found)
+    return AlterNetParent(architecture, model, source)
+
+
+def _timm(name: str, classes: int, channels: int, pretrained: bool) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError(
+            "timm:NAME parents need the package timm: pip install 'alternet-nas[timm]'"
+        ) from error
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        hint = f"; there are {', '.join(near)}, ..." if near else ""
+        raise InputError(f"timm has no model {name!r}{hint}")
+    options: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
+    return _built(
+        lambda: timm.create_model(name, pretrained=pretrained, **options), name
+    )
+
+
+def _torchvision(name: str, classes: int, pretrained: bool) -> nn.Module:
+    from torchvision import models
+
+    if name not in models.list_models():
+        near = [one for one in models.list_models() if one.startswith(name[:4])][:5]
+        hint = f"; there are {', '.join(near)}, ..." if near else ""
+        raise InputError(f"torchvision has no model {name!r}{hint}")
+    options: dict[str, Any] = {"weights": "DEFAULT"} if pretrained else {}
+    if not pretrained:  # the published classes must stay
+        options["num_classes"] = classes
+    return _built(lambda: models.get_model(name, **options), name)
+
+
+def _built(build: Callable[[], Any], name: str) -> nn.Module:
+    try:
+        model: nn.Module = build()
+    except (OSError, RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise InputError(
+            f"{name} cannot be built: {' '.join(str(error).split())[:200]}"
+        ) from error
+    return model
+
+
+def _function(module: str, name: str) -> nn.Module:
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"a parent module:function is a function that can be imported; "
+            f"{module}:{name}: {error}"
+        ) from error
+    model = function()
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"a parent module:function returns a torch.nn.Module; {module}:{name} "
+            f"returned a {type(model).__name__}"
+        )
+    return model
