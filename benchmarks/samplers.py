@@ -117,13 +117,13 @@ def published(rng) -> Table:
 
 
 TABLES: dict[str, Callable[[np.random.Generator], Table]] = {
-    "published (136 placements)": published,
     "additive, 2^9": lambda rng: planted(NINE, rng),
     "interactions, 2^9": lambda rng: planted(NINE, rng, 0.6),
     "additive, 3^8": lambda rng: planted(EIGHT, rng),
     "interactions, 3^8": lambda rng: planted(EIGHT, rng, 0.4),
     "plateau, 3^8": lambda rng: planted(EIGHT, rng, plateau=True, noise=0.2),
     "interactions, 2^20": lambda rng: planted(TWENTY, rng, 0.3),
+    "published (136 placements)": published,
 }
 
 

@@ -29,6 +29,9 @@ class Metric:
         direction: Which way is better, or ``"none"`` where neither is.
         definition: One sentence that defines the value.
         source: Paper section, reference file, or "our choice, because ...".
+        noise: Where the metric of a single network was measured to be mostly noise:
+            reliability, from what and where. Such a metric is good for means over many
+            networks, and no objective unless ``search.allow_noisy`` is set.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Metric:
     direction: Direction
     definition: str
     source: str
+    noise: str = ""
 
 
 @dataclass(frozen=True)

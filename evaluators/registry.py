@@ -187,11 +187,14 @@ def metrics_page() -> str:
                 for other in EVALUATORS.values()
                 if metric in other.metrics
             ]
+            remark = ""
+            if metric.noise:
+                remark = f" **No objective for single networks**: {metric.noise}."
             cells = (
                 f"`{metric.name}`",
                 metric.unit,
                 metric.direction,
-                metric.definition,
+                metric.definition + remark,
                 metric.source,
                 ", ".join(owners),
                 share,
@@ -210,7 +213,9 @@ figures. Directions: `none` means that neither way is better in itself. Every sa
 metric comes with a standard error; that of `nep` is too small for few mini-batches
 (0.6 to 0.8 of the true one on average from 4, where 5% of the values are negative) and
 absent where every mini-batch has the same share. A metric that is not defined for a
-network (a mean over MSA blocks of an all-Conv net) is absent, not zero.
+network (a mean over MSA blocks of an all-Conv net) is absent, not zero. Metrics that
+were measured to be mostly noise for a single network say so; a search refuses them as
+objectives unless `search.allow_noisy` is set.
 
 | metric | unit | direction | definition | source | evaluator | cost |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -111,6 +111,8 @@ class Flatness(Evaluator):
             "Negative max eigenvalue proportion: share of negative values among the "
             "top-k by magnitude, pooled over mini-batches.",
             _SOURCE,
+            noise="reliability (ICC) of a single training -0.01 [-0.75, 0.38], from 24 "
+            "of 136 placements trained twice in results/cifar10-placement",
         ),
     )
 

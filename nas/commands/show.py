@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nas.study.reliability import Reliability
     from nas.study.trial_view import TrialView
 
 
@@ -37,10 +40,12 @@ def command(
     study: Path, number: int, output: str, plot: Path | None, picture: Path | None
 ) -> None:
     """Show trial NUMBER of STUDY: placement, metrics, curves, place on the front."""
+    from nas.study.reliability import reliability_by_metric
     from nas.study.study import Study
     from nas.study.trial_view import TrialView
 
-    view = TrialView.of(Study.open(study), number)
+    opened = Study.open(study)
+    view = TrialView.of(opened, number)
     if plot is not None:
         from nas.figures.trial import draw_trial
 
@@ -54,12 +59,16 @@ def command(
         picture.write_text(svg, encoding="utf-8")
         click.echo(f"drew {picture}", err=True)
     if output == "json":
-        click.echo(json.dumps(view.as_dict(), indent=2))
+        reliable = {
+            name: [one.icc, one.low, one.high]
+            for name, one in reliability_by_metric(opened.trials()).items()
+        }
+        click.echo(json.dumps({**view.as_dict(), "reliability": reliable}, indent=2))
     else:
-        _print(view)
+        _print(view, reliability_by_metric(opened.trials()))
 
 
-def _print(view: "TrialView") -> None:
+def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -83,7 +92,10 @@ def _print(view: "TrialView") -> None:
         console.print(f"\nfailed: {trial.error}", markup=False)
     if trial.metrics:
         grid = Table(title="Metrics", title_justify="left")
-        for column in ("metric", "value ± standard error", "rank"):
+        columns = ["metric", "value ± standard error", "rank"]
+        if reliability:  # some networks were trained with several seeds
+            columns.append("reliability (ICC)")
+        for column in columns:
             grid.add_column(column, justify="left" if column == "metric" else "right")
         for metric, value in trial.metrics.items():
             rank = view.ranks.get(metric)
@@ -91,6 +103,7 @@ def _print(view: "TrialView") -> None:
                 metric,
                 format_value(value, trial.standard_errors.get(metric)),
                 f"{rank} of {len(view.table.trials)}" if rank else "",
+                *([_interval(reliability.get(metric))] if reliability else []),
             )
         console.print("", grid)
     if view.history.get("epoch"):
@@ -104,6 +117,10 @@ def _print(view: "TrialView") -> None:
                 grid.add_row(name, first, last, sparkline(values))
         console.print(grid)
     console.print(_standing(view))
+
+
+def _interval(one: "Reliability | None") -> str:
+    return "" if one is None else f"{one.icc:.2f} ({one.low:.2f} to {one.high:.2f})"
 
 
 def _standing(view: "TrialView") -> str:

@@ -23,13 +23,13 @@ def completed(config: SearchConfig) -> SearchConfig:
 
     Raises:
         InputError: An evaluator, an option or a metric does not exist, an objective is
-            not measured, or the parts of the space do not fit together.
+            not measured or mostly noise, or the parts of the space do not fit together.
     """
     from evaluators.registry import make_evaluators
 
     config.space.check()
     measured = {
-        metric.name: metric.direction
+        metric.name: metric
         for evaluator in make_evaluators(config.evaluators)
         for metric in evaluator.metrics
     }
@@ -43,6 +43,11 @@ def completed(config: SearchConfig) -> SearchConfig:
             raise InputError(
                 f"objective {shown(metric)} is not measured by the evaluators "
                 f"{', '.join(config.evaluators)}; they give {', '.join(measured)}"
+            )
+        if (noise := measured[metric].noise) and not config.search.allow_noisy:
+            raise InputError(
+                f"objective {metric!r} is mostly noise for a single network ({noise}); "
+                "choose another, or set search.allow_noisy=true"
             )
         objectives.append(filled)
     return config.model_copy(update={"objectives": objectives})

@@ -35,6 +35,8 @@ class SamplingConfig(Section):
         trial_time_limit_s: Fail a trial that takes longer.
         fidelity: Successive halving; ``None`` trains every trial to its end.
         options: Options of the sampler.
+        allow_noisy: Accept objectives that were measured to be mostly noise for a
+            single network (docs/metrics.md says which).
     """
 
     sampler: str = "tpe"
@@ -46,6 +48,7 @@ class SamplingConfig(Section):
     trial_time_limit_s: float | None = Field(default=None, gt=0)
     fidelity: FidelityConfig | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    allow_noisy: bool = False
 
 
 class ResourcesConfig(Section):

@@ -15,11 +15,11 @@ import pandas as pd
 
 from nas.prediction.candidates import COSTS, Candidates
 from nas.prediction.placement_model import PlacementModel
-from nas.prediction.reliability import Reliability
 from nas.prediction.slot_space import SlotSpace
 from nas.prediction.study_space import StudySpace
 from nas.prediction.trained import TrainedTable
 from nas.prediction.trust import Trust, assess
+from nas.study.reliability import Reliability
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from nas.prediction.letters import parse_stages
 from search_spaces.errors import InputError
+from search_spaces.placement import Placement
 
 Codes = npt.NDArray[np.int64]
 """Placements as numbers, ``(placements, slots)``: index into the letters of a slot."""
@@ -62,7 +62,7 @@ class SlotSpace:
             InputError: It is neither, or of other depths.
         """
         if text.isalpha() and len(set(text)) == len(text) > 1:
-            parse_stages(text)
+            Placement.parse(text)
             return cls(depths, ("".join(sorted(text)),) * sum(depths))
         stages: list[list[str]] = []
         for stage in text.split("-"):
@@ -76,7 +76,7 @@ class SlotSpace:
             stages.append(["".join(sorted(set(a or b))) for a, b in slots])
         found = tuple(len(stage) for stage in stages)
         for slot in (slot for stage in stages for slot in stage):
-            parse_stages(slot)
+            Placement.parse(slot)
         if found != depths:
             raise InputError(
                 f"the space must have the depths of the placements, {list(depths)}; "

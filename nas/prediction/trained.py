@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from nas.ledger.columns import is_reserved
-from nas.prediction.letters import parse_stages
-from nas.prediction.reliability import Reliability, reliability
 from nas.prediction.slot_space import SlotSpace
 from nas.rule.placement_table import CheckedFrame, read_frame
+from nas.study.reliability import Reliability, reliability
 from search_spaces.errors import InputError
+from search_spaces.placement import Placement
 
 Floats = npt.NDArray[np.float64]
 
@@ -189,7 +189,7 @@ def _placements(checked: CheckedFrame) -> list[str]:
     for index, cell in enumerate(checked.frame["placement"]):
         try:
             text = "" if pd.isna(cell) else str(cell).strip()
-            found = tuple(map(len, parse_stages(text)))
+            found = Placement.parse(text).depths
         except InputError as error:
             raise InputError(
                 f"column 'placement', {checked.row(index)} of {checked.source}: {error}"

@@ -9,7 +9,7 @@ from scipy import stats
 
 from nas.prediction.features import Features
 from nas.prediction.linear_model import LinearModel
-from nas.prediction.reliability import rank_ceiling
+from nas.study.reliability import rank_ceiling
 
 Floats = npt.NDArray[np.float64]
 

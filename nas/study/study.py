@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nas.config import SearchConfig
+    from nas.study.reliability import Reliability
     from search_spaces.architecture import Architecture
 
 
@@ -201,6 +202,17 @@ class Study:
         if not isinstance(content, dict):
             raise InputError(f"{path} is damaged: a JSON object is expected")
         return content
+
+    def reliability(self) -> "dict[str, Reliability]":
+        """How much of each metric is the network and how much the luck of a training.
+
+        Returns:
+            The intraclass correlation by metric, over complete trials; networks that
+            were trained with several seeds tell. Empty if there are fewer than two.
+        """
+        from nas.study.reliability import reliability_by_metric
+
+        return reliability_by_metric(self.trials())
 
     def table(self) -> "pd.DataFrame":
         """One row a training run.

@@ -84,6 +84,10 @@ def test_names_alone_take_their_direction_from_the_metric():
         ({"evaluators": {"accuracy": {"x": 1}}}, "has no option 'x'"),
         ({"objectives": ["speed"]}, "unknown metric 'speed'; there are"),
         ({"objectives": ["ape"]}, "objective 'ape' is not measured by the evaluators"),
+        (
+            {"evaluators": ["accuracy", "flatness"], "objectives": ["accuracy", "nep"]},
+            r"'nep' is mostly noise .*ICC.*search.allow_noisy=true",
+        ),
         ({"objectives": ["accuracy", "accuracy"]}, "objectives must differ"),
         ({"objectives": [{"metric": "accuracy", "direction": "up"}]}, "'maximize' or"),
         ({"objectives": [{"metric": "accuracy", "goal": "up"}]}, "keys metric and"),

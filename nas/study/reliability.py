@@ -6,12 +6,14 @@ that is between placements. Placements that were trained once help to know the v
 between placements; the noise comes from those that were trained several times.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import asin, pi, sqrt
 
 import numpy as np
 from scipy import stats
+
+from nas.ledger.trial import Trial, TrialState
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,34 @@ def reliability(
         float(icc), low, high, k, num_repeated, int(total), sqrt(within),
         bool((sizes == sizes[0]).all()),
     )  # fmt: skip
+
+
+def reliability_by_metric(trials: Iterable[Trial]) -> dict[str, Reliability]:
+    """The reliability of every metric of some trials.
+
+    Args:
+        trials: Only complete ones count; trainings of one architecture and budget with
+            several seeds belong together.
+
+    Returns:
+        By metric; those of which too few trainings were repeated, and those that are
+        the same in every training (parameters, MACs), are left out.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    names = dict.fromkeys(name for trial in complete for name in trial.metrics)
+    found = {}
+    for name in names:
+        there = [trial for trial in complete if name in trial.metrics]
+        one = reliability(
+            [
+                (trial.architecture_id or trial.placement, trial.epochs)
+                for trial in there
+            ],
+            [trial.metrics[name] for trial in there],
+        )
+        if one is not None and one.noise > 0:
+            found[name] = one
+    return found
 
 
 def rank_ceiling(share: float) -> tuple[float, float]:

@@ -4,7 +4,9 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from nas.prediction.reliability import rank_ceiling, reliability
+from evaluators.registry import all_metrics
+from nas.study.reliability import rank_ceiling, reliability
+from nas.study.study import Study
 
 
 def test_shrout_and_fleiss_1979_table_four():
@@ -71,6 +73,17 @@ def test_no_noise_is_an_icc_of_one():
     found = reliability(["a", "a", "b", "b"], [1.0, 1.0, 2.0, 2.0])
     assert found is not None
     assert (found.icc, found.low, found.high) == (1, 1, 1)
+
+
+def test_the_published_study_by_metric():
+    found = Study.open("results/cifar10-placement").reliability()
+    assert found["accuracy"].icc == pytest.approx(0.79, abs=0.01)
+    assert found["nll"].icc > found["ece"].icc > found["nep"].icc
+    assert found["nep"].low < 0 < found["nep"].high
+    assert "params" not in found
+    flag = all_metrics()["nep"].noise
+    assert f"{found['nep'].icc:.2f} [{found['nep'].low:.2f}" in flag
+    assert not all_metrics()["accuracy"].noise
 
 
 def test_ceiling_is_the_rank_correlation_of_truth_and_measurement():
