@@ -25,7 +25,7 @@ from nas.ledger.cause import Cause
 from nas.ledger.trial import Trial, TrialState
 from nas.sampling.baselines import baselines
 from nas.scoring.given_function import FromFunction
-from nas.scoring.held_out_test import chosen_trials, final_test, write_test
+from nas.scoring.held_out_test import chosen_trials, look_once
 from nas.scoring.scorer import Scorer
 from nas.scoring.scorers import make_scorer
 from nas.scoring.scratch import FromScratch
@@ -237,7 +237,8 @@ class _Search:
         if study.layout.test.is_file():
             found.append(
                 "accuracies above are of validation images; those of the test images, "
-                f"for the front and the baselines: {study.layout.test}"
+                "for the front and the baselines, looked at once: nas pareto "
+                f"{study.path}, or {study.layout.test}"
             )
         return [line for line in found if line]
 
@@ -406,14 +407,19 @@ class _Search:
         study = Study.open(self._directory)
         study.write_table()
         trials = study.trials()
-        if finished and self._dataset is not None:
-            write_test(
-                study.path, final_test(study, self._dataset, chosen_trials(study))
-            )
+        problem = ""
+        if finished and (dataset := self._dataset) is not None:
+            try:
+                look_once(study, lambda: dataset, chosen_trials(study))
+            except InputError as error:  # the trials are safe all the same
+                problem = f"the test images were not looked at: {error}"
+        study.write_table()
         if not self._quiet:
             print(summary(trials, exhausted=exhausted), file=sys.stderr)
             for line in self._remarks(study, trials):
                 print(line, file=sys.stderr)
+        if problem:
+            print(problem, file=sys.stderr)
         if not finished:
             raise SearchInterrupted(
                 f"the search was stopped; go on with: nas resume {self._directory}"

@@ -14,8 +14,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from nas.config import SearchConfig, with_plugins
+from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import TrialState
-from nas.scoring.held_out_test import TestResult
 from search_spaces import Architecture, FreeSpace, InputError
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def train_architectures(
             something else.
     """
     from nas.data.datasets import load_dataset
-    from nas.scoring.held_out_test import final_test, write_test
+    from nas.scoring.held_out_test import look_once
     from nas.search_run import resume, search
     from nas.study.layout import StudyLayout
     from nas.study.study import Study
@@ -252,8 +252,8 @@ def train_architectures(
     else:
         study = search(wanted, out, address, quiet=quiet)
     complete = [t for t in study.trials() if t.state == TrialState.COMPLETE]
-    tested = final_test(study, load_dataset(config.data), complete)
-    write_test(study.path, tested)
+    tested = look_once(study, lambda: load_dataset(config.data), complete)
+    study.write_table()
     return train_table(study, listed, tested)
 
 

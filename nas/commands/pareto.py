@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from nas.ledger.held_out_results import TestResult
     from nas.pareto.front import Floats
     from nas.pareto.table import ParetoTable
+
+    Tested = dict[int, TestResult]
 
 
 @click.command()
@@ -96,13 +99,14 @@ def command(
 
         draw(front_figure(tables, point), plot)
         click.echo(f"drew {plot}", err=True)
+    tested = [study.test_results() for study in studies]
     if output == "json":
-        click.echo(json.dumps(_as_json(tables, point)))
+        click.echo(json.dumps(_as_json(tables, tested, point)))
     elif output == "csv":
-        _print_csv(tables)
+        _print_csv(tables, tested)
     else:
-        for table in tables:
-            _print_table(table, point, show_all)
+        for table, results in zip(tables, tested, strict=True):
+            _print_table(table, results, point, show_all)
 
 
 def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":
@@ -123,18 +127,21 @@ def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":
     return np.array([values[metric] for metric in metrics])
 
 
-def _as_json(tables: "list[ParetoTable]", reference: "Floats") -> dict[str, Any]:
+def _as_json(
+    tables: "list[ParetoTable]", tested: "list[Tested]", reference: "Floats"
+) -> dict[str, Any]:
     described = [
-        {**table.summary(reference), "trials": table.rows()} for table in tables
+        {**table.summary(reference), "trials": table.rows(results)}
+        for table, results in zip(tables, tested, strict=True)
     ]
     return described[0] | ({"compare": described[1]} if len(described) > 1 else {})
 
 
-def _print_csv(tables: "list[ParetoTable]") -> None:
+def _print_csv(tables: "list[ParetoTable]", tested: "list[Tested]") -> None:
     rows = [
         ({"study": table.name} if len(tables) > 1 else {}) | row
-        for table in tables
-        for row in table.rows()
+        for table, results in zip(tables, tested, strict=True)
+        for row in table.rows(results)
     ]
     if rows:
         columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -143,7 +150,9 @@ def _print_csv(tables: "list[ParetoTable]") -> None:
         writer.writerows(rows)
 
 
-def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> None:
+def _print_table(
+    table: "ParetoTable", tested: "Tested", reference: "Floats", show_all: bool
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -160,10 +169,13 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
     for metric, direction in zip(axes, table.front.directions, strict=True):
         arrow = "↑" if direction == "maximize" else "↓"
         grid.add_column(f"{metric} {arrow}", justify="right")
+    rows = table.rows(tested)
+    is_tested = any(row.get("test_accuracy") is not None for row in rows)
+    if is_tested:
+        grid.add_column("test accuracy", justify="right")
     of_seeds = "num_seeds" if table.num_seeds else "seed"
     grid.add_column(of_seeds, justify="right")
     grid.add_column("baseline")
-    rows = table.rows()
     best_first = sorted(
         range(len(rows)),
         key=lambda i: (not rows[i]["is_pareto"], _loss(table, i)),
@@ -181,6 +193,7 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
             row["placement"],
             "yes" if row["is_pareto"] else ("no" if row["is_feasible"] else "bound"),
             *values,
+            *([_test_text(row)] if is_tested else []),
             str(row[of_seeds]),
             row["baseline"] or "",
             style="" if row["is_feasible"] else "dim",
@@ -199,12 +212,24 @@ def _print_table(table: "ParetoTable", reference: "Floats", show_all: bool) -> N
         + f", reference point {point}.",
         highlight=False,
     )
+    if is_tested:
+        console.print(
+            "Accuracies are of validation images, by which networks were chosen; the "
+            "test images were looked at once, afterwards.",
+            highlight=False,
+        )
     if summary["constraints"]:
         num_out = sum(not row["is_feasible"] for row in rows)
         console.print(
             f"{num_out} trials break {' or '.join(summary['constraints'])}.",
             highlight=False,
         )
+
+
+def _test_text(row: dict[str, Any]) -> str:
+    from nas.pareto.table import format_value
+
+    return format_value(row["test_accuracy"], row["test_accuracy_se"])
 
 
 def _loss(table: "ParetoTable", index: int) -> float:

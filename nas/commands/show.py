@@ -105,7 +105,20 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
                 f"{rank} of {len(view.table.trials)}" if rank else "",
                 *([_interval(reliability.get(metric))] if reliability else []),
             )
+        if (tested := view.tested) is not None:
+            grid.add_row(
+                "test accuracy",
+                format_value(tested.test_accuracy, tested.test_accuracy_se),
+                "",
+            )
+            grid.add_row("test nll", format_value(tested.test_nll), "")
         console.print("", grid)
+        if tested is not None:
+            console.print(
+                f"The {tested.num_images} test images were looked at once"
+                + (f", {tested.looked}" if tested.looked else "")
+                + "; all other values are of validation and training images."
+            )
     if view.history.get("epoch"):
         grid = Table(title="Training", title_justify="left")
         for column in ("curve", "first", "last", "by epoch"):

@@ -268,6 +268,7 @@ def _write(
         },
         _reproduce(study, trial, dataset, directory),
         {name: _version(name) for name in ("alternet-nas", "torch")},
+        study.test_results().get(trial.number),
     )
     card = model_card(exported, origin, formats)
     (directory / CARD).write_text(card, encoding="utf-8")
@@ -310,7 +311,8 @@ def _reproduce(
 
 
 def _write_front(study: "Study", path: Path) -> None:
-    rows = [row for row in ParetoTable.of(study).rows() if row["is_pareto"]]
+    rows = ParetoTable.of(study).rows(study.test_results())
+    rows = [row for row in rows if row["is_pareto"]]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

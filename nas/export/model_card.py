@@ -18,6 +18,7 @@ from nas.export.formats import (
 )
 from nas.export.timm_module import MODULE
 from nas.figures.placement import to_text
+from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import Trial
 from nas.pareto.table import format_value
 
@@ -82,6 +83,7 @@ class Origin:
         reproduced: Validation accuracy of the exported weights, measured at export;
             ``None`` if the study does not record one.
         versions: Version by package.
+        tested: How the network did on the test images, if they were looked at.
     """
 
     study: str
@@ -93,6 +95,7 @@ class Origin:
     num_images: dict[str, int]
     reproduced: float | None
     versions: dict[str, str]
+    tested: TestResult | None = None
 
 
 def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) -> str:
@@ -120,7 +123,7 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
         "found by a search over their placement.",
         f"```text\n{_plain_picture(exported)}\n```",
         "## Results",
-        _metric_table(trial),
+        _metric_table(trial, origin.tested),
         _reproduction(origin),
         "## Origin",
         _bullets(
@@ -184,7 +187,7 @@ def _plain_picture(exported: Exported) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _metric_table(trial: Trial) -> str:
+def _metric_table(trial: Trial, tested: TestResult | None) -> str:
     from evaluators.registry import all_metrics
 
     known = all_metrics()
@@ -197,16 +200,29 @@ def _metric_table(trial: Trial) -> str:
             better = directions.get(known[name].direction, "")
         text = format_value(value, trial.standard_errors.get(name))
         lines.append(f"| {name} | {text} | {unit} | {better} |")
+    if tested is not None:
+        text = format_value(tested.test_accuracy, tested.test_accuracy_se)
+        lines.append(f"| test accuracy | {text} | fraction | more |")
+        text = format_value(tested.test_nll)
+        lines.append(f"| test NLL | {text} | nats | less |")
     return "\n".join(lines)
 
 
 def _reproduction(origin: Origin) -> str:
     recorded = origin.trial.metrics.get("accuracy", math.nan)
+    text = "Values are those the study recorded, on the validation images."
+    if (tested := origin.tested) is not None:
+        when = f", {tested.looked}" if tested.looked else ""
+        text = (
+            "Values are those the study recorded, on the validation images, by which "
+            f"the network was chosen; those named test on the {tested.num_images} test "
+            f"images, which were looked at once, afterwards{when}."
+        )
     if origin.reproduced is None:
-        return "Values are those the study recorded, on the validation images."
+        return text
     return (
-        "Values are those the study recorded, on the validation images. The exported "
-        f"weights reproduce its accuracy: {origin.reproduced!r}, recorded {recorded!r}."
+        f"{text} The exported weights reproduce its accuracy: {origin.reproduced!r}, "
+        f"recorded {recorded!r}."
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from nas.ledger.held_out_results import TEST_COLUMNS, TestResult
 from nas.ledger.json_null import json_null
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.pareto.front import Floats, ParetoFront
@@ -164,13 +165,20 @@ class ParetoTable:
         )
         return cls(study.name, trials, front, tuple(constraints), tuple(num_seeds))
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(
+        self, tested: Mapping[int, TestResult] | None = None
+    ) -> list[dict[str, Any]]:
         """One plain row a trial, all of the same keys.
+
+        Args:
+            tested: How trials did on the test images, by number.
 
         Returns:
             Number, placement, ``is_pareto``, ``is_feasible``, baseline, seed (or
             ``num_seeds`` of a mean), epochs, every metric and its standard error
-            (``<metric>_se``) where there is one. A missing value is ``None``.
+            (``<metric>_se``) where there is one, and if anything was tested (and rows
+            are no means) ``test_accuracy``, ``test_accuracy_se`` and ``test_nll``. A
+            missing value is ``None``.
         """
         metrics = metric_names(self.trials)
         sampled = [
@@ -197,6 +205,10 @@ class ParetoTable:
                 row[metric] = json_null(trial.metrics.get(metric))
             for metric in sampled:
                 row[f"{metric}_se"] = json_null(trial.standard_errors.get(metric))
+            if tested and not self.num_seeds:
+                result = tested.get(trial.number)
+                values = result.columns() if result else dict.fromkeys(TEST_COLUMNS)
+                row |= json_null(values)
             row["duration_s"] = json_null(trial.duration_s)
             rows.append(row)
         return rows

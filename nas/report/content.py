@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.pareto.table import ParetoTable, metric_names, trial_value
 from nas.study.layout import TrialLayout
@@ -50,6 +51,16 @@ def report_data(study: "Study") -> dict[str, Any]:
     trials = study.trials()
     table = ParetoTable.of(study)
     chosen = detailed_trials(table)
+    tested = study.test_results()
+    columns = _columns(table)
+    if tested:
+        columns["values"] |= _test_values(table, tested)
+        columns["errors"]["test_accuracy"] = [
+            short(tested[t.number].test_accuracy_se, digits=3)
+            if t.number in tested
+            else None
+            for t in table.trials
+        ]
     return {
         "format": FORMAT,
         "study": study.name,
@@ -57,8 +68,11 @@ def report_data(study: "Study") -> dict[str, Any]:
         "objectives": [
             {"metric": o.metric, "direction": o.direction} for o in study.objectives
         ],
-        "metrics": _metrics(table.trials, study.objectives, study.metric_facts),
-        **_columns(table),
+        "metrics": [
+            *_metrics(table.trials, study.objectives, study.metric_facts),
+            *_test_metrics(tested),
+        ],
+        **columns,
         "front": table.summary(),
         "progress": _progress(table),
         "rules": [_rule(study, metric) for metric in _tested(study.objectives)],
@@ -131,6 +145,41 @@ def _metrics(
             }
         )
     return described
+
+
+def _test_metrics(tested: Mapping[int, TestResult]) -> list[dict[str, str]]:
+    """What the page says about values on the test images, if there are any."""
+    if not tested:
+        return []
+    days = sorted({result.looked[:10] for result in tested.values()} - {""})
+    when = f" on {' and '.join(days)}" if days else ""
+    said = f"test images, looked at once{when}; nothing was chosen by it"
+    return [
+        {
+            "name": "test_accuracy",
+            "direction": "none",
+            "unit": "fraction",
+            "definition": f"Top-1 accuracy on the {said}",
+        },
+        {
+            "name": "test_nll",
+            "direction": "none",
+            "unit": "nats",
+            "definition": f"Mean negative log-likelihood on the {said}",
+        },
+    ]
+
+
+def _test_values(
+    table: ParetoTable, tested: Mapping[int, TestResult]
+) -> dict[str, list[float | int | None]]:
+    return {
+        name: [
+            short(getattr(tested[t.number], name)) if t.number in tested else None
+            for t in table.trials
+        ]
+        for name in ("test_accuracy", "test_nll")
+    }
 
 
 def _columns(table: ParetoTable) -> dict[str, Any]:

@@ -2,57 +2,22 @@
 
 A search compares candidates on validation images; their best validation accuracy is
 therefore optimistic. When the search has ended, the networks on the front and the
-baselines classify the test images once, and ``test.csv`` in the study says how well.
-Nothing reads that file back into the search.
+baselines classify the test images, each network once, and ``test.csv`` in the study
+says how well and when.
 """
 
-import csv
-import io
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from nas.ledger.atomic_file import write_atomically
+from nas.ledger.held_out_results import TestResult, read_test, results_of, write_test
 from nas.ledger.trial import Trial
 from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.architecture import Architecture
-from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from nas.data.datasets import Dataset
     from nas.study.study import Study
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """How one trained network does on the test images.
-
-    Attributes:
-        number: Number of the trial.
-        placement: Its placement.
-        architecture: Id of its architecture.
-        seed: Seed of the run.
-        epochs: Budget in epochs.
-        baseline: Name of the baseline that it is, or ``None``.
-        test_accuracy: Top-1, fraction.
-        test_accuracy_se: Binomial standard error of it.
-        test_nll: Mean negative log-likelihood, nats.
-        num_images: Test images.
-    """
-
-    __test__ = False  # it is no pytest class
-
-    number: int
-    placement: str
-    architecture: str
-    seed: int
-    epochs: int
-    baseline: str | None
-    test_accuracy: float
-    test_accuracy_se: float
-    test_nll: float
-    num_images: int
 
 
 def chosen_trials(study: "Study") -> list[Trial]:
@@ -111,49 +76,40 @@ def final_test(
                 error,
                 nll,
                 len(images),
+                datetime.now(UTC).isoformat(timespec="seconds"),
             )
         )
     return found
 
 
-def write_test(study_path: Path, results: Iterable[TestResult]) -> Path:
-    """Write ``test.csv`` into a study, replacing an earlier one whole."""
-    path = StudyLayout(study_path).test
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [one.name for one in fields(TestResult)])
-    writer.writeheader()
-    writer.writerows(asdict(result) for result in results)
-    write_atomically(path, text.getvalue())
-    return path
-
-
-def read_test(study_path: Path) -> list[TestResult]:
-    """Read ``test.csv`` of a study.
+def look_once(
+    study: "Study", dataset: "Callable[[], Dataset]", trials: Iterable[Trial]
+) -> list[TestResult]:
+    """Test the trials that have not been tested yet, and record it.
 
     Args:
-        study_path: The study directory.
+        study: The study.
+        dataset: Gives its images; called if there is something to test.
+        trials: The networks whose results are wanted.
 
     Returns:
-        Its rows; none if the search has not ended.
+        The results of these trials, those of earlier looks included. Trials whose
+        weights are gone and that were never tested are left out.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: ``test.csv`` or a weights file is damaged.
     """
-    path = StudyLayout(study_path).test
-    if not path.exists():
-        return []
-    convert: dict[str, Any] = {one.name: one.type for one in fields(TestResult)}
-    found: list[TestResult] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                values: dict[str, Any] = {
-                    name: (row[name] or None) if name == "baseline" else kind(row[name])
-                    for name, kind in convert.items()
-                }
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"{path} is damaged near line {len(found) + 2}: {error}"
-                ) from error
-            found.append(TestResult(**values))
-    return found
+    path = StudyLayout(study.path).test
+    wanted = list(trials)
+    recorded = results_of(study.trials(), read_test(path))
+    untested = [
+        trial
+        for trial in wanted
+        if trial.number not in recorded
+        and TrialLayout(study.trial_directory(trial.number)).weights.exists()
+    ]
+    if untested:
+        for result in final_test(study, dataset(), untested):
+            recorded[result.number] = result
+        write_test(path, [recorded[number] for number in sorted(recorded)])
+    return [recorded[t.number] for t in wanted if t.number in recorded]

@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING, Any
 from nas.ledger.atomic_file import atomic_file
 from nas.ledger.attributes import STUDY_FORMAT, Row
 from nas.ledger.columns import FIRST_COLUMNS, LAST_COLUMNS, PARAMETER
+from nas.ledger.held_out_results import (
+    TEST_COLUMNS,
+    TestResult,
+    read_test,
+    results_of,
+)
 from nas.ledger.journal_reader import JournalReader
 from nas.ledger.trial import Objective, Trial
 from nas.study.layout import StudyLayout
@@ -50,6 +56,7 @@ class Study:
         self.header: Mapping[str, Any] = settings["study"]
         self._source = _open_source(self)
         self._records: dict[int, Trial] = {}
+        self._test_problem: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Study":
@@ -126,7 +133,7 @@ class Study:
     @property
     def problems(self) -> tuple[str, ...]:
         """One line for each damaged part of the study that was left out."""
-        return tuple(self._source.problems)
+        return (*self._source.problems, *self._test_problem)
 
     def rows(self) -> list[Row]:
         """Every row of the ledger as of now, untrained proposals included."""
@@ -169,6 +176,19 @@ class Study:
             f"study {self.name!r} has no trial {number}; numbers: {known} "
             "(proposals that were not trained leave gaps)"
         )
+
+    def test_results(self) -> dict[int, TestResult]:
+        """How trials did on the test images, by number; empty before the look.
+
+        A damaged file is told among the ``problems`` and read as none.
+        """
+        try:
+            results = read_test(self.layout.test)
+        except InputError as error:
+            self._test_problem = (str(error),)
+            return {}
+        self._test_problem = ()
+        return results_of(self.trials(), results)
 
     def architecture(self, number: int) -> "Architecture":
         """The architecture of one training run."""
@@ -221,7 +241,9 @@ class Study:
             Columns ``number, state, placement, seed, epochs``, the metrics in
             alphabetical order (objectives first), ``duration_s``, then the id of the
             architecture, baseline, rung, error, cause and signal, node, retries,
-            times, and what the sampler chose as ``param.NAME``.
+            times, and what the sampler chose as ``param.NAME``. Once the test images
+            have been looked at, ``test_accuracy``, ``test_accuracy_se`` and
+            ``test_nll`` behind the metrics.
         """
         import pandas as pd
 
@@ -237,6 +259,17 @@ class Study:
         for name in metrics:
             columns[name] = pd.array(
                 [trial.metrics.get(name, float("nan")) for trial in trials], "float64"
+            )
+        tested = self.test_results()
+        for name in (n for n in TEST_COLUMNS if tested and n not in metrics):
+            columns[name] = pd.array(
+                [
+                    getattr(tested[trial.number], name)
+                    if trial.number in tested
+                    else float("nan")
+                    for trial in trials
+                ],
+                "float64",
             )
         for name in LAST_COLUMNS:
             source = "architecture_id" if name == "architecture" else name

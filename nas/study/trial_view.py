@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nas.ledger.held_out_results import TestResult
 from nas.ledger.json_null import json_null
 from nas.ledger.trial import Trial
 from nas.pareto.table import ParetoTable, TrialSource, trial_value
@@ -24,6 +25,10 @@ class TrialFiles(TrialSource, Protocol):
         """Directory of a trial's files."""
         ...
 
+    def test_results(self) -> dict[int, TestResult]:
+        """How trials did on the test images, by number."""
+        ...
+
 
 @dataclass(frozen=True)
 class TrialView:
@@ -38,6 +43,7 @@ class TrialView:
         beaten_by: Numbers of the trials on the front that are at least as good in
             every objective and better in one.
         ranks: For each objective, the rank among the trained trials, from 1.
+        tested: How it did on the test images, if they have been looked at with it.
     """
 
     trial: Trial
@@ -46,6 +52,7 @@ class TrialView:
     is_pareto: bool
     beaten_by: tuple[int, ...]
     ranks: dict[str, int]
+    tested: TestResult | None = None
 
     @classmethod
     def of(cls, study: TrialFiles, number: int) -> "TrialView":
@@ -89,6 +96,7 @@ class TrialView:
                 )
                 if trained and not math.isnan(value)
             },
+            study.test_results().get(number),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,6 +112,13 @@ class TrialView:
             "baseline": trial.baseline,
             "metrics": json_null(trial.metrics),
             "standard_errors": json_null(trial.standard_errors),
+            "test": None
+            if self.tested is None
+            else {
+                **json_null(self.tested.columns()),
+                "num_images": self.tested.num_images,
+                "looked": self.tested.looked,
+            },
             "duration_s": trial.duration_s,
             "error": trial.error,
             "cause": trial.cause,

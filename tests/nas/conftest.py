@@ -29,6 +29,10 @@ class KnownStudy:
     header: dict = field(default_factory=lambda: {"format": "nas-study/1"})
     problems: tuple = ()
     metric_facts: dict = field(default_factory=dict)
+    tested: dict = field(default_factory=dict)
+
+    def test_results(self):
+        return self.tested
 
     def trials(self):
         return list(self.known)

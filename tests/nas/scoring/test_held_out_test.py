@@ -6,14 +6,10 @@ import torch
 
 from nas.config import config_from_dict
 from nas.data.datasets import load_dataset
+from nas.ledger.held_out_results import read_test, results_of, write_test
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.scoring.from_scratch import train_and_evaluate
-from nas.scoring.held_out_test import (
-    chosen_trials,
-    final_test,
-    read_test,
-    write_test,
-)
+from nas.scoring.held_out_test import chosen_trials, final_test, look_once
 from search_spaces import InputError, Placement
 
 CONFIG = config_from_dict(
@@ -125,11 +121,64 @@ def test_a_trial_without_weights_is_left_out(study, dataset):
 
 
 def test_the_file_keeps_every_value(study, dataset, tmp_path):
-    assert read_test(tmp_path) == []
+    assert read_test(tmp_path / "test.csv") == []
     found = final_test(study, dataset, study.trials())
-    write_test(tmp_path, found)
-    assert read_test(tmp_path) == found
+    write_test(tmp_path / "test.csv", found)
+    assert read_test(tmp_path / "test.csv") == found
     text = (tmp_path / "test.csv").read_text().replace(",50", ",many")
     (tmp_path / "test.csv").write_text(text)
     with pytest.raises(InputError, match=r"test.csv is damaged near line 2"):
-        read_test(tmp_path)
+        read_test(tmp_path / "test.csv")
+
+
+def never():
+    raise AssertionError("the test images were looked at again")
+
+
+def test_each_network_is_looked_at_once(study, dataset, tmp_path):
+    own = replace(study, path=tmp_path)
+    (tmp_path / "trials").symlink_to(study.path / "trials")
+    first = look_once(own, lambda: dataset, study.trials()[:2])
+    assert [one.number for one in first] == [0, 1]
+    assert all(one.looked.endswith("+00:00") for one in first)
+    written = (tmp_path / "test.csv").read_bytes()
+    assert look_once(own, never, study.trials()[:2]) == first
+    assert look_once(own, never, study.trials()[1:2]) == first[1:]
+    assert (tmp_path / "test.csv").read_bytes() == written
+    # a longer search: only the new network is looked at, the others keep their row
+    more = look_once(own, lambda: dataset, study.trials())
+    assert more[:2] == first and more[2].number == 2
+    assert read_test(tmp_path / "test.csv") == more
+    # a network whose weights are gone was looked at all the same
+    gone = replace(study, path=tmp_path)
+    (tmp_path / "trials").unlink()
+    assert look_once(gone, never, study.trials()) == more
+
+
+def test_results_of_other_networks_are_not_taken_for_ours(study, dataset, tmp_path):
+    own = replace(study, path=tmp_path)
+    (tmp_path / "trials").symlink_to(study.path / "trials")
+    first = look_once(own, lambda: dataset, study.trials()[:2])
+    foreign = [replace(first[0], seed=99), replace(first[1], placement="CCC")]
+    write_test(tmp_path / "test.csv", [*foreign, replace(first[0], number=7)])
+    assert results_of(study.trials(), read_test(tmp_path / "test.csv")) == {}
+    again = look_once(own, lambda: dataset, study.trials()[:2])
+    assert [one.test_nll for one in again] == [one.test_nll for one in first]
+
+
+def test_a_file_of_an_earlier_version_is_read(study, dataset, tmp_path):
+    found = final_test(study, dataset, study.trials()[:1])
+    write_test(tmp_path / "test.csv", found)
+    lines = (tmp_path / "test.csv").read_text().splitlines()
+    assert lines[0].endswith(",looked")
+    old = "\n".join(line.rsplit(",", 1)[0] for line in lines)
+    (tmp_path / "test.csv").write_text(old)
+    assert read_test(tmp_path / "test.csv") == [replace(found[0], looked="")]
+
+
+def test_a_damaged_file_stops_the_look_and_keeps_the_file(study, dataset, tmp_path):
+    own = replace(study, path=tmp_path)
+    (tmp_path / "test.csv").write_bytes(b"number\n\xff\xfe")
+    with pytest.raises(InputError, match="test.csv is damaged"):
+        look_once(own, lambda: dataset, study.trials())
+    assert (tmp_path / "test.csv").read_bytes() == b"number\n\xff\xfe"
