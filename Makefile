@@ -48,10 +48,13 @@ types: $(VENV)/.installed-dev  ## mypy --strict on the three packages
 test-slow: $(VENV)/.installed-dev  ## The tests that take longer than 20 s each
 	$(BIN)/python -m pytest -q -m slow --timeout 900
 
+docs: $(VENV)/.installed-dev  ## Write the Python reference to site/api
+	$(BIN)/python -m pdoc -d google -o site/api search_spaces evaluators nas
+
 chaos: $(VENV)/.installed-dev  ## Kill workers, nodes and the driver of a real search
 	$(BIN)/python benchmarks/chaos.py
 
 clean:  ## Remove .venv and caches (studies stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help install quickstart test lint types test-slow chaos clean
+.PHONY: help install quickstart test lint types test-slow docs chaos clean

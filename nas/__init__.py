@@ -1,59 +1,105 @@
-"""How a search runs: config, data, training, Ray and Optuna, studies, the rule.
+"""Which Conv blocks of a multi-stage CNN should become self-attention blocks?
 
-``nas.search(config)`` does what ``nas search`` does; ``nas.Study.open(path)`` reads
-what it left. Names are imported when they are used, so that ``import nas`` is quick.
+Every command is a function here, and a study has its verbs:
+
+    import nas
+
+    study = nas.search("quickstart")      # or nas.Study("runs/quickstart")
+    study.table()                         # a pandas DataFrame, one row per trial
+    study.front(), study.best()           # the Pareto front, the best trial
+    study.rule(), study.predict()         # where do MSAs help; what was not trained
+    study.report(), study.export(to="exported")
+    nas.evaluate(model, "mnist5k", ["low_pass"])  # any torch.nn.Module
+
+Names are imported when they are first used, so that ``import nas`` is quick.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.config import SearchConfig, load_config
-    from nas.export.exporter import load_export
+    from evaluators.registry import register_evaluator
+    from nas.api.functions import evaluate, export, report, resume, search, train
+    from nas.api.study import Study
+    from nas.config import Recipe, SearchConfig, load_config
+    from nas.data.datasets import register_dataset
+    from nas.exporting.exporter import load_export
     from nas.ledger.trial import Objective, Trial, TrialState
     from nas.pareto.front import ParetoFront
     from nas.prediction.prediction import Prediction, predict
-    from nas.rule.rule_test import RuleTest
-    from nas.search_run import resume, search
-    from nas.study.study import Study
-    from nas.train import train_architectures
+    from nas.rule.rule_test import RuleTest, rule_test
+    from nas.scoring.scorer import Scorer
+    from nas.scoring.scorers import register_scorer
+    from search_spaces.kinds.block_kind import BlockKind
+    from search_spaces.kinds.block_kinds import register_block_kind
 
 _HOMES = {
+    "BlockKind": "search_spaces.kinds.block_kind",
     "Objective": "nas.ledger.trial",
     "ParetoFront": "nas.pareto.front",
     "Prediction": "nas.prediction.prediction",
+    "Recipe": "nas.config",
     "RuleTest": "nas.rule.rule_test",
+    "Scorer": "nas.scoring.scorer",
     "SearchConfig": "nas.config",
-    "Study": "nas.study.study",
+    "Study": "nas.api.study",
     "Trial": "nas.ledger.trial",
     "TrialState": "nas.ledger.trial",
+    "evaluate": "nas.api.functions",
+    "export": "nas.api.functions",
     "load_config": "nas.config",
-    "load_export": "nas.export.exporter",
+    "load_export": "nas.exporting.exporter",
     "predict": "nas.prediction.prediction",
-    "resume": "nas.search_run",
-    "search": "nas.search_run",
-    "train_architectures": "nas.train",
+    "register_block_kind": "search_spaces.kinds.block_kinds",
+    "register_dataset": "nas.data.datasets",
+    "register_evaluator": "evaluators.registry",
+    "register_scorer": "nas.scoring.scorers",
+    "report": "nas.api.functions",
+    "resume": "nas.api.functions",
+    "rule_test": "nas.rule.rule_test",
+    "search": "nas.api.functions",
+    "train": "nas.api.functions",
 }
+"""The module of each name."""
 
 __all__ = [
+    "BlockKind",
     "Objective",
     "ParetoFront",
     "Prediction",
+    "Recipe",
     "RuleTest",
+    "Scorer",
     "SearchConfig",
     "Study",
     "Trial",
     "TrialState",
+    "evaluate",
+    "export",
     "load_config",
     "load_export",
     "predict",
+    "register_block_kind",
+    "register_dataset",
+    "register_evaluator",
+    "register_scorer",
+    "report",
     "resume",
+    "rule_test",
     "search",
-    "train_architectures",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
     if name not in _HOMES:
         raise AttributeError(f"module 'nas' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """What Tab offers."""
+    return sorted(__all__)

@@ -12,16 +12,16 @@ from search_spaces.placement import Placement, Slot
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
+    from search_spaces.backbone import PRESETS, Backbone
     from search_spaces.blocks.conv_block import ConvBlock
     from search_spaces.blocks.msa_block import MSABlock
     from search_spaces.counting import count_macs, count_params
     from search_spaces.kinds.attention import Attention
     from search_spaces.kinds.block_kind import BlockKind
     from search_spaces.kinds.block_kinds import block_kind, register_block_kind
-    from search_spaces.kinds.cost import Cost
+    from search_spaces.block_cost import Cost
     from search_spaces.latency_table import LatencyTable
     from search_spaces.networks.alternet import AlterNet, BlockRef
-    from search_spaces.networks.backbone import PRESETS, Backbone
     from search_spaces.spaces.constraints import Constraints
     from search_spaces.spaces.free_space import FreeSpace
     from search_spaces.spaces.per_stage_count_space import PerStageCountSpace
@@ -32,7 +32,7 @@ _HOMES = {
     "AlterNet": "networks.alternet",
     "Architecture": "architecture",
     "Attention": "kinds.attention",
-    "Backbone": "networks.backbone",
+    "Backbone": "backbone",
     "BlockKind": "kinds.block_kind",
     "BlockRef": "networks.alternet",
     "Constraints": "spaces.constraints",
@@ -42,7 +42,7 @@ _HOMES = {
     "KINDS": "spaces.space_kinds",
     "LatencyTable": "latency_table",
     "MSABlock": "blocks.msa_block",
-    "PRESETS": "networks.backbone",
+    "PRESETS": "backbone",
     "PerStageCountSpace": "spaces.per_stage_count_space",
     "SearchSpace": "spaces.space",
     "block_kind": "kinds.block_kinds",

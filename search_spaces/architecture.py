@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from search_spaces.backbone import Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.cost import network_cost
 from search_spaces.errors import InputError, shown
 from search_spaces.kinds.attention import Attention
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.kinds.block_spec import BlockSpec
-from search_spaces.kinds.cost import Cost
-from search_spaces.networks.backbone import Backbone
+from search_spaces.block_cost import Cost
 from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.placement import Placement
 from search_spaces.yaml_text import parse_yaml, read_text
@@ -179,6 +179,12 @@ class Architecture:
         stem = make_stem(self.backbone.stem, self.in_channels, self.backbone.stem_width)
         head = Head(self.block_specs[-1].out_channels, self.num_classes)
         return AlterNet(stem, stages, self.placement.stages, head)
+
+    def _repr_html_(self) -> str:
+        """The diagram of the placement, for notebooks."""
+        from search_spaces.diagram import to_svg
+
+        return to_svg(self.placement)
 
     def to_dict(self) -> dict[str, Any]:
         """Its file as plain data; the inverse of :meth:`from_dict`."""

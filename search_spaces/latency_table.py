@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.kinds.block_spec import BlockSpec
 
 FORMAT = "latency/1"
 

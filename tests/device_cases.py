@@ -146,7 +146,7 @@ def test_resumed_training_ends_as_if_never_stopped(device, digits, tmp_path):
 
 
 def test_a_trial_leaves_files_that_a_cpu_can_read(device, digits, tmp_path):
-    from nas.export.formats import load_weights
+    from nas.exporting.formats import load_weights
 
     config = SearchConfig(training=RECIPE, evaluators={"sharpness": {"max_batches": 1}})
     train_and_evaluate(

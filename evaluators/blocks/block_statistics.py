@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.blocks.listening import listening
-from evaluators.classification.predictions import check_enough
 from evaluators.data import EvaluationData
 from evaluators.evaluator import EvaluationError
+from evaluators.predictions import check_enough
 from search_spaces.networks.block_chain import BlockChain, Tap
 
 Statistic = Callable[[Tensor], Tensor]
@@ -129,16 +129,3 @@ def measure_blocks(
             )
         )
     return results
-
-
-def mean_and_error(values: Tensor) -> tuple[float, float]:
-    """Mean of per-image values and its standard error.
-
-    Args:
-        values: ``(images,)``, two or more.
-
-    Returns:
-        Mean, and the unbiased standard deviation over the root of the number of
-        images.
-    """
-    return float(values.mean()), float(values.std()) / len(values) ** 0.5

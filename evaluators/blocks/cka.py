@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.blocks.listening import listening
-from evaluators.classification.predictions import check_enough
 from evaluators.data import EvaluationData
 from evaluators.evaluator import (
     Evaluation,
@@ -24,6 +23,7 @@ from evaluators.evaluator import (
     untouched,
 )
 from evaluators.options import require_at_least
+from evaluators.predictions import check_enough
 from search_spaces.networks.chain_of import chain_of
 
 

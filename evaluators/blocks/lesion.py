@@ -18,12 +18,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from evaluators.blocks.block_statistics import mean_and_error
-from evaluators.classification.predictions import (
-    check_deterministic,
-    check_enough,
-    correct_predictions,
-)
 from evaluators.data import EvaluationData
 from evaluators.evaluator import (
     Evaluation,
@@ -33,6 +27,12 @@ from evaluators.evaluator import (
     untouched,
 )
 from evaluators.options import require_at_least
+from evaluators.predictions import (
+    check_deterministic,
+    check_enough,
+    correct_predictions,
+)
+from evaluators.sampling import mean_and_error
 from search_spaces.kinds.block_kind import BranchKind
 from search_spaces.networks.block_chain import BlockChain, ChainBlock
 from search_spaces.networks.chain_of import chain_of

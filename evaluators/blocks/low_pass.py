@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from evaluators.blocks.block_statistics import mean_and_error, measure_blocks
+from evaluators.blocks.block_statistics import measure_blocks
 from evaluators.data import EvaluationData
 from evaluators.evaluator import (
     Evaluation,
@@ -39,6 +39,7 @@ from evaluators.evaluator import (
     untouched,
 )
 from evaluators.options import require_at_least
+from evaluators.sampling import mean_and_error
 from search_spaces.kinds.block_kind import BranchKind
 from search_spaces.networks.chain_of import chain_of
 

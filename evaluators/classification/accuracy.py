@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from torch import nn
 
-from evaluators.blocks.block_statistics import mean_and_error
 from evaluators.classification.calibration import ECE, NLL, ece_and_error
-from evaluators.classification.predictions import predict
 from evaluators.data import EvaluationData
 from evaluators.evaluator import Evaluation, Evaluator, Metric, untouched
 from evaluators.options import require_at_least
+from evaluators.predictions import predict
+from evaluators.sampling import mean_and_error
 
 
 @dataclass(frozen=True)

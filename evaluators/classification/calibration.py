@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.blocks.block_statistics import mean_and_error
-from evaluators.classification.predictions import Predictions, predict
 from evaluators.data import EvaluationData
 from evaluators.evaluator import Evaluation, Evaluator, Metric, untouched
 from evaluators.options import require_at_least
+from evaluators.predictions import Predictions, predict
+from evaluators.sampling import mean_and_error
 
 NLL = Metric(
     name="nll",

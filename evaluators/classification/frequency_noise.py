@@ -22,15 +22,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from evaluators.blocks.block_statistics import mean_and_error
-from evaluators.classification.predictions import (
+from evaluators.data import EvaluationData
+from evaluators.evaluator import Evaluation, Evaluator, Metric, untouched
+from evaluators.options import require_at_least
+from evaluators.predictions import (
     check_deterministic,
     check_enough,
     correct_predictions,
 )
-from evaluators.data import EvaluationData
-from evaluators.evaluator import Evaluation, Evaluator, Metric, untouched
-from evaluators.options import require_at_least
+from evaluators.sampling import mean_and_error
 from search_spaces.errors import InputError
 
 _NUM_BANDS = 10  # width 0.1 pi, as the caption of the paper's Fig. 2

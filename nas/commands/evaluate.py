@@ -102,10 +102,10 @@ def command(
 
     import_plugins(plugins)
     from nas.data.datasets import load_dataset
-    from nas.scoring.target import data_config, load_target, measure, unique_names
+    from nas.scoring.target import data_recipe, load_target, measure, unique_names
 
     evaluators = _evaluators(names, options, figures is not None)
-    config = data_config(data, targets, overrides)
+    config = data_recipe(data, targets, overrides)
     dataset = load_dataset(config.data, quiet=False)
     loaded = unique_names(
         [

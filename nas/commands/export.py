@@ -47,8 +47,8 @@ def command(
     "best" is the trial with the best value of the study's first objective. Every file
     is checked against the network before the export is put in its place.
     """
-    from nas.export.exporter import export
-    from nas.export.formats import Format
+    from nas.exporting.exporter import export
+    from nas.exporting.formats import Format
     from nas.plugins import import_plugins
     from nas.study.study import Study
     from search_spaces.errors import InputError

@@ -16,7 +16,7 @@ import click
 )
 def command(study: Path, path: Path | None) -> None:
     """Write one HTML page about STUDY that opens anywhere, without a network."""
-    from nas.report.page import write_report
+    from nas.reporting.page import write_report
     from nas.study.study import Study
 
     opened = Study.open(study)

@@ -52,7 +52,7 @@ def command(
         draw_trial(view, plot)
         click.echo(f"drew {plot}", err=True)
     if picture is not None:
-        from nas.figures.placement import to_svg
+        from search_spaces.diagram import to_svg
         from search_spaces.placement import Placement
 
         svg = to_svg(Placement.parse(view.trial.placement))
@@ -72,9 +72,9 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nas.figures.placement import to_text
     from nas.pareto.table import format_value
     from nas.study.trial_view import sparkline
+    from search_spaces.diagram import to_text
     from search_spaces.placement import Placement
 
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from nas.train import TrainedRow
+    from nas.train_run import TrainedRow
 
 
 @click.command()
@@ -74,7 +74,7 @@ def command(
     budget. The accuracies are of the test split.
     """
     from nas.config import load_config
-    from nas.train import Candidate, train_architectures
+    from nas.train_run import Candidate, train_architectures
     from search_spaces import Architecture
 
     changes = list(overrides)

@@ -1,5 +1,6 @@
 """From YAML files, presets and ``--set`` to a checked config."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,9 +125,26 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
             f"{source}: a config is a mapping of sections, got {type(data).__name__}"
         )
     data.pop("study", None)  # the header of a study's own config
-    for override in overrides:
-        _apply(data, override)
-    return config_from_dict(data, str(source))
+    return config_from_dict(with_changes(data, overrides), str(source))
+
+
+def with_changes(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Settings as plain data with some of them changed.
+
+    Args:
+        data: A mapping of sections.
+        changes: ``key.path=value`` texts; the value is YAML.
+
+    Returns:
+        A copy.
+
+    Raises:
+        InputError: A change is not of that form, or its key has no keys of its own.
+    """
+    changed = copy.deepcopy(dict(data))
+    for change in changes:
+        _apply(changed, change)
+    return changed
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

@@ -105,3 +105,7 @@ class SearchConfig(Recipe):
                 )
             found.append(Objective(one["metric"], one["direction"]))  # type: ignore[arg-type]
         return tuple(found)
+
+    def recipe(self) -> Recipe:
+        """Data, training and evaluators alone."""
+        return Recipe(**{name: getattr(self, name) for name in Recipe.model_fields})

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from nas.config.section import Section
+from search_spaces.backbone import Backbone
 from search_spaces.errors import InputError
-from search_spaces.networks.backbone import Backbone
 from search_spaces.yaml_text import read_yaml
 
 if TYPE_CHECKING:  # what builds networks imports torch: only when it is asked for

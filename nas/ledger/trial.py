@@ -109,3 +109,21 @@ class Trial:
     def was_lost(self) -> bool:
         """Whether it was lost with its worker, node or driver, and is done again."""
         return self.retried_as is not None and not self.was_interrupted
+
+    def _repr_html_(self) -> str:
+        """Diagram, state and metrics, for notebooks."""
+        from html import escape
+
+        from search_spaces.diagram import to_svg
+        from search_spaces.placement import Placement
+
+        try:
+            picture = to_svg(Placement.parse(self.placement))
+        except InputError:  # of kinds that are not registered here
+            picture = escape(self.placement)
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{value:.4g}</td></tr>"
+            for name, value in self.metrics.items()
+        )
+        title = f"trial {self.number}, seed {self.seed}: {self.state}"
+        return f"<p>{escape(title)}</p>{picture}<table><tbody>{rows}</tbody></table>"

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -201,6 +202,18 @@ class ParetoFront:
     def reference(self) -> Floats:
         """``(objectives,)``: the default reference point of all these points."""
         return reference_point(self.values, self.directions)
+
+    def _repr_html_(self) -> str:
+        """The points of the front as a table, for notebooks."""
+        head = "".join(
+            f"<th>{escape(name)} ({direction})</th>"
+            for name, direction in zip(self.metrics, self.directions, strict=True)
+        )
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{value:.4g}</td>" for value in point) + "</tr>"
+            for point in self.values[self.is_pareto]
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def hypervolume(self, reference: ArrayLike | None = None) -> float:
         """Volume that the feasible points dominate.

@@ -269,28 +269,41 @@ def parse_axes(
     """
     known = {name: str(one["direction"]) for name, one in (facts or {}).items()}
     known |= {o.metric: o.direction for o in objectives}
-    axes = []
-    for part in (part.strip() for part in text.split(",")):
-        metric, _, direction = part.partition(":")
-        direction = direction or known.get(metric) or _usual_direction(metric)
-        if not direction:
-            raise InputError(
-                f"no metric {metric!r} is known; the study's objectives are "
-                f"{', '.join(known)}, and docs/metrics.md lists the others (an "
-                f"evaluator's own needs a direction: {metric}:maximize)"
-            )
-        if direction not in ("maximize", "minimize"):
-            raise InputError(
-                f"the metric {metric!r} has no better direction of its own; say "
-                f"{metric}:maximize or {metric}:minimize"
-            )
-        axes.append(Objective(metric, cast(Literal["maximize", "minimize"], direction)))
+    axes = [_axis(part.strip(), known) for part in text.split(",")]
     names = [axis.metric for axis in axes]
     if len(set(names)) < len(names) or len(names) < 2:
         raise InputError(
             f"axes are two or more different metrics joined by commas, got {text!r}"
         )
     return tuple(axes)
+
+
+def parse_axis(
+    text: str,
+    objectives: Sequence[Objective],
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Objective:
+    """Read one axis, e.g. ``"accuracy"``; otherwise as :func:`parse_axes`."""
+    known = {name: str(one["direction"]) for name, one in (facts or {}).items()}
+    known |= {o.metric: o.direction for o in objectives}
+    return _axis(text.strip(), known)
+
+
+def _axis(part: str, known: Mapping[str, str]) -> Objective:
+    metric, _, direction = part.partition(":")
+    direction = direction or known.get(metric) or _usual_direction(metric)
+    if not direction:
+        raise InputError(
+            f"no metric {metric!r} is known; the study's objectives are "
+            f"{', '.join(known)}, and docs/metrics.md lists the others (an "
+            f"evaluator's own needs a direction: {metric}:maximize)"
+        )
+    if direction not in ("maximize", "minimize"):
+        raise InputError(
+            f"the metric {metric!r} has no better direction of its own; say "
+            f"{metric}:maximize or {metric}:minimize"
+        )
+    return Objective(metric, cast(Literal["maximize", "minimize"], direction))
 
 
 def metric_names(trials: Iterable[Trial]) -> list[str]:

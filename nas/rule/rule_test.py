@@ -7,6 +7,7 @@ rival explanation would give the same comparison. docs/rule.md says how to read 
 """
 
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +120,22 @@ class RuleTest:
         """True end-of-stage effect that the verdict finds in 80 of 100 such tables."""
         size, noise = self.power.detectable, self.noise["residual_sd"]
         return None if size is None or noise is None else size * noise
+
+    def _repr_html_(self) -> str:
+        """Verdict, contrast and slots as a table, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{one.stage}.{one.block}</td><td>{one.effect.effect:+.4g}</td>"
+            f"<td>{one.effect.ci[0]:+.4g} to {one.effect.ci[1]:+.4g}</td></tr>"
+            for one in self.slots
+            if one.effect.effect is not None and one.effect.ci is not None
+        )
+        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
+        return (
+            f"<p>{self.letter} at the end of a stage, {escape(self.metric)}: "
+            f"<b>{self.verdict}</b></p><ul>{reasons}</ul><table><thead><tr>"
+            f"<th>slot</th><th>effect</th><th>95% interval</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, see docs/rule.md."""

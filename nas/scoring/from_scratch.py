@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from evaluators.evaluator import Evaluation
 from evaluators.registry import make_evaluators
-from nas.config import SearchConfig
+from nas.config import Recipe
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
 from nas.ledger.atomic_file import write_atomically
@@ -49,7 +49,7 @@ class TrialResult:
 
 def train_and_evaluate(
     architecture: Architecture,
-    config: SearchConfig,
+    config: Recipe,
     dataset: Dataset,
     *,
     seed: int,
@@ -140,7 +140,7 @@ def train_and_evaluate(
     return result
 
 
-def build(architecture: Architecture, config: SearchConfig, seed: int) -> AlterNet:
+def build(architecture: Architecture, config: Recipe, seed: int) -> AlterNet:
     """Build a network whose initial weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -148,7 +148,7 @@ def build(architecture: Architecture, config: SearchConfig, seed: int) -> AlterN
 
 
 def evaluate(
-    model: torch.nn.Module, config: SearchConfig, dataset: Dataset
+    model: torch.nn.Module, config: Recipe, dataset: Dataset
 ) -> dict[str, Evaluation]:
     """Run the configured evaluators on a trained network.
 

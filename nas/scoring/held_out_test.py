@@ -49,7 +49,7 @@ def final_test(
     Raises:
         InputError: A weights file is damaged.
     """
-    from nas.export.formats import load_weights
+    from nas.exporting.formats import load_weights
     from nas.scoring.from_scratch import default_device
     from nas.scoring.training import validate
 

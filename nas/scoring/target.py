@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
-from nas.config import SearchConfig, load_config
+from nas.config import Recipe, load_config
 from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.errors import InputError
 
@@ -89,9 +89,9 @@ def study_of(targets: Sequence[str]) -> Path | None:
     return None if study is None else study.path
 
 
-def data_config(
+def data_recipe(
     data: str | None, targets: Sequence[str], overrides: Sequence[str]
-) -> SearchConfig:
+) -> Recipe:
     """Find out which images and which recipe a measurement refers to.
 
     Args:
@@ -102,21 +102,21 @@ def data_config(
         overrides: ``key.path=value`` texts.
 
     Returns:
-        The config.
+        The recipe.
 
     Raises:
         InputError: There is no such source, or an override is wrong.
     """
     from nas.data.datasets import LOADERS
-    from nas.export.formats import RECIPE
+    from nas.exporting.formats import RECIPE
 
     if data is None:
         study = study_of(targets)
         if study is not None:
-            return load_config(study, overrides)
+            return load_config(study, overrides).recipe()
         recipe = Path(targets[0]) / RECIPE
         if recipe.is_file():
-            config = load_config(recipe, overrides)
+            config = load_config(recipe, overrides).recipe()
             if config.data.name == "imagefolder" and config.data.root is None:
                 raise InputError(
                     f"{targets[0]} was trained on images in directories, which an "
@@ -126,9 +126,8 @@ def data_config(
             return config
         data = "mnist5k"
     if data in LOADERS:
-        # The preset gives the rest of a config: recipe, and a space that is not used.
-        return load_config("quickstart", [f"data.name={data}", *overrides])
-    return load_config(data, overrides)
+        return load_config("quickstart", [f"data.name={data}", *overrides]).recipe()
+    return load_config(data, overrides).recipe()
 
 
 def load_target(
@@ -149,8 +148,8 @@ def load_target(
     Raises:
         InputError: There is no such network, or its weights do not fit.
     """
-    from nas.export.exporter import load_export
-    from nas.export.formats import load_weights
+    from nas.exporting.exporter import load_export
+    from nas.exporting.formats import load_weights
     from search_spaces import Architecture
 
     if source.startswith(TIMM):
@@ -258,7 +257,7 @@ def measure(
     target: Target,
     evaluators: Iterable[Evaluator],
     dataset: "Dataset",
-    config: SearchConfig,
+    recipe: Recipe,
     *,
     split: str = "validation",
     device: str = "cpu",
@@ -271,7 +270,7 @@ def measure(
         target: The network.
         evaluators: What to measure.
         dataset: The images.
-        config: Its recipe gives augmentation and weight decay for the loss.
+        recipe: Gives augmentation and weight decay for the loss.
         split: ``validation`` or ``test``: which images are held out.
         device: Where the network runs.
 
@@ -288,9 +287,9 @@ def measure(
     held_out = dataset.test if split == "test" else dataset.validation
     data = replace(
         dataset.evaluation_data(
-            make_augmentation(config.training, dataset.image_size),
-            config.training.weight_decay,
-            config.training.label_smoothing,
+            make_augmentation(recipe.training, dataset.image_size),
+            recipe.training.weight_decay,
+            recipe.training.label_smoothing,
         ),
         validation=dataset.image_set(held_out),
     )

@@ -5,8 +5,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from search_spaces.backbone import EXPANSION
 from search_spaces.blocks.residual import DropPath, make_shortcut
-from search_spaces.networks.backbone import EXPANSION
 
 
 def make_conv_branch(

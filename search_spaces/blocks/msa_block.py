@@ -4,9 +4,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from search_spaces.backbone import EXPANSION
 from search_spaces.blocks.residual import DropPath, make_shortcut
 from search_spaces.blocks.window_attention import WindowAttention
-from search_spaces.networks.backbone import EXPANSION
 
 
 class MSABlock(nn.Module):

@@ -6,7 +6,7 @@ number of parameters (our choice; the paper has no such control).
 
 from collections.abc import Callable
 
-from search_spaces.kinds.block_spec import BlockSpec
+from search_spaces.block_spec import BlockSpec
 from search_spaces.kinds.conv import conv_params
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from search_spaces.networks.backbone import Stem
+from search_spaces.backbone import Stem
 
 
 class BlockRef(NamedTuple):

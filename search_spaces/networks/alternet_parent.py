@@ -6,12 +6,12 @@ from dataclasses import replace
 from torch import nn
 
 from search_spaces.architecture import Architecture
+from search_spaces.backbone import Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.kinds.block_spec import BlockSpec
 from search_spaces.networks.alternet import AlterNet
-from search_spaces.networks.backbone import Backbone
-from search_spaces.networks.parent import Candidates, Parent, replace_modules
+from search_spaces.parents.parent import Candidates, Parent, replace_modules
 
 
 class AlterNetParent(Parent):

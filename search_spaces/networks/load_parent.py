@@ -10,10 +10,10 @@ from torch import nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
-from search_spaces.networks.alternet_parent import AlterNetParent
-from search_spaces.networks.module_parent import ModuleParent
-from search_spaces.networks.parent import Parent
-from search_spaces.networks.weights import fit_weights, read_weights
+from search_spaces.parents.alternet_parent import AlterNetParent
+from search_spaces.parents.module_parent import ModuleParent
+from search_spaces.parents.parent import Parent
+from search_spaces.parents.weights import fit_weights, read_weights
 
 WEIGHT_FILES = ("weights.safetensors", "model.safetensors")
 """Beside the architecture.yaml of a trial and of an export."""

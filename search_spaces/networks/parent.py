@@ -3,8 +3,8 @@
 A parent is a trained CNN, or a CNN that will be trained. Where a placement has a
 ``C``, the parent's own block stays, weights included; every other letter puts a block
 of its kind there, sized to the block that it replaces. :class:`AlterNetParent
-<search_spaces.networks.alternet_parent.AlterNetParent>` is one of this project's
-networks, :class:`ModuleParent <search_spaces.networks.module_parent.ModuleParent>`
+<search_spaces.parents.alternet_parent.AlterNetParent>` is one of this project's
+networks, :class:`ModuleParent <search_spaces.parents.module_parent.ModuleParent>`
 any other one.
 """
 
@@ -17,10 +17,10 @@ from functools import cached_property
 from torch import nn
 
 from search_spaces.architecture import Architecture
+from search_spaces.backbone import Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
 from search_spaces.kinds.attention import Attention
-from search_spaces.kinds.block_spec import BlockSpec
-from search_spaces.networks.backbone import Backbone
 from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.placement import Placement
 

@@ -1,7 +1,7 @@
 """The slots of a parent that is no AlterNet, as plain data.
 
 A timm, torchvision or user's network is looked at once, with its weights
-(:mod:`search_spaces.networks.module_parent`). What placements, costs and spaces need
+(:mod:`search_spaces.parents.module_parent`). What placements, costs and spaces need
 of it is this table: it is written into configs and ``alternet/2`` files, so that
 studies are read without the library that the network comes from.
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError, shown
-from search_spaces.kinds.block_spec import BlockSpec
-from search_spaces.kinds.cost import Cost
+from search_spaces.block_cost import Cost
 
 CHANNELS_PER_HEAD = 32
 """Channels of the map for one head where ``heads`` is ``auto``; as in Swin (Liu et al.,

@@ -88,7 +88,7 @@ def test_nas_show_says_when(opened, capsys):
 
 
 def test_the_report_shows_it(opened, tmp_path):
-    from nas.report.content import report_data
+    from nas.reporting.content import report_data
 
     data = report_data(opened)
     assert data["values"]["test_accuracy"] == [0.4321, 0.8765, None]
@@ -98,7 +98,7 @@ def test_the_report_shows_it(opened, tmp_path):
 
 
 def test_the_model_card_shows_it(tested):
-    from nas.export.model_card import _metric_table
+    from nas.exporting.model_card import _metric_table
 
     text = _metric_table(tested.trials()[1], tested.tested[1])
     assert "| test accuracy | 0.8765 ± 0.01 | fraction | more |" in text

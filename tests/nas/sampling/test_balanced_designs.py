@@ -9,8 +9,8 @@ from nas.sampling.balanced_designs import (
     uniform_design,
 )
 from nas.sampling.samplers import SamplerContext, create_sampler
+from search_spaces.backbone import Backbone
 from search_spaces.errors import InputError
-from search_spaces.networks.backbone import Backbone
 from search_spaces.spaces.constraints import Constraints
 from search_spaces.spaces.free_space import FreeSpace
 from search_spaces.spaces.per_stage_count_space import PerStageCountSpace

@@ -2,7 +2,7 @@ import pytest
 
 from nas.sampling.baselines import baselines, paper_counts
 from search_spaces import Attention
-from search_spaces.networks.backbone import Backbone
+from search_spaces.backbone import Backbone
 from search_spaces.spaces.constraints import Constraints
 from search_spaces.spaces.free_space import FreeSpace
 from search_spaces.spaces.per_stage_count_space import PerStageCountSpace

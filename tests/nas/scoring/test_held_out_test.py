@@ -89,7 +89,7 @@ def test_results_equal_a_plain_loop_over_the_test_images(study, dataset):
     assert [one.number for one in found] == [0, 1, 2]
     images = dataset.image_set(dataset.test)
     batch, labels = images.batch(slice(None), torch.device("cpu"))
-    from nas.export.formats import load_weights
+    from nas.exporting.formats import load_weights
     from search_spaces import Architecture
 
     for one, trial in zip(found, study.trials(), strict=True):

@@ -12,8 +12,8 @@ from nas.sampling.design import WAIT
 from nas.scoring.recorded import FromRecord, Recorded, recorded_space
 from nas.search_run import resume, search
 from nas.study.study import Study
+from search_spaces.backbone import Backbone
 from search_spaces.errors import InputError
-from search_spaces.networks.backbone import Backbone
 from search_spaces.placement import Placement
 from search_spaces.spaces.free_space import FreeSpace
 

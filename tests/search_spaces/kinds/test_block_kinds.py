@@ -17,12 +17,12 @@ from search_spaces import (
     block_kind,
     register_block_kind,
 )
+from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks.pool_block import PoolBlock
 from search_spaces.blocks.residual import DropPath, make_shortcut
 from search_spaces.blocks.squeeze_excite_block import SqueezeExciteBlock
 from search_spaces.counting import count_params
 from search_spaces.kinds.block_kinds import block_kinds, unregister_block_kind
-from search_spaces.kinds.block_spec import BlockSpec
 from search_spaces.kinds.conv import conv_params
 from search_spaces.kinds.msa import msa_params
 

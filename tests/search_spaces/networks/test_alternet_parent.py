@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from search_spaces import Architecture, Attention, Backbone, InputError, Placement
-from search_spaces.networks.alternet_parent import AlterNetParent
-from search_spaces.networks.load_parent import load_parent
+from search_spaces.parents.alternet_parent import AlterNetParent
+from search_spaces.parents.load_parent import load_parent
 
 BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
 

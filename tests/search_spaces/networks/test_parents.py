@@ -14,8 +14,8 @@ from search_spaces.counting import count_macs, count_params
 from search_spaces.networks.block_chain import ChainBlock
 from search_spaces.networks.chain_of import chain_of
 from search_spaces.networks.hybrid import Activated
-from search_spaces.networks.load_parent import load_parent
-from search_spaces.networks.module_parent import ModuleParent
+from search_spaces.parents.load_parent import load_parent
+from search_spaces.parents.module_parent import ModuleParent
 from search_spaces.spaces.free_space import FreeSpace
 
 FAMILIES = {

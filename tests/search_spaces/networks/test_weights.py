@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from search_spaces import InputError
-from search_spaces.networks.weights import fit_weights, read_weights
+from search_spaces.parents.weights import fit_weights, read_weights
 
 
 def net(width=4):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.figures.placement import cells, to_svg, to_text
+from search_spaces.diagram import cells, to_svg, to_text
 from search_spaces.kinds.block_kinds import block_kind, block_kinds
 from search_spaces.placement import Placement
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from nas.data.datasets import load_dataset
-from nas.export.exporter import export, load_export
-from nas.export.formats import Format
+from nas.exporting.exporter import export, load_export
+from nas.exporting.formats import Format
 
 pytestmark = pytest.mark.slow
 

@@ -6,13 +6,13 @@ import sys
 import pytest
 import torch
 import yaml
+from nas.export import formats
 
 from evaluators.classification.accuracy import Accuracy
 from nas.data.datasets import load_dataset
 from nas.data.preprocessing import Preprocessing
-from nas.export import formats
-from nas.export.exporter import choose_trials, export, load_export
-from nas.export.formats import Exported, ExportError, Format, load_weights
+from nas.exporting.exporter import choose_trials, export, load_export
+from nas.exporting.formats import Exported, ExportError, Format, load_weights
 from nas.ledger.trial import Objective, TrialState
 from nas.pareto.table import ParetoTable
 from search_spaces import Architecture, InputError

@@ -5,7 +5,7 @@ import pytest
 
 from nas.ledger.trial import TrialState
 from nas.pareto.table import ParetoTable
-from nas.report.content import (
+from nas.reporting.content import (
     MAX_DETAILED,
     MAX_STEPS,
     block_curves,

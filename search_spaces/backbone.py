@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError, shown
-from search_spaces.kinds.block_spec import BlockSpec
 
 Stem = Literal["imagenet", "cifar", "patch2"]
 BlockType = Literal["basic", "bottleneck"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from nas.export.formats import (
+from nas.exporting.formats import (
     ARCHITECTURE,
     ONNX,
     PREPROCESSING,
@@ -16,11 +16,11 @@ from nas.export.formats import (
     Exported,
     Format,
 )
-from nas.export.timm_module import MODULE
-from nas.figures.placement import to_text
+from nas.exporting.timm_module import MODULE
 from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import Trial
 from nas.pareto.table import format_value
+from search_spaces.diagram import to_text
 
 _READ = """import json
 

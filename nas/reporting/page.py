@@ -6,9 +6,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.figures.placement import legend_kinds
 from nas.ledger.atomic_file import write_atomically
-from nas.report.content import report_data
+from nas.reporting.content import report_data
+from search_spaces.diagram import legend_kinds
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
@@ -54,7 +54,7 @@ def page(data: dict[str, Any]) -> str:
     Returns:
         The HTML.
     """
-    assets = resources.files("nas.report") / "assets"
+    assets = resources.files("nas.reporting") / "assets"
     kinds = legend_kinds(map(Placement.parse, data["placements"]))
     look = ("letter", "name", "colour", "ink")
     shown = [{what: getattr(kind, what) for what in look} for kind in kinds]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nas.data.preprocessing import Preprocessing
-from nas.export.formats import (
+from nas.exporting.formats import (
     ARCHITECTURE,
     ONNX,
     PREPROCESSING,
@@ -33,8 +33,8 @@ from nas.export.formats import (
     load_weights,
     require_packages,
 )
-from nas.export.model_card import Origin, model_card
-from nas.export.timm_module import MODULE
+from nas.exporting.model_card import Origin, model_card
+from nas.exporting.timm_module import MODULE
 from nas.ledger.trial import Trial, TrialState
 from nas.pareto.table import ParetoTable
 from nas.study.layout import TrialLayout
@@ -280,8 +280,7 @@ def _write_recipe(study: "Study", path: Path) -> None:
     With it `nas evaluate EXPORT` measures on the same images, and `nas train` can
     repeat the training: a config that says nothing of a search.
     """
-    whole = study.config.to_dict()
-    kept = {name: whole[name] for name in ("data", "training", "evaluators", "plugins")}
+    kept = study.config.recipe().to_dict()
     del kept["data"]["root"]
     path.write_text(yaml.safe_dump(kept, sort_keys=False), encoding="utf-8")
 

@@ -7,7 +7,7 @@ from nas.cli import main
 from nas.config import config_from_dict
 from nas.ledger.trial import Trial, TrialState
 from nas.scoring.held_out_test import TestResult
-from nas.train import (
+from nas.train_run import (
     Candidate,
     check_fit,
     train_architectures,

@@ -207,7 +207,7 @@ def write_timm(directory: Path, exported: Exported) -> None:
     """Write config.json and the module, then build the network through timm."""
     import timm
 
-    from nas.export.timm_module import MODULE, write_timm
+    from nas.exporting.timm_module import MODULE, write_timm
 
     write_timm(directory, exported.architecture, exported.preprocessing)
     path = directory / f"{MODULE}.py"

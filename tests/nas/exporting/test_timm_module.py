@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas.data.preprocessing import Preprocessing
-from nas.export.timm_module import MODULE, module_source, timm_config
+from nas.exporting.timm_module import MODULE, module_source, timm_config
 from search_spaces import Architecture, Attention, Backbone, Placement
 
 pytest.importorskip("timm")

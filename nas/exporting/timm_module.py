@@ -14,10 +14,10 @@ from typing import Any
 
 from nas.data.preprocessing import Preprocessing
 from search_spaces import Architecture
+from search_spaces.backbone import EXPANSION
 from search_spaces.blocks import residual, strided_conv
 from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.networks import alternet
-from search_spaces.networks.backbone import EXPANSION
 
 MODULE = "modeling_alternet"
 NAME = "alternet"

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nas.report.content import report_data
-from nas.report.page import SCRIPTS, page, write_report
+from nas.reporting.content import report_data
+from nas.reporting.page import SCRIPTS, page, write_report
 from search_spaces.errors import InputError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -94,7 +94,7 @@ def test_names_with_placeholders_are_left_alone(make_study):
 def test_all_scripts_are_used(known_study):
     from importlib import resources
 
-    written = {p.name for p in (resources.files("nas.report") / "assets").iterdir()}
+    written = {p.name for p in (resources.files("nas.reporting") / "assets").iterdir()}
     assert {n for n in written if n.endswith(".js")} == set(SCRIPTS)
 
 

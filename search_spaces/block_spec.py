@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from search_spaces.kinds.cost import Cost
+from search_spaces.block_cost import Cost
 
 
 class BlockSpec(NamedTuple):

@@ -1,0 +1,138 @@
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import nas
+from nas.api.functions import as_config
+from nas.scoring.recorded import FromRecord, Recorded
+from search_spaces import Architecture, InputError, Placement
+
+ROOT = Path(__file__).parents[3]
+
+
+def recorded_study(tmp_path, **options):
+    import pandas as pd
+
+    rows = [
+        {"placement": f"C{a}-C{b}", "seed": s, "accuracy": 0.5 + 0.1 * (b == "M")}
+        for a in "CM"
+        for b in "CM"
+        for s in (0, 1)
+    ]
+    settings = as_config("quickstart", ["objectives=[accuracy]"])
+    table = Recorded.of_frame(pd.DataFrame(rows))
+    scorer = FromRecord(settings, quiet=True, table=table)
+    return nas.search(settings, tmp_path / "study", quiet=True, scorer=scorer)
+
+
+def test_tab_offers_what_there_is_and_nothing_else():
+    assert dir(nas) == sorted(nas.__all__)
+    for name in nas.__all__:
+        assert callable(getattr(nas, name)) and getattr(nas, name).__doc__
+
+
+def test_importing_nas_imports_nothing_heavy():
+    code = (
+        "import sys, nas; dir(nas); "
+        "print([m for m in ('torch', 'ray', 'optuna', 'pandas') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=environment,
+    )  # fmt: skip
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_study_has_its_verbs(tmp_path):
+    study = recorded_study(tmp_path)
+    frame = study.table()
+    assert {"number", "placement", "accuracy", "scorer", "is_pareto"} <= set(frame)
+    best = frame["accuracy"].max()
+    assert set(frame[frame["is_pareto"]]["accuracy"]) == {best}
+    assert frame["test_accuracy"].isna().all()
+    assert study.best().metrics["accuracy"] == best
+    assert study.best("accuracy:minimize").metrics["accuracy"] == 0.5
+    assert study.front().is_pareto.sum() == frame["is_pareto"].sum()
+    assert study.rule().num_placements == 4
+    assert len(study.predict().table) == 2**4  # of 4 slots, not of 4 trials
+    assert study.report().name == "report.html"
+    assert study.plot(tmp_path / "front.png").is_file()
+    assert study.plot()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_things_show_themselves_in_notebooks(tmp_path):
+    study = recorded_study(tmp_path)
+    assert "4 of 26 trials complete" in study._repr_html_()
+    assert "accuracy (maximize)" in study.front()._repr_html_()
+    assert "<svg" in study.best()._repr_html_()
+    assert "<svg" in study.architecture(0)._repr_html_()
+    assert "end of a stage" in study.rule()._repr_html_()
+    placeless = dataclasses.replace(study.best(), placement="<b>")
+    assert "<b>" not in placeless._repr_html_()
+
+
+def test_a_config_may_be_a_name_a_mapping_a_path_or_a_config(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("training: {epochs: 3}\n")
+    for given in (path, str(path), {"training": {"epochs": 3}}):
+        assert as_config(given).training.epochs == 3
+        assert as_config(given, ["training.epochs=4"]).training.epochs == 4
+    config = as_config(path)
+    assert as_config(config) is config
+    assert as_config(config, ["seed=7"]).seed == 7
+    given = {"training": {"epochs": 3}}
+    as_config(given, ["training.epochs=4"])
+    assert given == {"training": {"epochs": 3}}
+
+
+def test_mistakes_are_told_without_words_of_the_command_line(tmp_path):
+    with pytest.raises(InputError, match="trials is a positive whole number, got 0"):
+        nas.search("quickstart", trials=0)
+    with pytest.raises(InputError, match="there is no 'quikstart'"):
+        nas.search("quikstart")
+    with pytest.raises(InputError, match="formats are yaml"):
+        recorded_study(tmp_path).export(to=tmp_path / "x", formats=["pickle"])
+    with pytest.raises(AttributeError, match="has no attribute 'serach'"):
+        nas.serach  # noqa: B018
+
+
+def test_any_module_can_be_evaluated():
+    from nas.data.datasets import load_dataset
+
+    dataset = load_dataset(nas.Recipe(data={"name": "digits"}).data)
+    flat = torch.nn.Flatten()
+    pixels = dataset.in_channels * dataset.image_size**2
+    model = torch.nn.Sequential(flat, torch.nn.Linear(pixels, dataset.num_classes))
+    before = [p.clone() for p in model.parameters()]
+    found = nas.evaluate(model, dataset, ["accuracy", "cost"])
+    assert 0 <= found.metrics["accuracy"] <= 1 and not found.errors
+    assert found.metrics["params"] == sum(p.numel() for p in model.parameters())
+    again = nas.evaluate(model, dataset, {"accuracy": {}}, split="test")
+    assert "accuracy" in again.metrics and "params" not in again.metrics
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert torch.equal(old, new)
+    assert model.training
+
+
+def test_training_one_architecture_is_one_call(tmp_path, monkeypatch):
+    asked = {}
+    from nas import train_run
+
+    def fake(candidates, config, **options):
+        asked.update(options, labels=[one.label for one in candidates], config=config)
+        return []
+
+    monkeypatch.setattr(train_run, "train_architectures", fake)
+    backbone = as_config("quickstart").space.make_backbone()
+    one = Architecture(
+        backbone, Placement.all_conv(backbone.depths), image_size=28, num_classes=10
+    )
+    nas.train(one, "quickstart", out=tmp_path / "t", seeds=2, changes=["seed=5"])
+    assert asked["labels"] == [str(one.placement)]
+    assert asked["num_seeds"] == 2 and asked["config"].seed == 5
