@@ -13,13 +13,13 @@ from search_spaces.placement import Placement, Slot
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
     from search_spaces.backbone import PRESETS, Backbone
+    from search_spaces.block_cost import Cost
     from search_spaces.blocks.conv_block import ConvBlock
     from search_spaces.blocks.msa_block import MSABlock
     from search_spaces.counting import count_macs, count_params
     from search_spaces.kinds.attention import Attention
     from search_spaces.kinds.block_kind import BlockKind
     from search_spaces.kinds.block_kinds import block_kind, register_block_kind
-    from search_spaces.block_cost import Cost
     from search_spaces.latency_table import LatencyTable
     from search_spaces.networks.alternet import AlterNet, BlockRef
     from search_spaces.spaces.constraints import Constraints
@@ -37,7 +37,7 @@ _HOMES = {
     "BlockRef": "networks.alternet",
     "Constraints": "spaces.constraints",
     "ConvBlock": "blocks.conv_block",
-    "Cost": "kinds.cost",
+    "Cost": "block_cost",
     "FreeSpace": "spaces.free_space",
     "KINDS": "spaces.space_kinds",
     "LatencyTable": "latency_table",

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from search_spaces.backbone import Backbone
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.cost import network_cost
 from search_spaces.errors import InputError, shown
 from search_spaces.kinds.attention import Attention
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.block_cost import Cost
 from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.placement import Placement
 from search_spaces.yaml_text import parse_yaml, read_text

@@ -8,9 +8,9 @@ Architecture's cost is computed in closed form from its shapes.
 from collections.abc import Sequence
 
 from search_spaces.backbone import Backbone
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.block_cost import Cost
 from search_spaces.networks.parent_backbone import ParentBackbone
 
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     "search_spaces/errors",
     "search_spaces/yaml_text",
+    "search_spaces/block_cost",
     "search_spaces/block_spec",
     "search_spaces/backbone",
     "search_spaces/counting",
@@ -23,6 +24,7 @@ FLOORS = (
     "search_spaces/latency_table",
     "search_spaces/architecture",
     "search_spaces/spaces",
+    "search_spaces/parents",
     "evaluators/data",
     "evaluators/evaluator",
     "evaluators/options",

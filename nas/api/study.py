@@ -46,14 +46,11 @@ class Study(reading.Study):
         """One row per trial, as in trials.csv, and what is known besides.
 
         Returns:
-            The columns of trials.csv; ``<metric>_se``, the standard error of each
-            sampled metric; ``is_pareto`` among the complete trials under the study's
-            objectives; ``test_accuracy`` and ``test_nll`` where the held-out images
-            were looked at.
+            The columns of trials.csv, test values included once the test images have
+            been looked at; ``<metric>_se``, the standard error of each sampled metric;
+            ``is_pareto`` among the complete trials under the study's objectives.
         """
         import pandas as pd
-
-        from nas.scoring.held_out_test import read_test
 
         frame = super().table()
         trials = self.trials()
@@ -64,13 +61,6 @@ class Study(reading.Study):
             frame.insert(place, f"{name}_se", pd.Series(errors, dtype="float64"))
         on_front = {trial.number for trial in self._front_trials()}
         frame["is_pareto"] = frame["number"].isin(on_front)
-        tested = {one.number: one for one in read_test(self.path)}
-        for column in ("test_accuracy", "test_nll"):
-            values = [
-                getattr(tested[number], column) if number in tested else float("nan")
-                for number in frame["number"]
-            ]
-            frame[column] = pd.Series(values, dtype="float64")
         return frame
 
     def front(self, metrics: Sequence[str] = ()) -> "ParetoFront":

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from search_spaces.block_spec import BlockSpec
 from search_spaces.block_cost import Cost
+from search_spaces.block_spec import BlockSpec
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.backbone import EXPANSION
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
 from search_spaces.kinds.block_kind import BlockKind
-from search_spaces.block_cost import Cost
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.backbone import EXPANSION
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.kinds.attention import StageAttention, resolve_window
 from search_spaces.kinds.block_kind import BlockKind
-from search_spaces.block_cost import Cost
 from search_spaces.kinds.matched_size import matched_to_conv
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ block, with a 3x3 average in the place of attention.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.kinds.attention import StageAttention
 from search_spaces.kinds.block_kind import BlockKind
-from search_spaces.block_cost import Cost
 from search_spaces.kinds.matched_size import matched_to_conv
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ channels by what the whole map shows (Hu et al., CVPR 2018), without mixing posi
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.kinds.attention import StageAttention
 from search_spaces.kinds.block_kind import BlockKind
-from search_spaces.block_cost import Cost
 from search_spaces.kinds.matched_size import matched_to_conv
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError, shown
-from search_spaces.block_cost import Cost
 
 CHANNELS_PER_HEAD = 32
 """Channels of the map for one head where ``heads`` is ``auto``; as in Swin (Liu et al.,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from search_spaces.block_cost import Cost
 from search_spaces.errors import InputError
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.block_cost import Cost
 
 
 @dataclass(frozen=True)

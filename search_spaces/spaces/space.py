@@ -21,11 +21,11 @@ import numpy.typing as npt
 
 from search_spaces.architecture import Architecture
 from search_spaces.backbone import Backbone
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
 from search_spaces.kinds.attention import Attention, Setting
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.block_cost import Cost
 from search_spaces.latency_table import LatencyTable, block_key
 from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.placement import Placement

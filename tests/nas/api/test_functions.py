@@ -55,7 +55,6 @@ def test_a_study_has_its_verbs(tmp_path):
     assert {"number", "placement", "accuracy", "scorer", "is_pareto"} <= set(frame)
     best = frame["accuracy"].max()
     assert set(frame[frame["is_pareto"]]["accuracy"]) == {best}
-    assert frame["test_accuracy"].isna().all()
     assert study.best().metrics["accuracy"] == best
     assert study.best("accuracy:minimize").metrics["accuracy"] == 0.5
     assert study.front().is_pareto.sum() == frame["is_pareto"].sum()

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
+from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.counting import count_macs, count_params
 from search_spaces.errors import InputError
 from search_spaces.kinds.block_kinds import block_kind
-from search_spaces.block_cost import Cost
 from search_spaces.networks.hybrid import ACTIVATIONS, Activated, HybridNetwork
-from search_spaces.parents.parent import Candidates, Parent, replace_modules
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
 from search_spaces.networks.residual_blocks import part, residual_block
+from search_spaces.parents.parent import Candidates, Parent, replace_modules
 
 SLOT_RULE = (
     "a slot is a block that is called once and maps (batch, channels, height, width) "
