@@ -101,6 +101,9 @@ def command(
     from nas.plugins import import_plugins
 
     import_plugins(plugins)
+    from nas.commands.paths import check_targets
+
+    check_targets(targets)
     from nas.data.datasets import load_dataset
     from nas.scoring.target import data_recipe, load_target, measure, unique_names
 

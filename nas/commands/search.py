@@ -45,6 +45,9 @@ def command(
     Without an argument the preset `quickstart` is run: real images that are
     installed along, a few minutes on two cores.
     """
+    from nas.commands.paths import check_config
+
+    check_config(config)
     from nas.config import load_config, with_plugins
 
     changes = list(overrides)

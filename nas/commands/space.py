@@ -68,6 +68,9 @@ def command(
 
     Nothing is trained; of the data only its shape is looked at.
     """
+    from nas.commands.paths import check_config
+
+    check_config(config)
     import random
 
     from nas.commands.design_power import power_of_search, thin_slots

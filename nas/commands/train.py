@@ -73,6 +73,10 @@ def command(
     The all-Conv parent and the paper's rule are trained beside them at the same
     budget. The accuracies are of the test split.
     """
+    from nas.commands.paths import check_architectures, check_config
+
+    check_config(config)
+    check_architectures(architectures)
     from nas.config import load_config
     from nas.train_run import Candidate, train_architectures
     from search_spaces import Architecture
