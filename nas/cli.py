@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the run failed; 2 the user's input was wrong; 130 interrup
 Verbs are imported when they are used, so that ``nas --help`` is quick.
 """
 
+import errno
 import importlib
 import sys
 import traceback
@@ -11,7 +12,8 @@ from typing import NoReturn
 
 import click
 
-from search_spaces.errors import InputError
+from nas.terminal import say
+from search_spaces.errors import InputError, shown
 
 VERBS = {
     "search": "Search placements on your images.",
@@ -27,6 +29,10 @@ VERBS = {
     "evaluate": "Measure a trained network with any evaluator.",
     "space": "Size, examples and cost of a space before anything is spent.",
 }
+
+
+MAX_MESSAGE = 1500
+"""Characters of a message; our choice, the longest list of allowed names fits."""
 
 
 class LazyGroup(click.Group):
@@ -51,7 +57,7 @@ class LazyGroup(click.Group):
         """Name the verbs there are when the given one is unknown."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise click.UsageError(
-                f"unknown command {args[0]!r}; there are {', '.join(VERBS)}"
+                f"unknown command {shown(args[0])}; there are {', '.join(VERBS)}"
             )
         return super().resolve_command(ctx, args)
 
@@ -88,13 +94,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _complain(error, debug)
         code = 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("nas: interrupted", err=True)
+        say("nas: interrupted", err=True)
         code = 130
     except BrokenPipeError:  # the reader of a pipe, e.g. `| head`, has gone
         sys.stderr.close()
         code = 0
     except SystemExit as exit_request:  # a command chose its own code
         code = exit_request.code if isinstance(exit_request.code, int) else 1
+    except OSError as error:
+        is_input = error.errno == errno.ENAMETOOLONG  # no file has such a name
+        _complain(InputError("a path is too long") if is_input else error, debug)
+        code = 2 if is_input else 1
     except Exception as error:
         _complain(error, debug)
         code = 1
@@ -103,14 +113,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _complain(error: Exception, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        say(traceback.format_exc(), err=True)
     if isinstance(error, click.ClickException):
         message = error.format_message()
     else:
         message = str(error) or type(error).__name__
         if not isinstance(error, InputError):
             message = f"{type(error).__name__}: {message}"
-    click.echo(f"nas: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if len(line) > MAX_MESSAGE:
+        line = f"{line[: MAX_MESSAGE - 100]} ... {line[-90:]}"
+    if isinstance(error, InputError) and error.hint:
+        line += f" ({error.hint})"
+    say(f"nas: {line}", err=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +16,7 @@ import yaml
 
 from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
+from nas.config.study_path import RUNS, find_study
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.in_process import run_in_process
 from nas.ledger.atomic_file import write_atomically
@@ -33,6 +33,7 @@ from nas.scoring.trial_run import TrialFunction
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
 from nas.study.study import Study
+from nas.terminal import say
 from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from nas.sampling.halving import Halving
     from nas.sampling.proposer import Proposer
     from nas.tracking.callback import Tracking
-
-DEFAULT_PARENT = Path("results")
 
 
 class SearchFailedError(RuntimeError):
@@ -68,7 +67,7 @@ def search(
 
     Args:
         config: Everything about it.
-        out: The study directory; ``results/<name>`` if ``None``. Must not exist, or
+        out: The study directory; ``runs/<name>`` if ``None``. Must not exist, or
             be empty.
         address: Ray cluster, instead of ``config.resources.address``.
         quiet: Show no progress.
@@ -85,7 +84,7 @@ def search(
         SearchFailedError: Not one trial is complete.
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
-    directory = DEFAULT_PARENT / config.name if out is None else Path(out)
+    directory = RUNS / config.name if out is None else Path(out)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         advice = (
             "resume it with `nas resume`, or choose another --out"
@@ -125,7 +124,7 @@ def resume(
         SearchFailedError: Not one trial is complete.
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
-    study = Study.open(path)
+    study = Study.open(find_study(path))
     config = _at(study.config, address)
     scorer = _make_scorer(config, function, quiet)
     return _Search(scorer, study.path, quiet).resume(study, trials)
@@ -170,7 +169,7 @@ class _Search:
         self._space = scorer.space
         if self._dataset is not None and not quiet:
             for line in (images_text(self._dataset), *self._dataset.notes):
-                print(line, file=sys.stderr)
+                say(line, err=True)
 
     def _cluster(self) -> AbstractContextManager[None]:
         """Ray, where the scorer needs it."""
@@ -208,10 +207,10 @@ class _Search:
             under_way = ledger.num_waiting or ledger.num_running
             if (exhausted or num_trials <= ledger.num_counted) and not under_way:
                 if not self._quiet:
-                    print(
+                    say(
                         "every trial has ended; to go on, ask for more of them: "
                         f"nas resume {self._directory} --trials N",
-                        file=sys.stderr,
+                        err=True,
                     )
                 return self._close(finished=True, exhausted=exhausted)
             with self._cluster():
@@ -222,10 +221,10 @@ class _Search:
                     "lost with its driver, which was killed", Cause.DRIVER
                 )
                 if lost and not self._quiet:
-                    print(
+                    say(
                         f"{len(lost)} trials had no driver any more and are queued "
                         f"again: {', '.join(map(str, lost))}",
-                        file=sys.stderr,
+                        err=True,
                     )
                 return self._run(ledger, num_trials)
 
@@ -400,7 +399,7 @@ class _Search:
         trackers = make_trackers(self._config.tracking, name, self._directory)
         if not self._quiet:
             for tracker in trackers:
-                print(f"tracking to {tracker}", file=sys.stderr)
+                say(f"tracking to {tracker}", err=True)
         return Tracking(ledger, name, self._directory, trackers)
 
     def _close(self, *, finished: bool, exhausted: bool) -> Study:
@@ -415,11 +414,11 @@ class _Search:
                 problem = f"the test images were not looked at: {error}"
         study.write_table()
         if not self._quiet:
-            print(summary(trials, exhausted=exhausted), file=sys.stderr)
+            say(summary(trials, exhausted=exhausted), err=True)
             for line in self._remarks(study, trials):
-                print(line, file=sys.stderr)
+                say(line, err=True)
         if problem:
-            print(problem, file=sys.stderr)
+            say(problem, err=True)
         if not finished:
             raise SearchInterrupted(
                 f"the search was stopped; go on with: nas resume {self._directory}"

@@ -20,6 +20,7 @@ from search_spaces.cost import network_cost
 from search_spaces.errors import InputError, shown
 from search_spaces.kinds.attention import Attention
 from search_spaces.kinds.block_kinds import block_kind
+from search_spaces.limits import MAX_CLASSES, MAX_SIZE
 from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.placement import Placement
 from search_spaces.yaml_text import parse_yaml, read_text
@@ -63,7 +64,12 @@ class Architecture:
         for what in ("num_classes", "in_channels", "image_size"):
             value = getattr(self, what)
             if type(value) is not int or value < 1:
-                raise InputError(f"{what} is a positive whole number, got {value!r}")
+                raise InputError(
+                    f"{what} is a positive whole number, got {shown(value)}"
+                )
+            most = MAX_CLASSES if what == "num_classes" else MAX_SIZE
+            if value > most:
+                raise InputError(f"{what} is at most {most}, got {value}")
         num_stages = self.backbone.num_stages
         if len(self.placement.stages) != num_stages:
             raise InputError(

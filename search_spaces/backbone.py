@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError, shown
+from search_spaces.limits import MAX_BLOCKS, MAX_SIZE
 
 Stem = Literal["imagenet", "cifar", "patch2"]
 BlockType = Literal["basic", "bottleneck"]
@@ -43,6 +44,14 @@ class Backbone:
         _check_choice("stem", self.stem, get_args(Stem))
         object.__setattr__(self, "depths", _positive("depths", self.depths))
         object.__setattr__(self, "widths", _positive("widths", self.widths))
+        if sum(self.depths) > MAX_BLOCKS:
+            raise InputError(
+                f"a backbone has at most {MAX_BLOCKS} blocks, got {sum(self.depths)}"
+            )
+        if max(self.widths) > MAX_SIZE:
+            raise InputError(
+                f"a width is at most {MAX_SIZE} channels, got {max(self.widths)}"
+            )
         if len(self.depths) != len(self.widths):
             raise InputError(
                 "a backbone needs one depth and one width a stage, "
@@ -176,7 +185,7 @@ class Backbone:
 
 def _check_choice(what: str, got: str, allowed: tuple[str, ...]) -> None:
     if got not in allowed:
-        raise InputError(f"{what} is one of {', '.join(allowed)}; got {got!r}")
+        raise InputError(f"{what} is one of {', '.join(allowed)}; got {shown(got)}")
 
 
 def _positive(what: str, values: object) -> tuple[int, ...]:
@@ -185,7 +194,9 @@ def _positive(what: str, values: object) -> tuple[int, ...]:
         or not values
         or any(type(value) is not int or value < 1 for value in values)
     ):
-        raise InputError(f"{what} is a list of positive whole numbers, got {values!r}")
+        raise InputError(
+            f"{what} is a list of positive whole numbers, got {shown(values)}"
+        )
     return tuple(values)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 from search_spaces.kinds.block_kinds import described_kinds, is_block_kind
+from search_spaces.limits import MAX_BLOCKS
 
 
 class Slot(NamedTuple):
@@ -43,25 +44,31 @@ class Placement:
         if not isinstance(given, (tuple, list)) or not given:
             raise InputError(
                 "a placement is one or more stages of letters joined by '-', "
-                f"e.g. 'CC-CM'; got {self.stages!r}"
+                f"e.g. 'CC-CM'; got {shown(self.stages)}"
+            )
+        length = sum(len(one) if isinstance(one, str) else 1 for one in given)
+        if max(length, len(given)) > MAX_BLOCKS:
+            raise InputError(
+                f"a placement has at most {MAX_BLOCKS} blocks, "
+                f"got {length} letters in {len(given)} stages"
             )
         for number, stage in enumerate(given, start=1):
             if not isinstance(stage, str) or not stage:
                 raise InputError(
                     "every stage of a placement needs at least one block; "
-                    f"stage {number} of {self._shown(given)!r} is empty"
+                    f"stage {number} of {self._shown(given)} is empty"
                 )
             for block, letter in enumerate(stage, start=1):
                 if not is_block_kind(letter):
                     raise InputError(
                         f"a block is {described_kinds()}; got {letter!r} at "
-                        f"stage {number}, block {block} of {self._shown(given)!r}"
+                        f"stage {number}, block {block} of {self._shown(given)}"
                     )
         object.__setattr__(self, "stages", tuple(given))
 
     @staticmethod
     def _shown(stages: Sequence[object]) -> str:
-        return "-".join(str(stage) for stage in stages)
+        return shown("-".join(str(stage) for stage in stages))
 
     @classmethod
     def parse(cls, text: str) -> "Placement":
@@ -79,7 +86,7 @@ class Placement:
         if not isinstance(text, str):
             raise InputError(
                 "a placement is written as text such as 'CC-CM', "
-                f"got {type(text).__name__} {text!r}"
+                f"got {type(text).__name__} {shown(text)}"
             )
         return cls(tuple(text.split("-")))
 

@@ -1,11 +1,12 @@
 """`nas evaluate`: measure trained networks with any evaluator."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,15 +96,16 @@ def command(
 ) -> int:
     """Measure networks, several of them side by side.
 
-    TARGET is a directory that `nas export` wrote, a trial (STUDY/trials/NUMBER), an
-    ARCHITECTURE.yaml (untrained unless --weights is given), or timm:NAME.
+    TARGET is a directory that `nas export` wrote, a trial (STUDY/trials/NUMBER, or
+    STUDY/best, STUDY/latest), an ARCHITECTURE.yaml (untrained unless --weights is
+    given), or timm:NAME.
     """
     from nas.plugins import import_plugins
+    from nas.scoring.target_path import find_target
 
+    targets = tuple(find_target(source) for source in targets)
     import_plugins(plugins)
-    from nas.commands.paths import check_targets
-
-    check_targets(targets)
+    # Only now: a wrong path is answered before torch and the images are loaded.
     from nas.data.datasets import load_dataset
     from nas.scoring.target import data_recipe, load_target, measure, unique_names
 
@@ -122,13 +124,13 @@ def command(
             target, evaluators, dataset, config, split=split, device=device
         )
         if not target.trained:
-            click.echo(f"{target.name}: no weights given, measured untrained", err=True)
+            say(f"{target.name}: no weights given, measured untrained", err=True)
         for evaluator, problem in measurement.errors.items():
-            click.echo(f"{target.name}: {evaluator}: {problem}", err=True)
+            say(f"{target.name}: {evaluator}: {problem}", err=True)
         measurements.append(measurement)
     if output == "json":
         models = [measurement.to_dict() for measurement in measurements]
-        click.echo(json.dumps({"split": split, "models": models}))
+        say(json.dumps({"split": split, "models": models}))
     else:
         _print(measurements)
     if figures is not None:
@@ -171,10 +173,9 @@ def _evaluators(
 
 
 def _print(measurements: "list[Measurement]") -> None:
-    from rich.console import Console
 
     # Without a terminal nothing may be cut off: the width is then our own.
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = make_console(200)
     table = _table(measurements, described=True)
     unlimited = console.options.update_width(10_000)
     if console.measure(table, options=unlimited).maximum > console.width:
@@ -219,4 +220,4 @@ def _draw(measurements: "list[Measurement]", directory: Path) -> None:
     (directory / "details.json").write_text(json.dumps(models), encoding="utf-8")
     for figure in paper_figures(models):
         save_figure(figure, directory)
-        click.echo(f"drew {directory / figure.name}.png, .svg and .csv", err=True)
+        say(f"drew {directory / figure.name}.png, .svg and .csv", err=True)

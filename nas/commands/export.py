@@ -4,13 +4,16 @@ from pathlib import Path
 
 import click
 
+from nas.commands.naming import STUDY
+from nas.terminal import say
+
 FORMATS = "yaml,safetensors"
 KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
-@click.argument("which", metavar="[NUMBER|best|pareto]", default="best")
+@click.argument("study", type=STUDY)
+@click.argument("which", metavar="[NUMBER|best|latest|pareto]", default="best")
 @click.option(
     "--to",
     "directory",
@@ -42,15 +45,18 @@ def command(
     force: bool,
     plugins: tuple[str, ...],
 ) -> None:
-    """Export trials of STUDY: a number, the best, or the whole Pareto front.
+    """Export trials of STUDY: a number, the best or latest, or the whole Pareto front.
 
     "best" is the trial with the best value of the study's first objective. Every file
     is checked against the network before the export is put in its place.
     """
+    from nas.study.study import Study
+
+    opened = Study.open(study)
+    # Only now: a wrong path is answered before torch is imported.
     from nas.exporting.exporter import export
     from nas.exporting.formats import Format
     from nas.plugins import import_plugins
-    from nas.study.study import Study
     from search_spaces.errors import InputError
 
     import_plugins(plugins)
@@ -60,8 +66,6 @@ def command(
     for name in names:
         if name not in list(Format):
             raise InputError(f"formats are {KNOWN}; got {name!r}")
-    written = export(
-        Study.open(study), which, directory, [Format(n) for n in names], force=force
-    )
+    written = export(opened, which, directory, [Format(n) for n in names], force=force)
     for path in written:
-        click.echo(path)
+        say(path)

@@ -1,12 +1,16 @@
 """`nas pareto`: which trials nothing beats, as a table, JSON, CSV or figure."""
 
 import csv
+import io
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from nas.commands.naming import STUDY
+from nas.csv_text import csv_row
+from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from nas.ledger.held_out_results import TestResult
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=STUDY)
 @click.option(
     "--format",
     "output",
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--compare",
     metavar="STUDY2",
-    type=click.Path(path_type=Path),
+    type=STUDY,
     help="A second study, measured from the same reference point.",
 )
 @click.option(
@@ -98,10 +102,10 @@ def command(
         from nas.figures.front import draw, front_figure
 
         draw(front_figure(tables, point), plot)
-        click.echo(f"drew {plot}", err=True)
+        say(f"drew {plot}", err=True)
     tested = [study.test_results() for study in studies]
     if output == "json":
-        click.echo(json.dumps(_as_json(tables, tested, point)))
+        say(json.dumps(_as_json(tables, tested, point)))
     elif output == "csv":
         _print_csv(tables, tested)
     else:
@@ -139,27 +143,28 @@ def _as_json(
 
 def _print_csv(tables: "list[ParetoTable]", tested: "list[Tested]") -> None:
     rows = [
-        ({"study": table.name} if len(tables) > 1 else {}) | row
+        csv_row(({"study": table.name} if len(tables) > 1 else {}) | row)
         for table, results in zip(tables, tested, strict=True)
         for row in table.rows(results)
     ]
     if rows:
         columns = list(dict.fromkeys(column for row in rows for column in row))
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+        say(text.getvalue().removesuffix("\n"))
 
 
 def _print_table(
     table: "ParetoTable", tested: "Tested", reference: "Floats", show_all: bool
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from nas.pareto.table import format_value
 
     # Without a terminal nothing may be cut off: the width is then our own.
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = make_console(200)
     summary = table.summary(reference)
     axes = table.front.metrics
     grid = Table(title=f"{table.name}: the front", title_justify="left")
@@ -210,7 +215,6 @@ def _print_table(
         f"front. Hypervolume {format_value(summary['hypervolume'])}"
         + (f" ({share:.1%} of the box up to the best values)" if share else "")
         + f", reference point {point}.",
-        highlight=False,
     )
     if is_tested:
         console.print(
@@ -222,7 +226,6 @@ def _print_table(
         num_out = sum(not row["is_feasible"] for row in rows)
         console.print(
             f"{num_out} trials break {' or '.join(summary['constraints'])}.",
-            highlight=False,
         )
 
 

@@ -7,27 +7,10 @@ inside the files is looked at later, by those who read them.
 from collections.abc import Iterable
 from pathlib import Path
 
+from nas.config.study_path import find_study
 from search_spaces.errors import InputError
 
 PRESETS = Path(__file__).parent.parent / "presets"
-
-
-def check_targets(targets: Iterable[str]) -> None:
-    """Refuse targets of `nas evaluate` that are nowhere.
-
-    Args:
-        targets: What the user wrote.
-
-    Raises:
-        InputError: One is neither ``timm:NAME`` nor a file or directory that is there.
-    """
-    for target in targets:
-        if not target.startswith("timm:") and not Path(target).exists():
-            raise InputError(
-                "a target is an architecture file (.yaml), a directory that "
-                "`nas export` wrote, a directory STUDY/trials/NUMBER, or timm:NAME; "
-                f"there is no {target!r}"
-            )
 
 
 def check_config(source: str) -> None:
@@ -40,7 +23,7 @@ def check_config(source: str) -> None:
         InputError: There is no such thing.
     """
     presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
-    if source not in presets and not Path(source).exists():
+    if source not in presets and not find_study(source).exists():
         raise InputError(
             "a config is a YAML file, a study directory or a preset "
             f"({', '.join(presets)}); there is no {source!r}"

@@ -1,11 +1,13 @@
 """`nas predict`: every placement of a space, the untrained ones included."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nas.commands.naming import STUDY
+from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from nas.prediction.prediction import Prediction
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="STUDY|TABLE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="STUDY|TABLE", type=STUDY)
 @click.option(
     "--metric",
     help="Column to predict.  [default: a study's first objective, else accuracy]",
@@ -98,12 +100,12 @@ def command(
         from nas.figures.prediction import draw, prediction_figure
 
         draw(prediction_figure(prediction), plot)
-        click.echo(f"drew {plot}", err=True)
+        say(f"drew {plot}", err=True)
     if output == "json":
-        click.echo(json.dumps(prediction.to_dict(top), indent=2, allow_nan=False))
+        say(json.dumps(prediction.to_dict(top), indent=2, allow_nan=False))
     elif output == "csv":
         rows = prediction.table if top is None else prediction.table.head(top)
-        click.echo(rows.to_csv(index=False), nl=False)
+        say(rows.to_csv(index=False).removesuffix("\n"))
     else:
         _print(prediction, 20 if top is None else top)
 
@@ -130,20 +132,18 @@ def _parse_limits(texts: tuple[str, ...]) -> dict[str, float]:
 
 
 def _print(prediction: "Prediction", top: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from nas.pareto.table import format_value
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = make_console(160)
     metric, trust = prediction.metric, prediction.trust
     console.print(
         f"{metric} ({prediction.direction}): {prediction.num_trials} trainings of "
         f"{prediction.num_placements} placements; the space {prediction.space} holds "
         f"{prediction.space_size:,}",
-        markup=False,
     )
-    console.print(f"\n{trust.sentence()}\n", markup=False)
+    console.print(f"\n{trust.sentence()}\n")
     grid = Table(title=f"Predicted {metric}, best first", title_justify="left")
     columns = ["placement", metric, "95% interval", "one training", "measured"]
     columns += ["trainings", "P(best)"]
@@ -200,10 +200,9 @@ def _print(prediction: "Prediction", top: int) -> None:
         console.print(
             f"Reliability of one training of {metric}: {one_icc} from "
             f"{one_icc.num_repeated} placements trained several times.",
-            markup=False,
         )
     for note in prediction.notes:
-        console.print(f"Note: {note}.", markup=False)
+        console.print(f"Note: {note}.")
 
 
 def _add(grid: "object", name: str, agreement: "RankAgreement") -> None:

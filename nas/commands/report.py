@@ -4,9 +4,12 @@ from pathlib import Path
 
 import click
 
+from nas.commands.naming import STUDY
+from nas.terminal import say
+
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=STUDY)
 @click.option(
     "--to",
     "path",
@@ -20,4 +23,4 @@ def command(study: Path, path: Path | None) -> None:
     from nas.study.study import Study
 
     opened = Study.open(study)
-    click.echo(write_report(opened, study / "report.html" if path is None else path))
+    say(write_report(opened, study / "report.html" if path is None else path))

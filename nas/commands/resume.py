@@ -1,10 +1,15 @@
 """`nas resume`: go on where a search stopped, or extend a finished one."""
 
+from pathlib import Path
+
 import click
+
+from nas.commands.naming import STUDY
+from nas.terminal import say
 
 
 @click.command()
-@click.argument("study", type=click.Path())
+@click.argument("study", type=STUDY)
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
@@ -16,17 +21,20 @@ import click
     help="Run on this Ray cluster.  [as before]",
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(study: str, trials: int | None, address: str | None, quiet: bool) -> None:
+def command(study: Path, trials: int | None, address: str | None, quiet: bool) -> None:
     """Go on with a search that was killed, interrupted or finished.
 
     Trials that were running when it stopped are queued again, and continue from
     their last checkpoint. Nothing that is finished is done twice.
     """
+    from nas.study.study import Study
+
+    Study.open(study)  # a wrong path is answered before Ray and Optuna are imported
     from nas.search_run import SearchInterrupted, resume
 
     try:
         opened = resume(study, trials, address, quiet=quiet)
     except SearchInterrupted as stop:
-        click.echo(str(stop), err=True)
+        say(str(stop), err=True)
         raise
-    click.echo(opened.path)
+    say(opened.path)

@@ -1,11 +1,13 @@
 """`nas rule`: does an MSA belong at the end of a stage, by the trials of a table."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nas.commands.naming import STUDY
+from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from nas.rule.effect import Effect
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="STUDY|TABLE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="STUDY|TABLE", type=STUDY)
 @click.option("--metric", default="accuracy", show_default=True, help="Column to test.")
 @click.option(
     "--direction",
@@ -68,18 +70,17 @@ def command(
         from nas.figures.rule import draw, rule_figure
 
         draw(rule_figure(test), plot)
-        click.echo(f"drew {plot}", err=True)
+        say(f"drew {plot}", err=True)
     if output == "json":
-        click.echo(json.dumps(test.to_dict(), indent=2, allow_nan=False))
+        say(json.dumps(test.to_dict(), indent=2, allow_nan=False))
     else:
         _print(test)
 
 
 def _print(test: "RuleTest") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = make_console(120)
     console.print(
         f"{test.metric} ({test.direction}): {test.num_trials} trials of "
         f"{test.num_placements} placements, {test.sampling} sampling"
@@ -121,10 +122,11 @@ def _print(test: "RuleTest") -> None:
     helps = {True: "yes", False: "no, it hurts", None: "cannot be told"}
     console.print(f"Does an MSA at the ends help at all? {helps[test.ends_help]}")
     for note in test.notes:
-        console.print(f"Note: {note}.", markup=False)
-    console.print(f"\nVerdict: [bold]{test.verdict}[/bold]")
+        console.print(f"Note: {note}.")
+    console.print("\nVerdict: ", end="")
+    console.print(test.verdict, style="bold")
     for reason in test.reasons:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
 
 
 def _contrasts(test: "RuleTest") -> "list[tuple[str, Effect]]":

@@ -1,13 +1,17 @@
 """`nas search`: train and compare placements on your images."""
 
 import json
+from pathlib import Path
 
 import click
+
+from nas.commands.naming import STUDY
+from nas.terminal import say
 
 
 @click.command()
 @click.argument("config", metavar="[PRESET|CONFIG.yaml]", default="quickstart")
-@click.option("--out", type=click.Path(), help="Study directory.  [results/NAME]")
+@click.option("--out", type=click.Path(), help="Study directory.  [runs/NAME]")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the search.")
 @click.option(
@@ -26,7 +30,7 @@ import click
     "--replay",
     "table",
     metavar="STUDY|TABLE",
-    type=click.Path(exists=True),
+    type=STUDY,
     help="Look results up in this table instead of training: seconds, no data, no Ray.",
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
@@ -37,7 +41,7 @@ def command(
     seed: int | None,
     overrides: tuple[str, ...],
     address: str | None,
-    table: str | None,
+    table: Path | None,
     quiet: bool,
 ) -> None:
     """Search placements; the result is a study directory.
@@ -56,7 +60,9 @@ def command(
     if seed is not None:
         changes.append(f"seed={seed}")
     if table is not None:
-        changes.append(f"scoring={json.dumps({'kind': 'recorded', 'table': table})}")
+        changes.append(
+            f"scoring={json.dumps({'kind': 'recorded', 'table': str(table)})}"
+        )
     settings = with_plugins(load_config(config, changes))
     # Only now: a wrong config is answered before Ray and Optuna are imported.
     from nas.search_run import SearchInterrupted, search
@@ -66,12 +72,12 @@ def command(
 
         power = power_of_search(settings)
         if power is not None:
-            click.echo(f"power: {power}", err=True)
+            say(f"power: {power}", err=True)
         if thin := thin_slots(settings):
-            click.echo(f"warning: {thin}", err=True)
+            say(f"warning: {thin}", err=True)
     try:
         study = search(settings, out, address, quiet=quiet)
     except SearchInterrupted as stop:
-        click.echo(str(stop), err=True)
+        say(str(stop), err=True)
         raise
-    click.echo(study.path)
+    say(study.path)

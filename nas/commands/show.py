@@ -1,11 +1,13 @@
 """`nas show`: one trial, its placement as a picture, its metrics and curves."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nas.commands.naming import STUDY
+from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
-@click.argument("number", type=int)
+@click.argument("study", type=STUDY)
+@click.argument("number", metavar="[NUMBER|best|latest]", default="best")
 @click.option(
     "--format",
     "output",
@@ -37,39 +39,46 @@ if TYPE_CHECKING:
     help="Also draw the placement alone as SVG.",
 )
 def command(
-    study: Path, number: int, output: str, plot: Path | None, picture: Path | None
+    study: Path, number: str, output: str, plot: Path | None, picture: Path | None
 ) -> None:
-    """Show trial NUMBER of STUDY: placement, metrics, curves, place on the front."""
+    """Show one trial of STUDY: placement, metrics, curves, place on the front.
+
+    STUDY is a directory, the name of one in runs/, or `latest`. "best" is the trial
+    with the best value of the study's first objective, "latest" the one that ended
+    last.
+    """
+    from nas.pareto.find_trial import find_trial
     from nas.study.reliability import reliability_by_metric
     from nas.study.study import Study
     from nas.study.trial_view import TrialView
 
     opened = Study.open(study)
-    view = TrialView.of(opened, number)
+    view = TrialView.of(opened, find_trial(opened, number))
     if plot is not None:
         from nas.figures.trial import draw_trial
 
         draw_trial(view, plot)
-        click.echo(f"drew {plot}", err=True)
+        say(f"drew {plot}", err=True)
     if picture is not None:
+        from nas.figures.figure_file import require_directory
         from search_spaces.diagram import to_svg
         from search_spaces.placement import Placement
 
+        require_directory(picture)
         svg = to_svg(Placement.parse(view.trial.placement))
         picture.write_text(svg, encoding="utf-8")
-        click.echo(f"drew {picture}", err=True)
+        say(f"drew {picture}", err=True)
     if output == "json":
         reliable = {
             name: [one.icc, one.low, one.high]
             for name, one in reliability_by_metric(opened.trials()).items()
         }
-        click.echo(json.dumps({**view.as_dict(), "reliability": reliable}, indent=2))
+        say(json.dumps({**view.as_dict(), "reliability": reliable}, indent=2))
     else:
         _print(view, reliability_by_metric(opened.trials()))
 
 
 def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from nas.pareto.table import format_value
@@ -77,19 +86,19 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
     from search_spaces.diagram import to_text
     from search_spaces.placement import Placement
 
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = make_console(120)
     trial = view.trial
     facts = [str(trial.state), f"{trial.epochs} epochs", f"seed {trial.seed}"]
     if trial.duration_s is not None:
         facts.append(f"{trial.duration_s:.1f} s")
     if trial.baseline:
         facts.append(f"baseline {trial.baseline}")
-    console.print(f"[bold]Trial {trial.number}[/bold] of {view.table.name}", end=": ")
-    console.print(", ".join(facts), markup=False)
+    console.print(f"Trial {trial.number}", style="bold", end="")
+    console.print(f" of {view.table.name}: {', '.join(facts)}")
     console.print(f"{trial.placement}   {trial.architecture_id}\n")
     console.print(to_text(Placement.parse(trial.placement), "  "), soft_wrap=True)
     if trial.error:
-        console.print(f"\nfailed: {trial.error}", markup=False)
+        console.print(f"\nfailed: {trial.error}")
     if trial.metrics:
         grid = Table(title="Metrics", title_justify="left")
         columns = ["metric", "value ± standard error", "rank"]

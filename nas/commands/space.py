@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas.terminal import say
+
 if TYPE_CHECKING:
     from nas.config import SearchConfig
 
@@ -121,23 +123,23 @@ def command(
     power = power_of_search(settings)
     facts["power"] = None if power is None else power.to_dict()
     if output == "json":
-        click.echo(json.dumps(facts))
+        say(json.dumps(facts))
         return
-    click.echo(
+    say(
         f"space        {facts['kind']}: {space.size:,} architectures, "
         f"{facts['free_slots']} of {sum(space.backbone.depths)}"
         " slots may be MSA"
     )
-    click.echo(f"parameters   {low.params:,} to {high.params:,}")
-    click.echo(f"MACs         {low.macs:,} to {high.macs:,} an image")
+    say(f"parameters   {low.params:,} to {high.params:,}")
+    say(f"MACs         {low.macs:,} to {high.macs:,} an image")
     if space.latency_table is not None and times is not None:
         table = space.latency_table
-        click.echo(
+        say(
             f"latency      {times[0] * 1e3:.3g} to {times[1] * 1e3:.3g} ms a batch of "
             f"{table.batch_size} on {table.device}, estimated block by block"
         )
     share = min(1.0, settings.search.trials / space.size)
-    click.echo(
+    say(
         f"search       {settings.search.trials} trials by {settings.search.sampler}: "
         f"{share:.2g} of the space"
         if share < 1
@@ -145,13 +147,13 @@ def command(
         f"{settings.search.sampler}: the whole space fits"
     )
     if power is not None:
-        click.echo(f"power        {power}")
+        say(f"power        {power}")
     if thin := thin_slots(settings):
-        click.echo(f"warning      {thin}")
-    click.echo("examples")
+        say(f"warning      {thin}")
+    say("examples")
     for one in drawn:
         seconds = space.latency(one)
-        click.echo(
+        say(
             f"  {str(one.placement):<30} {one.params:>12,} params {one.macs:>15,} MACs"
             + ("" if seconds is None else f" {seconds * 1e3:>9.3g} ms")
         )
@@ -183,7 +185,7 @@ def _measure(settings: "SearchConfig", table_file: str, device: str) -> "SearchC
         memory_format="contiguous" if contiguous else "channels_last",
     ).to_dict()
     path.write_text(yaml.safe_dump(table, sort_keys=False))
-    click.echo(
+    say(
         f"wrote the times of {len(table['nanoseconds']) - 1} blocks; use them with "
         f"--set space.latency_table={path}",
         err=True,

@@ -1,10 +1,15 @@
 """`nas status`: how far a search is."""
 
+from pathlib import Path
+
 import click
+
+from nas.commands.naming import STUDY
+from nas.terminal import say
 
 
 @click.command()
-@click.argument("study", type=click.Path())
+@click.argument("study", type=STUDY)
 @click.option(
     "--format",
     "output",
@@ -15,7 +20,7 @@ import click
 @click.option(
     "--write-table", is_flag=True, help="Also write trials.parquet and trials.csv."
 )
-def command(study: str, output: str, write_table: bool) -> None:
+def command(study: Path, output: str, write_table: bool) -> None:
     """Show counts, the best so far and the time left of a study, live or finished."""
     from nas.study.progress import duration_text
     from nas.study.status import StudyStatus, to_json
@@ -26,7 +31,7 @@ def command(study: str, output: str, write_table: bool) -> None:
         opened.write_table()
     status = StudyStatus.of(opened)
     if output == "json":
-        click.echo(to_json(status))
+        say(to_json(status))
         return
     ended = sum(status.counts[s] for s in ("complete", "failed", "pruned"))
     head = f"{status.name}: {status.state}, {ended} of {status.num_trials} trials ended"
@@ -34,8 +39,8 @@ def command(study: str, output: str, write_table: bool) -> None:
         head += f", driven by process {status.driver}"
     if status.seconds_left is not None:
         head += f", about {duration_text(status.seconds_left)} left"
-    click.echo(head)
-    click.echo(
+    say(head)
+    say(
         "  "
         + ", ".join(
             f"{count} {state}"
@@ -51,21 +56,21 @@ def command(study: str, output: str, write_table: bool) -> None:
         (status.num_refused, "proposals against a constraint, not trained"),
     ):
         if count:
-            click.echo(f"  {count} {what}")
+            say(f"  {count} {what}")
     for metric, trial in status.best.items():
-        click.echo(
+        say(
             f"  best {metric}: {trial.metrics[metric]:.6g} "
             f"(trial {trial.number}, {trial.placement})"
         )
     for one in status.running:
         place = f" on {one.host} (pid {one.pid})" if one.host else ""
-        click.echo(
+        say(
             f"  running: trial {one.number} {one.placement} "
             f"for {duration_text(one.seconds)}{place}"
         )
     for reason, count in status.failures.items():
-        click.echo(f"  failed ({count}): {reason}")
+        say(f"  failed ({count}): {reason}")
     for problem in status.problems:
-        click.echo(f"warning: {problem}", err=True)
+        say(f"warning: {problem}", err=True)
     if status.state == "interrupted":
-        click.echo(f"  go on with: nas resume {study}")
+        say(f"  go on with: nas resume {study}")

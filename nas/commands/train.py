@@ -1,12 +1,13 @@
 """`nas train`: the winner, retrained and fairly compared."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from nas.train_run import TrainedRow
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("results/train"),
+    default=Path("runs/train"),
     show_default=True,
     help="Study directory of the runs; the same command goes on where it stopped.",
 )
@@ -101,14 +102,13 @@ def command(
         quiet=quiet,
     )
     if output == "json":
-        click.echo(json.dumps([asdict(row) for row in rows]))
+        say(json.dumps([asdict(row) for row in rows]))
     else:
         _print(rows)
-        click.echo(f"the runs are in {out}", err=True)
+        say(f"the runs are in {out}", err=True)
 
 
 def _print(rows: "list[TrainedRow]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="Test split, mean and standard deviation over seeds")
@@ -138,4 +138,4 @@ def _print(rows: "list[TrainedRow]") -> None:
             str(row.num_seeds),
         )
     # A pipe has no width of its own; 120 columns hold the table.
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    make_console(120).print(table)

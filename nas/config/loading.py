@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from nas.config.completion import completed
 from nas.config.search_config import SearchConfig
+from nas.config.study_path import find_study
 from search_spaces.errors import InputError, shown
 from search_spaces.yaml_text import parse_yaml, read_yaml
 
@@ -105,7 +106,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     Raises:
         InputError: There is no such preset or file, or its content is not valid.
     """
-    path = Path(source)
+    path = find_study(source)
     if str(source) in preset_names():
         path = PRESETS / f"{source}.yaml"
     elif (path / "config.yaml").is_file():
@@ -113,7 +114,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     elif not path.is_file():
         raise InputError(
             "a config is a YAML file, a study directory or a preset "
-            f"({', '.join(preset_names())}); there is no {str(source)!r}"
+            f"({', '.join(preset_names())}); there is no {shown(str(source))}"
         )
     try:
         data = read_yaml(path)

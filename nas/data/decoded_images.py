@@ -42,6 +42,7 @@ from nas.data.decoder_pool import decode_files, digest_files
 from nas.data.decoding import decoder_version
 from nas.data.fingerprint import Pixels, channel_moments, pixel_digest
 from nas.data.image_files import ImageFiles, printable
+from nas.terminal import make_console, say
 from search_spaces.errors import InputError
 
 _VERSION = 1
@@ -133,7 +134,7 @@ class _Request:
 
     def say(self, line: str) -> None:
         if not self.quiet:
-            print(line, file=sys.stderr)
+            say(line, err=True)
 
 
 @dataclass(frozen=True)
@@ -521,14 +522,13 @@ def _progress(request: _Request, where: str) -> Iterator[Callable[[int], None]]:
         yield lambda _: None
         return
     if sys.stderr.isatty():
-        from rich.console import Console
         from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
         with Progress(
             *Progress.get_default_columns()[:2],
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=make_console(err=True),
             transient=True,
         ) as bar:
             task = bar.add_task("decoding images, once", total=total)

@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -24,6 +23,7 @@ from nas.ledger.cause import Cause
 from nas.ledger.journal_reader import JournalReader
 from nas.scoring.trial_run import FAILED_BY_TRIAL
 from nas.study.layout import StudyLayout
+from nas.terminal import say
 from search_spaces.errors import InputError
 
 _ENVIRONMENT = {
@@ -326,10 +326,9 @@ def run_trials(
 
     def last_resort() -> None:
         queue_again()
-        print(
+        say(
             f"the search was stopped; go on with: nas resume {context.study}",
-            file=sys.stderr,
-            flush=True,
+            err=True,
         )
 
     with (

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from nas.csv_text import csv_row
 from nas.data.preprocessing import Preprocessing
 from nas.exporting.formats import (
     ARCHITECTURE,
@@ -36,7 +37,8 @@ from nas.exporting.formats import (
 from nas.exporting.model_card import Origin, model_card
 from nas.exporting.timm_module import MODULE
 from nas.ledger.trial import Trial, TrialState
-from nas.pareto.table import ParetoTable
+from nas.pareto.find_trial import BEST, LATEST, find_trial
+from nas.pareto.table import ParetoTable, best_trial
 from nas.study.layout import TrialLayout
 from search_spaces import AlterNet, InputError
 
@@ -62,7 +64,7 @@ On the machine that trained the model they are equal. Our choice for another one
 
 @dataclass(frozen=True)
 class Choice:
-    """Trials to export, and why: ``best accuracy``, ``on the front``, ``by number``."""
+    """Trials to export, and why, e.g. ``best accuracy`` or ``on the front``."""
 
     trials: tuple[Trial, ...]
     reason: str
@@ -102,8 +104,8 @@ def choose_trials(study: "Study", which: str) -> Choice:
     Args:
         study: The study.
         which: A trial number, ``best`` (the best value of the first objective; among
-            equals the one on the front, then the first trained) or ``pareto`` (all
-            of the front).
+            equals the one on the front, then the first trained), ``latest`` (trained
+            last) or ``pareto`` (all of the front).
 
     Returns:
         The trials.
@@ -111,35 +113,30 @@ def choose_trials(study: "Study", which: str) -> Choice:
     Raises:
         InputError: There is no such trial, or it was not trained to its budget.
     """
-    if which.isdecimal():
-        trial = study.trial(int(which))
-        if trial.state != TrialState.COMPLETE:
+    if which in (BEST, "pareto"):
+        table = ParetoTable.of(study)
+        if not table.front.is_pareto.any():
             raise InputError(
-                f"a trial must be complete to be exported, trial {which} is "
-                f"{trial.state}"
+                f"no trial of {study.name!r} is trained yet; nothing to export"
             )
-        return Choice((trial,), "by number")
-    table = ParetoTable.of(study)
-    on_front = table.front.is_pareto
-    if not on_front.any():
+        if which == BEST:
+            return Choice((best_trial(table),), f"best {table.front.metrics[0]}")
+        on_front = zip(table.trials, table.front.is_pareto, strict=True)
+        return Choice(
+            tuple(trial for trial, is_in in on_front if is_in), "on the front"
+        )
+    try:
+        number = find_trial(study, which)
+    except InputError as error:
         raise InputError(
-            f"no trial of {study.name!r} is trained yet; nothing to export"
+            f"what is exported is 'pareto' (the whole front) or one trial: {error}"
+        ) from error
+    trial = study.trial(number)
+    if trial.state != TrialState.COMPLETE:
+        raise InputError(
+            f"a trial must be complete to be exported, trial {number} is {trial.state}"
         )
-    if which == "pareto":
-        chosen = [t for t, f in zip(table.trials, on_front, strict=True) if f]
-        return Choice(tuple(chosen), "on the front")
-    if which == "best":
-        metric = table.front.metrics[0]
-        sign = 1 if table.front.directions[0] == "maximize" else -1
-        values = sign * table.front.values[:, 0]
-        # Some best value is always on the front: it can only be beaten by an equal.
-        best = max(
-            (i for i in range(len(values)) if on_front[i]), key=lambda i: values[i]
-        )
-        return Choice((table.trials[best],), f"best {metric}")
-    raise InputError(
-        f"what is exported is a trial number, 'best' or 'pareto'; got {which!r}"
-    )
+    return Choice((trial,), "by number" if which != LATEST else "trained last")
 
 
 def export(
@@ -154,7 +151,8 @@ def export(
 
     Args:
         study: The study.
-        which: A trial number, ``best`` or ``pareto``; see `choose_trials`.
+        which: A trial number, ``best``, ``latest`` or ``pareto``; see
+            `choose_trials`.
         directory: Where to. One model goes right into it, a front into one
             directory ``trial-<number>`` a model, beside front.csv.
         formats: What to write; YAML, preprocessing and weights are always written.
@@ -311,7 +309,7 @@ def _reproduce(
 
 def _write_front(study: "Study", path: Path) -> None:
     rows = ParetoTable.of(study).rows(study.test_results())
-    rows = [row for row in rows if row["is_pareto"]]
+    rows = [csv_row(row) for row in rows if row["is_pareto"]]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

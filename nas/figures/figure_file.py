@@ -14,9 +14,25 @@ def require_figure_file(path: Path) -> None:
         path: File to write; its suffix chooses the format.
 
     Raises:
-        InputError: The suffix is none of ``FORMATS``.
+        InputError: The suffix is none of ``FORMATS``, or there is no such directory.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(
             f"a figure file ends in one of {', '.join(FORMATS)}; got {path.name!r}"
+        )
+    require_directory(path)
+
+
+def require_directory(path: Path) -> None:
+    """Check that the directory of a file that is to be written is there.
+
+    Args:
+        path: File to write.
+
+    Raises:
+        InputError: It is not there, or the file is a directory.
+    """
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(
+            f"a file to write lies in a directory that is there; got {str(path)!r}"
         )

@@ -247,6 +247,28 @@ class ParetoTable:
         }
 
 
+def best_trial(table: ParetoTable) -> Trial:
+    """The trial with the best value of the first axis.
+
+    Args:
+        table: The trained trials.
+
+    Returns:
+        Among equals one on the front, then the first trained.
+
+    Raises:
+        InputError: No trial is trained and feasible.
+    """
+    on_front = table.front.is_pareto
+    if not on_front.any():
+        raise InputError(f"no trial of {table.name!r} is trained yet; there is no best")
+    sign = 1 if table.front.directions[0] == "maximize" else -1
+    values = sign * table.front.values[:, 0]
+    # Some best value is always on the front: it can only be beaten by an equal.
+    best = max((i for i in range(len(values)) if on_front[i]), key=lambda i: values[i])
+    return table.trials[best]
+
+
 def parse_axes(
     text: str,
     objectives: Sequence[Objective],

@@ -5,7 +5,6 @@ any other. The table may be anyone's (``placement``, metrics, and ``seed``, ``ep
 ``state`` if it has them) or a study directory.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ from nas.scoring.scorer import Scorer
 from nas.scoring.scorers import check_no_options
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
 from nas.study.study import Study
+from nas.terminal import say
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
@@ -307,7 +307,7 @@ def _with_known_objectives(
             f"{', '.join(recorded.metrics)} (choose with --set objectives=[METRIC])"
         )
     if left_out and not quiet:
-        print(f"not in {source}, left out: {', '.join(left_out)}", file=sys.stderr)
+        say(f"not in {source}, left out: {', '.join(left_out)}", err=True)
     space = config.space
     if space.make_backbone().depths != recorded.depths:
         space = _free_space(recorded.depths)

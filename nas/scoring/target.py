@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
 from nas.config import Recipe, load_config
+from nas.scoring.target_path import TIMM
 from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.errors import InputError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from nas.data.datasets import Dataset
     from nas.data.preprocessing import Preprocessing
 
-TIMM = "timm:"
 DEFAULT_EVALUATORS = ("accuracy", "calibration", "low_pass", "feature_variance", "cost")
 """What is measured if nothing is said: everything that takes a few forward passes."""
 

@@ -1,6 +1,5 @@
 """What a running search shows on stderr: counts, best so far, time left."""
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -8,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nas.ledger.trial import Objective, Trial, TrialState
+from nas.terminal import make_console, say
 
 
 def best_so_far(
@@ -100,16 +100,15 @@ class Progress:
     def __enter__(self) -> Self:
         if self._quiet:
             return self
-        from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        console = Console(file=sys.stderr)
+        console = make_console(err=True)
         if console.is_terminal:
             self._bar = RichProgress(
                 TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 console=console,
             )
             self._task = self._bar.add_task("", total=self._num_trials)
@@ -147,11 +146,9 @@ class Progress:
                 self._bar.console.print(
                     f"trial {trial.number} ({trial.placement}) "
                     f"{_what_failed(trial)}: {trial.error}",
-                    markup=False,
-                    highlight=False,
                 )
         else:
-            print(self._line(trial), file=sys.stderr, flush=True)
+            say(self._line(trial), err=True)
 
     def _line(self, trial: Trial) -> str:
         place = f"[{self.num_ended}/{self._num_trials}]"

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.csv_text import csv_frame
 from nas.ledger.atomic_file import atomic_file
 from nas.ledger.attributes import STUDY_FORMAT, Row
 from nas.ledger.columns import FIRST_COLUMNS, LAST_COLUMNS, PARAMETER
@@ -302,7 +303,7 @@ class Study:
             with atomic_file(self.layout.parquet) as file:
                 frame.to_parquet(file, index=False)
             with atomic_file(self.layout.csv) as file:
-                frame.to_csv(file, index=False)
+                csv_frame(frame).to_csv(file, index=False)
         except OSError as error:
             raise InputError(
                 f"the table cannot be written to {error.filename or self.path}: "

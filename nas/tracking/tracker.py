@@ -5,11 +5,12 @@ results, and the user one line on stderr; the search goes on.
 """
 
 import queue
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
+
+from nas.terminal import say
 
 MakeLogger = Callable[[], AbstractContextManager[Any]]
 """Makes a ``ray.tune.logger.LoggerCallback`` and tidies up behind it."""
@@ -73,4 +74,4 @@ class Tracker:
 
     def _say(self, problem: str) -> None:
         text = f"tracking to {self.name} {problem} (the search is not affected)"
-        print(text, file=sys.stderr, flush=True)
+        say(text, err=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
+from search_spaces.limits import MAX_SETTING
 
 Size = Literal["reference", "matched"]
 Setting = int | Literal["auto"]
@@ -57,16 +58,17 @@ class Attention:
             for one in values:
                 if one == "auto" and what != "head_dim":
                     continue
-                if type(one) is not int or one < 1:
+                if type(one) is not int or not 1 <= one <= MAX_SETTING:
                     allowed = "" if what == "head_dim" else " or auto"
                     raise InputError(
                         f"attention.{what} is a positive whole number{allowed}, or a "
-                        f"list with one a stage; got {value!r}"
+                        f"list with one a stage, of at most {MAX_SETTING}; got "
+                        f"{shown(value)}"
                     )
         if self.size not in get_args(Size):
             raise InputError(
                 f"attention.size is one of {', '.join(get_args(Size))}; "
-                f"got {self.size!r}"
+                f"got {shown(self.size)}"
             )
 
     def per_stage(

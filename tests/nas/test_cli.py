@@ -7,6 +7,7 @@ import click
 import pytest
 
 from nas.cli import VERBS, main
+from search_spaces.errors import InputError
 
 
 def run(*arguments):
@@ -105,6 +106,57 @@ def test_help_needs_no_heavy_import():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+WRONG_AT_ONCE = [
+    ["search", "quikstart"],
+    ["space", "quikstart"],
+    ["search", "quickstart", "--set", "trainng.epochs=3"],
+    ["search", "quickstart", "--set", "training.epoch=3"],
+    ["search", "quickstart", "--set", "training.epochs=many"],
+    ["search", "quickstart", "--set", "training.epochs=["],
+    ["search", "quickstart", "--set", "space.backbone.preset=tny"],
+    ["space", "quickstart", "--set", "space.kind=fre"],
+    ["train", "a.yaml", "--config", "quikstart"],
+    ["evaluate", "/nope"],
+    ["evaluate", "nope/best"],
+    ["status", "nowhere"],
+    ["pareto", "nowhere"],
+    ["show", "nowhere", "best"],
+    ["export", "nowhere", "--to", "out"],
+    ["resume", "nowhere"],
+]
+
+
+def test_a_typo_is_answered_before_anything_heavy_is_imported():
+    """In one process: what one of them imported, the next would be blamed for."""
+    code = f"""
+import sys
+from nas.cli import main
+for arguments in {WRONG_AT_ONCE!r}:
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        assert ended.code == 2, (arguments, ended.code)
+    heavy = {{'torch', 'torchvision', 'ray', 'optuna', 'matplotlib', 'statsmodels'}}
+    found = heavy & set(sys.modules)
+    assert not found, (arguments, found)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == len(WRONG_AT_ONCE)
+
+
+def test_a_long_message_is_cut_and_a_hint_is_for_the_command_line(monkeypatch, capsys):
+    def wrong(*_):
+        raise InputError("x" * 5000 + "\x1b[2J", hint="nas help")
+
+    monkeypatch.setattr("nas.config.load_config", wrong)
+    assert run("space", "quickstart") == 2
+    error = capsys.readouterr().err
+    assert len(error) < 1700 and error.endswith("\\x1b[2J (nas help)\n")
+    assert str(InputError("what", hint="nas help")) == "what"
+    assert InputError("what", hint="nas help").within("a.yaml").hint == "nas help"
 
 
 def test_the_module_runs():

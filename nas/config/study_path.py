@@ -1,0 +1,60 @@
+"""What people call a study: a path, a name under ``runs/``, or ``latest``."""
+
+import os
+from pathlib import Path
+
+from search_spaces.errors import InputError
+
+CONFIG_FILE = "config.yaml"
+"""A directory that holds it is a study."""
+
+RUNS = Path("runs")
+"""Where new studies go unless the user says otherwise; ``results/`` is for published
+ones."""
+
+LATEST = "latest"
+
+
+def find_study(name: str | os.PathLike[str]) -> Path:
+    """The directory that a user means.
+
+    Args:
+        name: A path; or ``latest``, the study in ``runs/`` that was started last; or
+            the name of a study in ``runs/``. What exists under that path goes first.
+
+    Returns:
+        The directory. A name that is none of these is returned as it is.
+
+    Raises:
+        InputError: ``latest`` is asked for and ``runs/`` has no study.
+    """
+    path = Path(name)
+    try:
+        if path.exists():
+            return path
+        if str(name) == LATEST:
+            return _latest()
+        under_runs = RUNS / path
+        is_name = len(path.parts) == 1 and path.name not in ("", ".", "..")
+        return under_runs if is_name and _started(under_runs) else path
+    except InputError:
+        raise
+    except (OSError, ValueError):  # too long for a path, or a NUL in it
+        return path
+
+
+def _latest() -> Path:
+    studies = (
+        [path for path in RUNS.iterdir() if _started(path)] if RUNS.is_dir() else []
+    )
+    if not studies:
+        raise InputError(
+            f"'{LATEST}' is the study in {RUNS}/ that was started last; there is none"
+        )
+    return max(studies, key=_started)
+
+
+def _started(path: Path) -> float:
+    """When a study was started (its config is written once), 0 if it is no study."""
+    config = path / CONFIG_FILE
+    return config.stat().st_mtime if config.is_file() else 0.0

@@ -1,0 +1,46 @@
+"""Where the networks to be measured are, found out before torch is imported."""
+
+from pathlib import Path
+
+from nas.config.study_path import CONFIG_FILE, find_study
+from nas.pareto.find_trial import find_trial
+from nas.study.study import Study
+from search_spaces.errors import InputError, shown
+
+TIMM = "timm:"
+
+
+def find_target(source: str) -> str:
+    """Check that a target is there, and resolve ``best`` and ``latest``.
+
+    Args:
+        source: ``timm:NAME``, an architecture file, a directory with one, or a trial:
+            ``STUDY/trials/NUMBER`` or ``STUDY/NUMBER``, with ``best`` or ``latest`` for
+            the number and, in the second form, any name of a study.
+
+    Returns:
+        The target by its path.
+
+    Raises:
+        InputError: There is no such target.
+    """
+    if source.startswith(TIMM):
+        return source
+    path = Path(source)
+    try:
+        if path.is_file() and path.suffix in (".yaml", ".yml"):
+            return source
+        if (path / "architecture.yaml").is_file():
+            return source
+        parent = path.parent
+        study = find_study(parent.parent if parent.name == "trials" else parent)
+        if path.name and (study / CONFIG_FILE).is_file():
+            opened = Study.open(study)
+            return str(opened.trial_directory(find_trial(opened, path.name)))
+    except OSError:  # longer than a path can be
+        pass
+    raise InputError(
+        "a target is an architecture file (.yaml), a directory that `nas export` "
+        "wrote, a trial (STUDY/trials/NUMBER or STUDY/best), or timm:NAME; got "
+        f"{shown(source)}"
+    )

@@ -1,0 +1,40 @@
+import os
+
+import pytest
+
+from nas.config.study_path import find_study
+from search_spaces.errors import InputError
+
+
+def make(path, started):
+    path.mkdir(parents=True)
+    (path / "config.yaml").touch()
+    os.utime(path / "config.yaml", (started, started))
+
+
+def test_latest_is_the_study_that_was_started_last(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="'latest' is the study in runs/ .*none"):
+        find_study("latest")
+    make(tmp_path / "runs" / "old", 1_000)
+    make(tmp_path / "runs" / "new", 3_000)
+    make(tmp_path / "runs" / "middle", 2_000)
+    (tmp_path / "runs" / "no_study").mkdir()
+    (tmp_path / "runs" / "old" / "study.log").touch()  # it may still be written to
+    assert str(find_study("latest")) == "runs/new"
+
+
+def test_a_name_is_looked_for_under_runs_after_the_path_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "runs" / "mine", 1_000)
+    assert str(find_study("mine")) == "runs/mine"
+    (tmp_path / "latest").mkdir()
+    assert str(find_study("latest")) == "latest"
+    (tmp_path / "mine").mkdir()
+    assert str(find_study("mine")) == "mine"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 5000, "a\0b", "runs"])
+def test_other_names_are_paths(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_study(name) == find_study(find_study(name))

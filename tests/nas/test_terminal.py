@@ -1,0 +1,78 @@
+import ast
+import unicodedata
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+
+from nas.terminal import make_console, printable, say
+
+NAS = Path(__file__).parents[2] / "nas"
+
+
+@given(st.text())
+def test_nothing_that_a_terminal_obeys_is_left(text):
+    safe = printable(text)
+    for char in safe:
+        assert char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs")
+        assert unicodedata.bidirectional(char) not in ("LRO", "RLO", "RLI", "PDI")
+    assert printable(safe) == safe
+    safe.encode()
+
+
+def test_escapes_are_readable():
+    assert printable("a\x1b[31mb\x9b\u202e\ud800\tc\n") == (
+        "a\\x1b[31mb\\x9b\\u202e\\ud800\tc\n"
+    )
+
+
+def test_lines_and_tables_are_made_printable(capsys):
+    say("\x1b]0;title\x07", err=True)
+    assert capsys.readouterr().err == "\\x1b]0;title\\x07\n"
+    grid = Table(title="\x1b[2J")
+    grid.add_column("[red]metric\x1b")
+    grid.add_row("[/bold] :smile: \x1b[0m")
+    console = make_console()
+    console.print(grid)
+    console.print("[link=x]\x1b")
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    for text in (
+        "\\x1b[2J",
+        "[red]metric\\x1b",
+        "[/bold] :smile: \\x1b[0m",
+        "[link=x]",
+    ):
+        assert text in printed
+
+
+def test_a_table_keeps_its_columns_aligned(capsys):
+    grid = Table()
+    grid.add_column("a")
+    grid.add_column("b")
+    grid.add_row("\x1b\x1b", "1")
+    grid.add_row("x", "2")
+    make_console().print(grid)
+    lines = capsys.readouterr().out.splitlines()
+    assert len({len(line) for line in lines}) == 1, lines
+
+
+def calls(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node.lineno
+
+
+def test_nothing_in_nas_writes_to_the_terminal_past_it():
+    """Exceptions: a page printed for a file, and a worker's own stderr."""
+    allowed = {"terminal.py", "api_reference.py", "trial_worker.py"}
+    found = [
+        f"{path.relative_to(NAS)}:{line} {name}"
+        for path in NAS.rglob("*.py")
+        if path.name not in allowed
+        for name, line in calls(ast.parse(path.read_text(encoding="utf-8")))
+        if name in ("print", "click.echo", "click.secho", "Console", "sys.stdout.write")
+        or name.startswith("traceback.print")
+    ]
+    assert not found
