@@ -48,10 +48,14 @@ def test_slurm_starts_a_node_on_each_host_and_resumes(tmp_path):
     tools.mkdir()
     for name, body in {
         "scontrol": 'printf "h1\\nh2\\nh3\\n"',
-        "srun": f'echo "srun $*" >> {log}',
-        "nas": f'echo "nas $*" >> {log}',
-        # Long enough for the nodes in the background to write down their call.
-        "sleep": "/bin/sleep 1",
+        # The first start on each host fails, as before the head listens.
+        "srun": f'echo "srun $*" >> {log}; [ "$(grep -c -- "$5 " {log})" -ge 2 ]',
+        # Until every node has written down its second start.
+        "nas": f'echo "nas $*" >> {log}; for i in {{1..200}}; do'
+        f' [ "$(grep -c ^srun {log})" -ge 6 ] && break; /bin/sleep 0.1; done',
+        # The head is up when it is asked for the third time.
+        "ray": f'echo "ray $*" >> {log}; [ "$(grep -c "^ray status" {log})" -ge 3 ]',
+        "sleep": "/bin/sleep 0.1",
     }.items():
         (tools / name).write_text(f"#!/bin/bash\n{body}\n")
         (tools / name).chmod(0o755)
@@ -70,13 +74,47 @@ def test_slurm_starts_a_node_on_each_host_and_resumes(tmp_path):
         command = ["bash", str(DEPLOY / "slurm.sbatch")]
         subprocess.run(command, check=True, env=environment, timeout=60)
         calls = log.read_text()
-        assert calls.count("ray start --address=h1:20007") == 2
-        assert calls.count("ray start --head --port=20007") == 1
+        assert calls.count("ray start --address=h1:20007") == 2 * 2
+        assert calls.count("ray start --head --port=20007") == 2
+        assert calls.count("ray status --address h1:20007") == 3
+        assert calls.count("--cpus-per-task=4 ") == 6
         assert f"nas {verb}" in calls
         assert "--address h1:20007" in calls
         study.mkdir(exist_ok=True)
         (study / "config.yaml").touch()
     assert not (tmp_path / ".ray" / "token-7").exists()
+
+
+def test_slurm_gives_up_when_the_head_does_not_come(tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name, body in {
+        "scontrol": "echo h1",
+        "srun": "exit 1",
+        "ray": "exit 1",
+        "sleep": "true",
+        "nas": f"touch {tmp_path}/started",
+    }.items():
+        (tools / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tools / name).chmod(0o755)
+    answer = subprocess.run(
+        ["bash", str(DEPLOY / "slurm.sbatch")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={
+            "PATH": f"{tools}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "CONFIG": "quickstart",
+            "STUDY": str(tmp_path / "study"),
+            "SLURM_JOB_ID": "7",
+            "SLURM_JOB_NODELIST": "h1",
+            "SLURM_CPUS_PER_TASK": "4",
+        },
+    )
+    assert answer.returncode == 1
+    assert "the Ray head on h1:20007 did not come up (asked 60 times)" in answer.stderr
+    assert not (tmp_path / "started").exists()
 
 
 def test_ray_up_is_a_cluster_config():
@@ -93,6 +131,9 @@ def test_kuberay_is_three_objects_that_fit_together():
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     spec = job["spec"]["rayClusterSpec"]
+    # docs/cluster.md: the recipes keep token authentication on.
+    assert spec["authOptions"] == {"mode": "token"}
+    assert tuple(map(int, spec["rayVersion"].split("."))) >= (2, 52)
     groups = [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
     for group in groups:
         pod = group["template"]["spec"]
