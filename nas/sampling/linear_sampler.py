@@ -45,10 +45,10 @@ class LinearSampler(BaseSampler):
 
     Args:
         n_startup_trials: Trials to spread over the space before the model decides.
-            Our choice: as few as a model needs; more never helped on planted tables.
+            Our choice: as few as a model needs.
         temperature: Factor on the spread of the posterior draws; 1 is Thompson
-            sampling, less looks around less. Our choice: 0.5 was never worse than 1 on
-            planted tables, 0.25 was where the metric has a plateau.
+            sampling, less looks around less. Our choice: 0.5, between 1
+            and the 0.25 that was slower where the metric has a plateau.
         avoid_repeats: Whether a combination of choices that was tried, or is being
             tried, is left alone as long as there are others.
         seed: Of all draws.
