@@ -63,8 +63,8 @@ PRIORS = {
     for name, scale in PRIOR_SCALES.items()
 }
 """Prior scales of the sampler: interactions are doubted more than where placements are
-predicted, or their draws drown the main effects of the first dozen trainings. Our choice
-by trials on a few planted tables, where most searches got shorter."""
+predicted, or their draws drown the main effects of the first dozen trainings. Our
+choice by trials on a few planted tables, where most searches got shorter."""
 
 
 class Output:
