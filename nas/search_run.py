@@ -19,7 +19,7 @@ from nas.config.completion import metric_facts
 from nas.config.study_path import RUNS, find_study
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.in_process import run_in_process
-from nas.ledger.atomic_file import write_atomically
+from nas.ledger.atomic_file import DRAFT_SUFFIX, write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.cause import Cause
 from nas.ledger.trial import Trial, TrialState
@@ -32,6 +32,8 @@ from nas.scoring.scratch import FromScratch
 from nas.scoring.trial_run import TrialFunction
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
+from nas.study.recorded_settings import NOTE as SETTINGS_NOTE
+from nas.study.recorded_settings import check_unchanged, settings_to_record
 from nas.study.study import Study
 from nas.terminal import say
 from nas.tracking.trackers import check_trackers, make_trackers
@@ -85,7 +87,7 @@ def search(
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
     directory = RUNS / config.name if out is None else Path(out)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and (not directory.is_dir() or _is_taken(directory)):
         advice = (
             "resume it with `nas resume`, or choose another --out"
             if StudyLayout(directory).exists()
@@ -188,6 +190,7 @@ class _Search:
                 with Lease(self._directory):
                     self._write_config()
                     ledger = self._ledger(create=True)
+                    ledger.set_note(SETTINGS_NOTE, self._settings())
                     return self._run(ledger, self._config.search.trials)
             except InputError:
                 if not self._layout.trials.exists():
@@ -197,6 +200,10 @@ class _Search:
     def resume(self, study: Study, trials: int | None) -> Study:
         with Lease(self._directory):
             ledger = self._ledger(create=False)
+            if (recorded := ledger.get_note(SETTINGS_NOTE)) is None:
+                ledger.set_note(SETTINGS_NOTE, self._settings())
+            else:
+                check_unchanged(recorded, self._settings())
             num_trials = study.num_trials if trials is None else trials
             if num_trials < ledger.num_counted:
                 raise InputError(
@@ -227,6 +234,11 @@ class _Search:
                         err=True,
                     )
                 return self._run(ledger, num_trials)
+
+    def _settings(self) -> dict[str, Any]:
+        """What must not change as long as there are trials of it."""
+        fingerprint = self._dataset.fingerprint if self._dataset else None
+        return settings_to_record(self._config.to_dict(), fingerprint)
 
     def _remarks(self, study: Study, trials: list[Trial]) -> list[str]:
         """What a user should know before looking at the study."""
@@ -301,6 +313,9 @@ class _Search:
             self._config.make_objectives(),
             create=create,
             scorer=self._scorer.name,
+            # A driver may have been killed before it wrote the ledger, but a ledger
+            # that is gone from beside its results is nothing to go on with.
+            finish=not any(self._layout.trials.glob("*/metrics.json")),
         )
 
     def _run(self, ledger: "Ledger", num_trials: int) -> Study:
@@ -495,6 +510,14 @@ def _reasons(trials: list[Trial]) -> list[str]:
     failed = [t for t in trials if t.state == TrialState.FAILED and not t.retried_as]
     counts = Counter(trial.error for trial in failed)
     return [f"{reason} ({count} times)" for reason, count in counts.most_common(3)]
+
+
+def _is_taken(directory: Path) -> bool:
+    """Whether there is more than what a driver leaves that was killed at its start."""
+    return any(
+        path != StudyLayout(directory).lease and not path.name.endswith(DRAFT_SUFFIX)
+        for path in directory.iterdir()
+    )
 
 
 def _empty(directory: Path, *, remove: bool) -> None:

@@ -21,6 +21,25 @@ STUDY_FORMAT = "nas-study/1"
 _SPECIFICATION = ("architecture", "architecture_id", "placement", "seed", "epochs")
 """What says which training run a row stands for; written before anything is trained."""
 
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "architecture": dict,
+    "architecture_id": str,
+    "placement": str,
+    "seed": int,
+    "epochs": int,
+    "baseline": str,
+    "standard_errors": dict,
+    "duration_s": (int, float),
+    "node": str,
+    "error": str,
+    "cause": str,
+    "signal": str,
+    "rung": int,
+    "rungs": dict,
+    "retry_of": int,
+    "retried_as": int,
+}
+
 _STATES = (
     TrialState.RUNNING,
     TrialState.COMPLETE,
@@ -72,8 +91,15 @@ class Row:
             known: Names of the study's metrics, as recorded in it; ``None``
                 for studies that have not recorded them: then every numeric attribute
                 that is no column is one.
+
+        Raises:
+            ValueError: An attribute is not what this version writes: the ledger is
+                damaged.
         """
         attrs = self.user_attrs
+        for name, kind in _TYPES.items():
+            if name in attrs and not isinstance(attrs[name], kind):
+                raise ValueError(f"{name} of trial {self.number} is {attrs[name]!r}")
         metrics = {
             name: float(value)
             for name, value in attrs.items()

@@ -1,16 +1,15 @@
 """The journal file: an Optuna journal that is cheap to write and hard to tear.
 
-``study.log`` is an ordinary Optuna journal (one JSON object a line), which
-optuna-dashboard opens while a search runs. Optuna's own ``JournalFileBackend``
-locks the file and calls fsync once for every attribute, about thirty times a
-trial; :class:`Journal` writes everything that belongs together in one go, and
-leaves fsync to a thread, after results only (on a busy disk it took 50 ms, during
-which no trial would be given out). A killed process loses nothing either way; a
+``study.log`` is an ordinary Optuna journal (one JSON object a line, here each with a
+checksum), which optuna-dashboard opens while a search runs. Optuna's own
+``JournalFileBackend`` locks the file and calls fsync once for every attribute, about
+thirty times a trial; :class:`Journal` writes everything that belongs together in one
+go, and leaves fsync to a thread, after results only (on a busy disk it took 50 ms,
+during which no trial would be given out). A killed process loses nothing either way; a
 power failure may cost the last moment's results, which are then trained again. It
 takes the same lock, so other Optuna processes may write to the file as well.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,8 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
+from nas.ledger.record_line import read_line, sealed
+from nas.ledger.regular_file import open_regular
 from search_spaces.errors import InputError
 
 _LOCK_GRACE_S = 10  # our choice: a writer holds the lock for milliseconds
@@ -40,7 +41,8 @@ class Journal(BaseJournalBackend):
         self._offsets = {0: 0}  # byte offset of log number 0 and of the last read
         self._batch: list[dict[str, Any]] | None = None
         self._durable = False
-        path.touch()
+        if not path.exists():
+            path.touch()
 
     @contextmanager
     def batch(self, *, durable: bool = False) -> Iterator[None]:
@@ -75,10 +77,10 @@ class Journal(BaseJournalBackend):
         if self._batch is not None:
             self._batch.extend(logs)
             return
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        block = b"".join(map(sealed, logs))
         self._lock.acquire()
         try:
-            self._append(lines.encode())
+            self._append(block)
         finally:
             self._lock.release()
 
@@ -92,10 +94,10 @@ class Journal(BaseJournalBackend):
             try:
                 file.write(block)
                 file.flush()
-            except OSError:
+            except OSError as error:
                 # A full disk must not leave half a line behind.
                 os.truncate(self._path, start)
-                raise
+                raise OSError(error.errno, error.strerror, str(self._path)) from error
         if self._durable:
             _DISK.submit(_to_disk, self._path)
 
@@ -114,22 +116,21 @@ class Journal(BaseJournalBackend):
         number, offset = max(
             item for item in self._offsets.items() if item[0] <= log_number_from
         )
-        with self._path.open("rb") as file:
+        with os.fdopen(open_regular(self._path), "rb") as file:
             file.seek(offset)
             for line in file:  # not all at once: it may be hundreds of megabytes
                 if not line.endswith(b"\n"):
                     break
                 if number >= log_number_from:
-                    try:
-                        log = json.loads(line)
-                    except ValueError as error:
+                    record = read_line(line[:-1], number + 1)
+                    if record.log is None:
                         raise InputError(
-                            f"every line of {self._path} must be JSON, but line "
-                            f"{number + 1} is not ({error}); restore the file from a "
-                            "copy: going on would number the trials wrongly (status, "
-                            "pareto and report still read the rest)"
-                        ) from error
-                    yield log
+                            f"every line of {self._path} must be as it was written, "
+                            f"but {record.problem}; restore the file from a copy: "
+                            "going on would number the trials wrongly (status, pareto "
+                            "and report still read the rest)"
+                        )
+                    yield record.log
                 number += 1
                 offset += len(line)
                 self._offsets = {0: 0, number: offset}

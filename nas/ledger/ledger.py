@@ -80,6 +80,7 @@ class Ledger:
         objectives: What is optimised; must agree with the stored study.
         create: Whether a new study is wanted; one of that name is then refused.
         scorer: How the trials that are started get their metrics.
+        finish: Whether to go on with a creation that a killed driver left unfinished.
 
     Raises:
         InputError: The storage cannot be opened, the study is missing, exists
@@ -94,6 +95,7 @@ class Ledger:
         *,
         create: bool = False,
         scorer: str = "scratch",
+        finish: bool = False,
     ) -> None:
         self._location = location
         self.scorer = scorer
@@ -108,6 +110,8 @@ class Ledger:
         check_metric_names(objective.metric for objective in objectives)
         if create:
             self._create()
+        elif finish:
+            self._finish_creation()
         self._check()
         self._metrics = self._recorded_metrics()
         self._count()
@@ -137,11 +141,21 @@ class Ledger:
                 f"the storage holds a study {self.name!r} already; resume that one, "
                 "or choose another name"
             ) from error
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([o.metric for o in self.objectives])
-        study.set_user_attr("format", STUDY_FORMAT)
         self._study = study
+        self._describe()
+
+    def _describe(self) -> None:
+        with warnings.catch_warnings(), self.batch():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.set_metric_names([o.metric for o in self.objectives])
+            self.study.set_user_attr("format", STUDY_FORMAT)
+
+    def _finish_creation(self) -> None:
+        storage = self._location.open()
+        if self.name not in optuna.get_all_study_names(storage):
+            self._create()
+        elif "format" not in self.study.user_attrs and not self._frozen():
+            self._describe()
 
     def _check(self) -> None:
         stored = tuple(direction.name.lower() for direction in self.study.directions)

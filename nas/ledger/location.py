@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
@@ -31,7 +32,20 @@ class Location:
             InputError: The URL is not one that can be opened.
         """
         if not self.url:
-            storage = JournalStorage(Journal(self.journal))
+            try:
+                storage = JournalStorage(Journal(self.journal))
+            except InputError:
+                raise
+            except OSError as error:
+                raise InputError(
+                    f"the ledger {self.journal} cannot be opened: {error.strerror}"
+                ) from error
+            except Exception as error:  # a line that is JSON, but not what was written
+                raise InputError(
+                    f"the ledger {self.journal} is damaged "
+                    f"({type(error).__name__}: {one_line(error)}); restore it from a "
+                    "copy (status, pareto and report still read the rest)"
+                ) from error
             # Optuna 5.0 has no value before the first trial, and asks for one when
             # several are created in one write.
             storage._replay_result._last_created_trial_id_by_this_process = -1
@@ -47,7 +61,7 @@ class Location:
 
 
 def open_study(url: str, name: str) -> optuna.Study:
-    """Open a study that is kept in a database, to read.
+    """Open a study that is kept in a database, to read: nothing is created.
 
     Args:
         url: An Optuna storage URL.
@@ -56,7 +70,37 @@ def open_study(url: str, name: str) -> optuna.Study:
     Raises:
         InputError: The URL cannot be opened, or holds no such study.
     """
-    return load_optuna_study(Location(url, Path()), name)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        storage = _open_to_read(url)
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError as error:
+        raise InputError(_missing(name)) from error
+    except Exception as error:  # noqa: BLE001 - drivers raise what they like
+        raise InputError(
+            f"storage must be a URL with a study in it, but {_without_password(url)!r} "
+            f"cannot be read: {one_line(error)}"
+        ) from error
+
+
+def _open_to_read(url: str) -> BaseStorage:
+    """Connect to a storage that is there; an SQLite file is opened read-only."""
+    from sqlalchemy.engine import make_url
+
+    if url.startswith("redis"):
+        return optuna.storages.get_storage(url)
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        file = Path(parsed.database or ":memory:")
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file {file}")
+        parsed = parsed.set(
+            database=f"file:{quote(str(file.absolute()))}",
+            query={"mode": "ro", "uri": "true"},
+        )
+    return optuna.storages.RDBStorage(
+        parsed.render_as_string(hide_password=False), skip_table_creation=True
+    )
 
 
 def load_optuna_study(location: Location, name: str) -> optuna.Study:
@@ -70,12 +114,15 @@ def load_optuna_study(location: Location, name: str) -> optuna.Study:
         InputError: The storage cannot be opened, or holds no such study.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = location.open()
     try:
-        return optuna.load_study(study_name=name, storage=location.open())
+        return optuna.load_study(study_name=name, storage=storage)
     except KeyError as error:
-        raise InputError(
-            f"the storage holds no study {name!r}; was it moved or emptied?"
-        ) from error
+        raise InputError(_missing(name)) from error
+
+
+def _missing(name: str) -> str:
+    return f"the storage holds no study {name!r}; was it moved or emptied?"
 
 
 def row_of(frozen: FrozenTrial) -> Row:

@@ -95,6 +95,7 @@ class Proposer:
         if not isinstance(self._sampler, Design):
             ledger.study.sampler = self._sampler
         self._enqueue_baselines()
+        self._enqueue_missing_seeds()
 
     def _create_sampler(self) -> Any:
         plan = self._plan
@@ -116,6 +117,20 @@ class Proposer:
     def _enqueue_baselines(self) -> None:
         for name, architecture in self._plan.baselines.items():
             self._enqueue(architecture, range(self._replicates()), baseline=name)
+
+    def _enqueue_missing_seeds(self) -> None:
+        """Queue what a driver that was killed between two writes has not queued."""
+        if self._plan.replicates == 1:
+            return
+        first_runs = {t.architecture_id: t for t in reversed(self._ledger.trials())}
+        architectures = sorted(first_runs.values(), key=lambda trial: trial.number)
+        for trial in architectures[: self._plan.replicate_first]:
+            if trial.epochs == self._plan.epochs:
+                self._enqueue(
+                    Architecture.from_dict(dict(trial.architecture)),
+                    range(self._plan.replicates),
+                    baseline=trial.baseline or "",
+                )
 
     def _enqueue(
         self, architecture: Architecture, replicates: Sequence[int], baseline: str = ""

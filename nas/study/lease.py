@@ -11,15 +11,18 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from nas.ledger.regular_file import open_regular, read_regular
 from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
 
+_OPENING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _HEARTBEAT_S = 10.0
 _SILENCE_S = 60.0
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -45,13 +48,20 @@ class Lease:
 
     def __enter__(self) -> Self:
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self._path, _OPENING, 0o644)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise InputError(
+                    f"{self._path} must be a file of the study, but is a symbolic "
+                    "link; remove it"
+                ) from error
             raise InputError(
                 f"the study directory {self._path.parent} must be writable to run a "
                 f"search: {error.strerror}"
             ) from error
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise InputError(f"{self._path} must be a regular file; remove it")
             self._acquire(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -113,7 +123,7 @@ class Lease:
 def read_owner(study: Path) -> dict[str, Any]:
     """Who holds the lease of a study, as far as the file says; ``{}`` if nobody."""
     try:
-        owner = json.loads(StudyLayout(study).lease.read_text())
+        owner = json.loads(read_regular(StudyLayout(study).lease))
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
@@ -125,7 +135,7 @@ def is_driven(study: Path) -> bool:
         return False
     path = StudyLayout(study).lease
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False  # the file is closed, and the lock given back, at once
     except BlockingIOError:

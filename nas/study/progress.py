@@ -29,7 +29,10 @@ def best_so_far(
     for objective in objectives:
         choose = max if objective.maximize else min
         metric = objective.metric
-        found[metric] = choose(complete, key=partial(_value, metric))
+        # All have it, unless the ledger is damaged.
+        measured = [trial for trial in complete if metric in trial.metrics]
+        if measured:
+            found[metric] = choose(measured, key=partial(_value, metric))
     return found
 
 

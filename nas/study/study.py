@@ -25,6 +25,7 @@ from nas.ledger.held_out_results import (
     results_of,
 )
 from nas.ledger.journal_reader import JournalReader
+from nas.ledger.regular_file import read_regular
 from nas.ledger.trial import Objective, Trial
 from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
@@ -58,6 +59,7 @@ class Study:
         self._source = _open_source(self)
         self._records: dict[int, Trial] = {}
         self._test_problem: tuple[str, ...] = ()
+        self._damaged: dict[int, str] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Study":
@@ -134,7 +136,18 @@ class Study:
     @property
     def problems(self) -> tuple[str, ...]:
         """One line for each damaged part of the study that was left out."""
-        return (*self._source.problems, *self._test_problem)
+        missing: tuple[str, ...] = ()
+        if isinstance(self._source, JournalReader) and not self.layout.journal.exists():
+            missing = (
+                f"{self.layout.journal} is missing: the search was stopped before its "
+                "first trial (then `nas resume` goes on), or the file was lost",
+            )
+        return (
+            *missing,
+            *self._source.problems,
+            *self._damaged.values(),
+            *self._test_problem,
+        )
 
     def rows(self) -> list[Row]:
         """Every row of the ledger as of now, untrained proposals included."""
@@ -153,7 +166,11 @@ class Study:
                 continue
             trial = self._records.get(row.number)
             if trial is None:
-                trial = row.trial(self._source.user_attrs.get("metrics"))
+                try:
+                    trial = row.trial(self._source.user_attrs.get("metrics"))
+                except ValueError as error:
+                    self._damaged[row.number] = f"{self.layout.journal}: {error}"
+                    continue
                 if row.finished is not None:
                     self._records[row.number] = trial
             trials.append(trial)
@@ -213,7 +230,7 @@ class Study:
         """
         path = self.trial_directory(number) / name
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(read_regular(path))
         except OSError as error:
             raise InputError(
                 f"{path} of trial {number} cannot be read: {error.strerror}"
@@ -377,4 +394,4 @@ def _open_source(study: Study) -> JournalReader | _StorageSource:
     url = study._settings.get("storage")
     if url:
         return _StorageSource(url, study.name)
-    return JournalReader(study.layout.journal, study.layout.index)
+    return JournalReader(study.layout.journal, study.layout.index, may_be_missing=True)

@@ -5,6 +5,7 @@ import os
 import socket
 from typing import Any
 
+from nas.ledger.regular_file import read_regular
 from nas.study.layout import TrialLayout
 
 
@@ -22,7 +23,7 @@ def write_worker(trial: TrialLayout, started: float) -> None:
 def read_worker(trial: TrialLayout) -> dict[str, Any]:
     """Who works on a trial: ``host``, ``pid``, ``started``; ``{}`` if unknown."""
     try:
-        content = json.loads(trial.worker.read_text())
+        content = json.loads(read_regular(trial.worker))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -5,6 +5,7 @@ import optuna
 import pytest
 
 from nas.ledger.journal import _DISK, Journal
+from nas.ledger.record_line import sealed
 from search_spaces.errors import InputError
 
 
@@ -27,56 +28,59 @@ def test_a_batch_is_one_write(tmp_path):
     path = tmp_path / "study.log"
     journal = Journal(path)
     with journal.batch():
-        journal.append_logs([{"a": 1}])
+        journal.append_logs([{"op_code": 1}])
         with journal.batch():  # joins the outer one
-            journal.append_logs([{"a": 2}])
+            journal.append_logs([{"op_code": 2}])
         assert path.read_bytes() == b""
-    assert [json.loads(line)["a"] for line in path.read_text().splitlines()] == [1, 2]
+    assert [json.loads(line)["op_code"] for line in path.read_text().splitlines()] == [
+        1,
+        2,
+    ]
 
 
 def test_a_batch_that_is_left_by_an_error_is_written(tmp_path):
     journal = Journal(tmp_path / "study.log")
     with pytest.raises(ZeroDivisionError), journal.batch():
-        journal.append_logs([{"a": 1}])
+        journal.append_logs([{"op_code": 1}])
         raise ZeroDivisionError
-    assert list(journal.read_logs(0)) == [{"a": 1}]
+    assert list(journal.read_logs(0)) == [{"op_code": 1}]
 
 
 def test_an_unfinished_line_is_not_read_and_gives_way_to_the_next_write(tmp_path):
     path = tmp_path / "study.log"
-    path.write_bytes(b'{"a":1}\n{"a":2')
+    path.write_bytes(b'{"op_code":1}\n{"op_code":2')
     journal = Journal(path)
-    assert list(journal.read_logs(0)) == [{"a": 1}]
-    journal.append_logs([{"a": 3}])
-    assert list(journal.read_logs(0)) == [{"a": 1}, {"a": 3}]
+    assert list(journal.read_logs(0)) == [{"op_code": 1}]
+    journal.append_logs([{"op_code": 3}])
+    assert list(journal.read_logs(0)) == [{"op_code": 1}, {"op_code": 3}]
 
 
 def test_an_unfinished_line_longer_than_a_block_is_removed_whole(tmp_path):
     path = tmp_path / "study.log"
-    path.write_bytes(b'{"a":1}\n' + b"x" * 200_000)
-    Journal(path).append_logs([{"a": 2}])
-    assert path.read_bytes() == b'{"a":1}\n{"a":2}\n'
+    path.write_bytes(b'{"op_code":1}\n' + b"x" * 200_000)
+    Journal(path).append_logs([{"op_code": 2}])
+    assert path.read_bytes() == b'{"op_code":1}\n' + sealed({"op_code": 2})
 
 
 def test_a_damaged_line_is_named(tmp_path):
     path = tmp_path / "study.log"
-    path.write_bytes(b'{"a":1}\nnonsense\n{"a":3}\n')
-    with pytest.raises(InputError, match=r"study\.log must be JSON, but line 2"):
+    path.write_bytes(b'{"op_code":1}\nnonsense\n{"op_code":3}\n')
+    with pytest.raises(InputError, match=r"as it was written, but line 2"):
         list(Journal(path).read_logs(0))
 
 
 def test_reading_goes_on_from_any_number(tmp_path):
     journal = Journal(tmp_path / "study.log")
-    journal.append_logs([{"a": i} for i in range(5)])
-    assert [log["a"] for log in journal.read_logs(3)] == [3, 4]
-    assert [log["a"] for log in journal.read_logs(0)] == [0, 1, 2, 3, 4]
+    journal.append_logs([{"op_code": i} for i in range(5)])
+    assert [log["op_code"] for log in journal.read_logs(3)] == [3, 4]
+    assert [log["op_code"] for log in journal.read_logs(0)] == [0, 1, 2, 3, 4]
     assert list(journal.read_logs(5)) == []
 
 
 def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
     path = tmp_path / "study.log"
     journal = Journal(path)
-    journal.append_logs([{"a": 1}])
+    journal.append_logs([{"op_code": 1}])
 
     whole = type(path).open
 
@@ -102,11 +106,11 @@ def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(path), "open", full)
     with pytest.raises(OSError, match="No space left"):
-        journal.append_logs([{"a": 2}])
+        journal.append_logs([{"op_code": 2}])
     monkeypatch.undo()
-    assert path.read_bytes() == b'{"a":1}\n'
-    journal.append_logs([{"a": 3}])
-    assert [log["a"] for log in journal.read_logs(0)] == [1, 3]
+    assert path.read_bytes() == sealed({"op_code": 1})
+    journal.append_logs([{"op_code": 3}])
+    assert [log["op_code"] for log in journal.read_logs(0)] == [1, 3]
 
 
 def test_results_are_put_on_the_disk(tmp_path, monkeypatch):
@@ -115,9 +119,9 @@ def test_results_are_put_on_the_disk(tmp_path, monkeypatch):
         "nas.ledger.journal.os.fsync", lambda number: synced.append(number)
     )
     journal = Journal(tmp_path / "study.log")
-    journal.append_logs([{"a": 1}])
+    journal.append_logs([{"op_code": 1}])
     with journal.batch(durable=True):
-        journal.append_logs([{"a": 2}])
+        journal.append_logs([{"op_code": 2}])
     _DISK.submit(int).result()  # whatever was queued before is done
     assert len(synced) == 1
 
@@ -125,7 +129,12 @@ def test_results_are_put_on_the_disk(tmp_path, monkeypatch):
 def _write(path, name):
     journal = Journal(path)
     for i in range(20):
-        journal.append_logs([{"who": name, "i": i}, {"who": name, "i": i + 100}])
+        journal.append_logs(
+            [
+                {"op_code": 9, "who": name, "i": i},
+                {"op_code": 9, "who": name, "i": i + 100},
+            ]
+        )
 
 
 def test_two_processes_do_not_mix_their_lines(tmp_path):
