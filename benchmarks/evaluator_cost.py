@@ -65,9 +65,7 @@ def main() -> None:
         num_classes=10,
         image_size=32,
     )
-    data = dataset.evaluation_data(
-        make_augmentation(config), config.weight_decay, config.label_smoothing
-    )
+    data = dataset.evaluation_data(make_augmentation(config), config.weight_decay)
     epochs: list[float] = []
     seconds: dict[str, list[float]] = {name: [] for name in EVALUATORS}
     for _ in range(options.repeats):

@@ -146,11 +146,9 @@ class EvaluationData:
         augment: The training augmentation, for metrics that are defined on
             augmented training data (flatness, paper section 3); ``None`` for none.
         weight_decay: L2 coefficient of the training run.
-        label_smoothing: Label smoothing of the training run.
     """
 
     train: ImageSet
     validation: ImageSet
     augment: Augmentation | None = None
     weight_decay: float = 0.0
-    label_smoothing: float = 0.0

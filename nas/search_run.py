@@ -39,6 +39,7 @@ from nas.terminal import say
 from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
+from search_spaces.kinds.block_kinds import block_kinds
 
 if TYPE_CHECKING:
     from nas.data.datasets import Dataset
@@ -297,6 +298,10 @@ class _Search:
             "commit": _commit(),
             "data_fingerprint": self._dataset.fingerprint if self._dataset else None,
             "metrics": metric_facts(self._config),
+            "block_kinds": [
+                {"letter": kind.letter, "name": kind.name, "colour": kind.colour}
+                for kind in block_kinds()
+            ],
             **self._scorer.provenance,
         }
         content = {"study": header, **self._config.to_dict()}

@@ -44,7 +44,7 @@ class Architecture:
         backbone: Stem, block kind, widths and strides; or the slots of a parent that
             is no AlterNet.
         placement: One letter per block; gives the depth of each stage.
-        attention: Settings of the MSA blocks; stored with one value a stage.
+        attention: Settings of the MSA blocks; stored with one value per stage.
         num_classes: Number of logits.
         in_channels: Channels of the image.
         image_size: Height (= width) of the image in pixels.

@@ -54,7 +54,7 @@ class Backbone:
             )
         if len(self.depths) != len(self.widths):
             raise InputError(
-                "a backbone needs one depth and one width a stage, "
+                "a backbone needs one depth and one width per stage, "
                 f"got depths {list(self.depths)} and widths {list(self.widths)}"
             )
         strides = self.strides or (1,) + (2,) * (len(self.widths) - 1)
@@ -164,7 +164,7 @@ class Backbone:
             image_size: Height (= width) of the image in pixels.
 
         Returns:
-            One size a stage, after its first block.
+            One size per stage, after its first block.
 
         Raises:
             InputError: The image is too small for so many stages.

@@ -35,7 +35,7 @@ def cells(placement: Placement) -> tuple[Cell, ...]:
         placement: What to draw.
 
     Returns:
-        One cell a block, in the order of the forward pass.
+        One cell per block, in the order of the forward pass.
     """
     return tuple(
         Cell(

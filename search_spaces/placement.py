@@ -1,4 +1,4 @@
-"""Which kind of block stands where: one letter a block, stages joined by a dash.
+"""Which kind of block stands where: one letter per block, stages joined by a dash.
 
 ``CCC-CCCM-CMCMCM-CMCM`` is AlterNet-50 of "How Do Vision Transformers Work?"
 (Park & Kim, ICLR 2022): ``C`` is a Conv block, ``M`` a multi-head
@@ -72,7 +72,7 @@ class Placement:
 
     @classmethod
     def parse(cls, text: str) -> "Placement":
-        """Read the one-letter-a-block notation; the inverse of ``str``.
+        """Read the one-letter-per-block notation; the inverse of ``str``.
 
         Args:
             text: For example ``"CCC-CCCM-CMCMCM-CMCM"``.
@@ -129,7 +129,7 @@ class Placement:
         """
         if len(depths) != len(counts):
             raise InputError(
-                "alternating placements need one MSA count a stage "
+                "alternating placements need one MSA count per stage "
                 f"({len(depths)} stages), got {len(counts)} counts"
             )
         stages = []

@@ -158,7 +158,7 @@ def test_a_trial_leaves_files_that_a_cpu_can_read(device, digits, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(EVALUATORS))
 def test_every_evaluator_finds_what_it_finds_on_the_cpu(device, digits, name):
-    data = digits.evaluation_data(None, 0.05, 0.0)
+    data = digits.evaluation_data(None, 0.05)
     here, there = network().eval(), network().to(device).eval()
     expected, found = few(name).evaluate(here, data), few(name).evaluate(there, data)
     assert all(tensor.device == device for tensor in there.state_dict().values())
@@ -239,7 +239,7 @@ def test_an_evaluator_that_forgets_to_move_its_images_fails(device, digits):
                 model(data.validation.batch(slice(0, 4), CPU)[0])
             return Evaluation({})
 
-    data = digits.evaluation_data(None, 0.0, 0.0)
+    data = digits.evaluation_data(None, 0.0)
     Stays().evaluate(network(), data)
     with pytest.raises(RuntimeError, match=MIXED):
         Stays().evaluate(network().to(device), data)
@@ -263,7 +263,7 @@ def test_every_evaluator_fails_if_images_are_not_moved(
         monkeypatch.setattr(
             ImageSet, "pixels", lambda self, rows, _: moved(self, rows, CPU)
         )
-    data = digits.evaluation_data(None, 0.05, 0.0)
+    data = digits.evaluation_data(None, 0.05)
     with pytest.raises(RuntimeError, match=MIXED):
         few(name).evaluate(network().to(device).eval(), data)
 

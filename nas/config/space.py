@@ -23,7 +23,7 @@ class SpaceConfig(Section):
         backbone: ``{preset: NAME, stem: STEM}``, or block, stem, depths and widths. In
             a study of another parent ``{parent: ...}``: the slots that were found.
         attention: ``heads``, ``head_dim``, ``window`` and ``size``.
-        choices: Settings that are searched, each with a list of values a stage.
+        choices: Settings that are searched, each with a list of values per stage.
         constraints: ``min_``/``max_`` of ``msas``, ``params``, ``macs`` and ``blocks``
             (a mapping of letters to counts), and ``max_latency`` in seconds of a
             forward pass of a batch, estimated from ``latency_table``.

@@ -129,7 +129,6 @@ class Dataset:
         self,
         augment: Augmentation | None = None,
         weight_decay: float = 0.0,
-        label_smoothing: float = 0.0,
     ) -> EvaluationData:
         """Train and validation images for evaluators; never the test split.
 
@@ -137,7 +136,6 @@ class Dataset:
             augment: The training augmentation; it gets training images as they are
                 stored and gives them back at ``image_size``.
             weight_decay: L2 coefficient of the training.
-            label_smoothing: Label smoothing of the training.
 
         Returns:
             The data.
@@ -147,7 +145,6 @@ class Dataset:
             self.image_set(self.validation),
             augment,
             weight_decay,
-            label_smoothing,
         )
 
 

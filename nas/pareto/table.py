@@ -1,6 +1,6 @@
 """The trials of a study beside each other: which are on the front, and why not.
 
-One row a trained trial. A trial that breaks a constraint stays in the table, marked
+One row per trained trial. A trial that breaks a constraint stays in the table, marked
 infeasible. The axes are the study's objectives, or any other metrics asked for.
 """
 
@@ -103,7 +103,7 @@ class ParetoTable:
         name: Name of the study.
         trials: Trials that were trained to their budget, in the order of their
             numbers.
-        front: Their values; one point a trial.
+        front: Their values; one point per trial.
         constraints: Bounds that decide which points are feasible.
         num_seeds: Over how many seeds each point is a mean; empty if every trial is
             a point of its own.
@@ -168,7 +168,7 @@ class ParetoTable:
     def rows(
         self, tested: Mapping[int, TestResult] | None = None
     ) -> list[dict[str, Any]]:
-        """One plain row a trial, all of the same keys.
+        """One plain row per trial, all of the same keys.
 
         Args:
             tested: How trials did on the test images, by number.
@@ -284,7 +284,7 @@ def parse_axes(
             from the evaluator that yields them.
 
     Returns:
-        One objective an axis.
+        One objective per axis.
 
     Raises:
         InputError: Fewer than two names, one twice, or one without a direction.

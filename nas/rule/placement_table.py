@@ -85,7 +85,7 @@ class PlacementTable:
 
     @cached_property
     def bits(self) -> Floats:
-        """One row a trial, one column a slot: 1 for the compared letter."""
+        """One row per trial, one column a slot: 1 for the compared letter."""
         return np.asarray(self.letters == self.letter, dtype=float)
 
     @cached_property
@@ -179,7 +179,7 @@ class PlacementTable:
         """Check a data frame.
 
         Args:
-            frame: One row a trial; the columns named in the module docstring.
+            frame: One row per trial; the columns named in the module docstring.
             metric: Column to test.
             source: Where it came from, for messages.
             row_name: How a message names a row; ``{}`` is its position from 0, or
@@ -306,7 +306,7 @@ class CheckedFrame:
     """A data frame of trials and the checks on it.
 
     Args:
-        frame: One row a trial.
+        frame: One row per trial.
         source: Where it came from, for messages.
         row_name: How a message names a row; see :meth:`PlacementTable.of_frame`.
 

@@ -1,7 +1,6 @@
 """The placements that the paper compares, for any space: part of every study."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -9,7 +8,7 @@ from search_spaces.placement import Placement
 from search_spaces.spaces.space import SearchSpace
 
 
-def baselines(space: SearchSpace, matched: bool = False) -> dict[str, Architecture]:
+def baselines(space: SearchSpace) -> dict[str, Architecture]:
     """Architectures to train beside whatever a search proposes.
 
     Slots that the space keeps Conv stay Conv. A baseline that breaks an upper bound of
@@ -19,8 +18,6 @@ def baselines(space: SearchSpace, matched: bool = False) -> dict[str, Architectu
 
     Args:
         space: The search space; a baseline may lie outside it.
-        matched: Add a twin of each whose MSA blocks have as many parameters as the Conv
-            blocks they replace (``Attention(size="matched")``), named ``*_matched``.
 
     Returns:
         Architectures by name, the parent first.
@@ -33,12 +30,6 @@ def baselines(space: SearchSpace, matched: bool = False) -> dict[str, Architectu
             continue
         if name == "all_conv" or not _breaks_upper_bound(space, architecture):
             found[name] = architecture
-    if matched:
-        for name, architecture in list(found.items()):
-            attention = replace(architecture.attention, size="matched")
-            twin = replace(architecture, attention=attention)
-            if not _breaks_upper_bound(space, twin):
-                found[f"{name}_matched"] = twin
     unique: dict[str, str] = {}
     for name, architecture in found.items():
         unique.setdefault(architecture.id, name)

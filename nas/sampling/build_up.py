@@ -2,9 +2,9 @@
 
 Park & Kim (ICLR 2022, section 4.1): replace Conv blocks by MSAs alternately from the
 end of the network; if the added MSA does not improve the accuracy, go to the end of an
-earlier stage instead. On CIFAR-100 this led to m = (0, 1, 1, 2) MSAs a stage. The paper
-shows one run a step, with differences as small as its noise; here a step is kept only
-if it is better beyond the noise between seeds, where there are several.
+earlier stage instead. On CIFAR-100 this led to m = (0, 1, 1, 2) MSAs per stage. The
+paper shows one run per step, with differences as small as its noise; here a step is
+kept only if it is better beyond the noise between seeds, where there are several.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -166,7 +166,6 @@ def evaluate(
     data = dataset.evaluation_data(
         make_augmentation(config.training, dataset.image_size),
         config.training.weight_decay,
-        config.training.label_smoothing,
     )
     return {
         evaluator.name: evaluator.evaluate(model, data)
@@ -213,7 +212,7 @@ def write_artifacts(
         directory: ``<study>/trials/<number>``.
         architecture: What was trained.
         model: The trained network.
-        history: One record an epoch.
+        history: One record per epoch.
         result: The metrics.
         seed: Seed of the run.
     """

@@ -71,7 +71,7 @@ class Recorded:
         """Take a data frame; see :class:`nas.rule.placement_table.PlacementTable`.
 
         Args:
-            frame: One row a run.
+            frame: One row per run.
             source: Where it came from, for messages.
 
         Returns:

@@ -289,7 +289,6 @@ def measure(
         dataset.evaluation_data(
             make_augmentation(recipe.training, dataset.image_size),
             recipe.training.weight_decay,
-            recipe.training.label_smoothing,
         ),
         validation=dataset.image_set(held_out),
     )

@@ -112,7 +112,7 @@ def train(
             network together. Only the first validates, reports and saves.
 
     Returns:
-        One record an epoch, those before a continued checkpoint included; without
+        One record per epoch, those before a continued checkpoint included; without
         validation values in the other workers.
 
     Raises:

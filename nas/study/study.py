@@ -29,6 +29,7 @@ from nas.ledger.regular_file import read_regular
 from nas.ledger.trial import Objective, Trial
 from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
+from search_spaces.kinds.block_kinds import remember_block_kinds
 from search_spaces.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Study:
         self.layout = StudyLayout(path)
         self._settings = {k: v for k, v in settings.items() if k != "study"}
         self.header: Mapping[str, Any] = settings["study"]
+        remember_block_kinds(self.header.get("block_kinds"))
         self._source = _open_source(self)
         self._records: dict[int, Trial] = {}
         self._test_problem: tuple[str, ...] = ()
@@ -253,7 +255,7 @@ class Study:
         return reliability_by_metric(self.trials())
 
     def table(self) -> "pd.DataFrame":
-        """One row a training run.
+        """One row per training run.
 
         Returns:
             Columns ``number, state, placement, seed, epochs``, the metrics in

@@ -36,7 +36,7 @@ class TrialView:
 
     Attributes:
         trial: The trial.
-        history: Column of history.csv by name, one value an epoch; empty if the
+        history: Column of history.csv by name, one value per epoch; empty if the
             trial left none.
         table: All trained trials of the study.
         is_pareto: Whether the trial is on the front.
@@ -138,7 +138,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
         path: The history.csv of the trial.
 
     Returns:
-        Column by name, one value an epoch; empty if there is no such file. A line
+        Column by name, one value per epoch; empty if there is no such file. A line
         that is still being written is left out.
     """
     if not path.is_file():

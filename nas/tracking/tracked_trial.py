@@ -70,7 +70,7 @@ def hyper_parameters(trial: Trial) -> dict[str, Any]:
     Returns:
         ``number``, ``placement``, ``architecture`` (its id), ``seed``, ``epochs``,
         ``num_msas``, ``params`` and ``macs``; ``heads``, ``head_dim`` and ``window``
-        with one value a stage; ``baseline`` and ``retry_of`` where they apply.
+        with one value per stage; ``baseline`` and ``retry_of`` where they apply.
     """
     architecture = Architecture.from_dict(dict(trial.architecture))
     found: dict[str, Any] = {

@@ -18,7 +18,7 @@ MAX_AUTO_WINDOW = 7
 
 @dataclass(frozen=True)
 class Attention:
-    """Settings of the MSA blocks; a tuple holds one value a stage.
+    """Settings of the MSA blocks; a tuple holds one value per stage.
 
     Attributes:
         heads: Number of heads, or ``"auto"``: 3, 6, 12, 24, ... from stage to stage
@@ -62,7 +62,7 @@ class Attention:
                     allowed = "" if what == "head_dim" else " or auto"
                     raise InputError(
                         f"attention.{what} is a positive whole number{allowed}, or a "
-                        f"list with one a stage, of at most {MAX_SETTING}; got "
+                        f"list with one per stage, of at most {MAX_SETTING}; got "
                         f"{shown(value)}"
                     )
         if self.size not in get_args(Size):
@@ -74,7 +74,7 @@ class Attention:
     def per_stage(
         self, num_stages: int, auto_heads: Sequence[int] | None = None
     ) -> "Attention":
-        """The same settings with one value a stage and automatic heads decided.
+        """The same settings with one value per stage and automatic heads decided.
 
         Args:
             num_stages: Stages of the backbone.
@@ -93,7 +93,7 @@ class Attention:
             values = value if isinstance(value, tuple) else (value,) * num_stages
             if len(values) != num_stages:
                 raise InputError(
-                    f"attention.{what} needs one value, or one a stage "
+                    f"attention.{what} needs one value, or one per stage "
                     f"({num_stages}); got {len(values)}: {list(values)}"
                 )
             spread[what] = values

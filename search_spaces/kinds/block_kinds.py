@@ -7,6 +7,7 @@ from search_spaces.kinds.block_kind import BlockKind
 from search_spaces.kinds.conv import ConvKind
 from search_spaces.kinds.msa import MSAKind
 from search_spaces.kinds.pool import PoolKind
+from search_spaces.kinds.recorded import RecordedKind
 from search_spaces.kinds.squeeze_excite import SqueezeExciteKind
 
 _KINDS: dict[str, BlockKind] = {
@@ -68,6 +69,8 @@ def register_block_kind(kind: BlockKind) -> BlockKind:
             f"the colour of a kind of block is written #rrggbb, got {kind.colour!r}"
         )
     known = _KINDS.get(kind.letter)
+    if isinstance(known, RecordedKind):
+        known = None
     if known is not None and type(known) is not type(kind):
         raise InputError(
             f"the letter {kind.letter!r} is taken by {known.name}; "
@@ -75,6 +78,30 @@ def register_block_kind(kind: BlockKind) -> BlockKind:
         )
     _KINDS[kind.letter] = kind
     return kind
+
+
+def remember_block_kinds(recorded: object) -> None:
+    """Know kinds by name that a study has recorded and nobody has registered here.
+
+    Nothing of the study is imported; what is no kind is passed over.
+
+    Args:
+        recorded: A list of ``{letter, name, colour}``, as a study keeps it.
+    """
+    for one in recorded if isinstance(recorded, list) else ():
+        if not isinstance(one, dict):
+            continue
+        letter, name, colour = (one.get(key) for key in ("letter", "name", "colour"))
+        if (
+            isinstance(letter, str)
+            and re.fullmatch("[A-Z]", letter)
+            and letter not in _KINDS
+            and isinstance(name, str)
+            and re.fullmatch("[ -~]{1,40}", name)
+            and isinstance(colour, str)
+            and re.fullmatch("#[0-9a-fA-F]{6}", colour)
+        ):
+            _KINDS[letter] = RecordedKind(letter, name, colour)
 
 
 def unregister_block_kind(letter: str) -> None:

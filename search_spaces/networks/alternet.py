@@ -84,7 +84,7 @@ class AlterNet(nn.Module):
     Args:
         stem: Layers before the first stage.
         stages: The blocks of each stage.
-        letters: The letters of the kinds of the blocks, one string a stage.
+        letters: The letters of the kinds of the blocks, one string per stage.
         head: Maps the last feature map to logits.
 
     Attributes:

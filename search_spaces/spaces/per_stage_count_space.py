@@ -8,7 +8,7 @@ from search_spaces.spaces.space import Counts, SearchSpace, SuggestingTrial
 
 
 class PerStageCountSpace(SearchSpace):
-    """How many MSAs a stage has, alternating from its end as in the paper.
+    """How many MSAs per stage has, alternating from its end as in the paper.
 
     Raises:
         InputError: ``kinds`` is not C and one other letter, the same in all stages.

@@ -1,5 +1,6 @@
 """Small networks with attention, data, and the dense Hessian they are judged by."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -113,3 +114,15 @@ def dense_hessian(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     backends = [torch.nn.attention.SDPBackend.MATH]
     with torch.nn.attention.sdpa_kernel(backends):
         return torch.func.hessian(nll)(flat).detach()
+
+
+def share_up_to(density, positions):
+    """Share of a spectral density's eigenvalues up to each position ``(num,)``.
+
+    Half of a node's mass counts at the node itself: Gauss quadrature brackets the true
+    distribution function by the sums without and with the node.
+    """
+    total = np.concatenate([[0.0], np.cumsum(density.weights)])
+    below = total[np.searchsorted(density.nodes, positions, side="left")]
+    upto = total[np.searchsorted(density.nodes, positions, side="right")]
+    return (below + upto) / 2

@@ -31,7 +31,7 @@ def free_design(rng, num_rows, depths):
 
 
 def counted_design(rng, num_rows, depths):
-    """The paper's family: a number of MSAs a stage, alternating from its end."""
+    """The paper's family: a number of MSAs per stage, alternating from its end."""
     rows = []
     for _ in range(num_rows):
         counts = [int(rng.integers(0, depth // 2 + 1)) for depth in depths]

@@ -34,7 +34,7 @@ def test_an_image_too_small_is_refused():
     [
         ({"block": "wide"}, "block is one of basic, bottleneck; got 'wide'"),
         ({"stem": "x"}, "stem is one of imagenet, cifar, patch2; got 'x'"),
-        ({"depths": (2,)}, "one depth and one width a stage"),
+        ({"depths": (2,)}, "one depth and one width per stage"),
         ({"depths": (2, 0)}, "depths is a list of positive whole numbers"),
         ({"widths": (8, 1.5)}, "widths is a list of positive whole numbers"),
         ({"widths": (True, 8)}, "widths is a list of positive whole numbers"),

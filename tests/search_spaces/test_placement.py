@@ -73,7 +73,7 @@ def test_alternating_stands_at_n_minus_2k_and_never_drops_an_msa(depths, data):
 def test_alternating_refuses_what_the_reference_truncates():
     with pytest.raises(InputError, match="room for 0 to 1 alternating MSAs, got 2"):
         Placement.alternating((3,), (2,))
-    with pytest.raises(InputError, match="one MSA count a stage"):
+    with pytest.raises(InputError, match="one MSA count per stage"):
         Placement.alternating((3, 3), (1,))
 
 

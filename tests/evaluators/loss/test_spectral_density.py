@@ -5,6 +5,7 @@ import torch
 from evaluators.loss.lanczos import lanczos
 from evaluators.loss.spectral_density import SpectralDensity
 from search_spaces.errors import InputError
+from tests.evaluators.flatness_cases import share_up_to
 from tests.evaluators.loss.test_lanczos import hessian_like, planted
 
 
@@ -31,7 +32,9 @@ def test_distribution_function_of_a_hessian_like_matrix(seed):
     values = hessian_like(300, seed)
     density = SpectralDensity.from_runs(runs(planted(values, seed), 12, 60, seed))
     positions = numpy.linspace(-30, 100, 2001)
-    error = numpy.abs(density.cdf(positions) - dense_cdf(values, positions)).max()
+    error = numpy.abs(
+        share_up_to(density, positions) - dense_cdf(values, positions)
+    ).max()
     # Random weights of 300 eigenvalues over 12 vectors: standard deviation 0.012.
     assert error < 0.05
     assert density.weights.sum() == pytest.approx(1)
@@ -49,28 +52,16 @@ def test_moments_are_those_of_the_spectrum():
 def test_two_eigenvalues_are_two_steps():
     matrix = planted([1.0] * 100 + [3.0] * 300, 0)
     density = SpectralDensity.from_runs(runs(matrix, 400, 2))
-    shares = density.cdf(numpy.array([0.9, 2.0, 3.1]))
+    shares = share_up_to(density, numpy.array([0.9, 2.0, 3.1]))
     assert shares == pytest.approx([0, 0.25, 1], abs=0.01)
 
 
 def test_a_node_counts_half_at_itself():
     density = SpectralDensity(numpy.array([0.0, 1.0]), numpy.array([0.4, 0.6]))
-    shares = density.cdf(numpy.array([-1.0, 0.0, 0.5, 1.0, 2.0]))
+    shares = share_up_to(density, numpy.array([-1.0, 0.0, 0.5, 1.0, 2.0]))
     assert shares == pytest.approx([0, 0.2, 0.4, 0.7, 1])
-
-
-def test_smoothed_density_integrates_to_one_and_is_a_gaussian_for_one_node():
-    density = SpectralDensity(numpy.array([2.0]), numpy.array([1.0]))
-    positions = numpy.linspace(-8, 12, 4001)
-    values = density.density(positions, 0.5)
-    assert numpy.trapezoid(values, positions) == pytest.approx(1)
-    assert values.max() == pytest.approx(1 / (0.5 * numpy.sqrt(2 * numpy.pi)))
-    assert positions[values.argmax()] == pytest.approx(2)
 
 
 def test_bad_input_is_refused():
     with pytest.raises(InputError, match="at least one"):
         SpectralDensity.from_runs([])
-    density = SpectralDensity(numpy.array([2.0]), numpy.array([1.0]))
-    with pytest.raises(InputError, match="smoothing must be positive"):
-        density.density(numpy.array([0.0]), 0.0)

@@ -1,5 +1,3 @@
-import pytest
-
 from nas.sampling.baselines import baselines, paper_counts
 from search_spaces import Attention
 from search_spaces.backbone import Backbone
@@ -37,9 +35,9 @@ def test_with_strided_msas_the_starts_are_the_first_blocks():
 def test_rule_and_starts_have_as_many_msas_in_each_stage():
     for depths in [(3, 4, 6, 4), (2, 2, 2), (3, 3, 3), (5, 1, 3)]:
         found = baselines(space(depths, strided_msas=True))
-        if "stage_starts" in found:
-            rule, starts = found["paper_rule"], found["stage_starts"]
-            assert rule.placement.msa_counts == starts.placement.msa_counts
+        rule, starts = found["paper_rule"], found["stage_starts"]
+        assert rule.placement.msa_counts == starts.placement.msa_counts
+        assert rule.placement != starts.placement
 
 
 def test_counts_are_the_papers():
@@ -72,11 +70,9 @@ def test_equal_placements_come_once():
     }
 
 
-def test_matched_twins_have_the_parents_parameters():
-    found = baselines(space(), matched=True)
-    parent = found["all_conv"].params
-    assert "all_conv_matched" not in found
-    for name in ("paper_rule", "stage_starts", "last_stage", "all_msa"):
-        twin = found[f"{name}_matched"]
-        assert twin.placement == found[name].placement
-        assert twin.params == pytest.approx(parent, rel=0.03)
+def test_baselines_use_the_letters_of_the_space():
+    found = placements(baselines(space((2, 3), kinds="CP")))
+    assert set("".join(found.values())) <= set("CP-")
+    assert found["all_msa"] == "PP-CPP"
+    mixed = placements(baselines(space((2, 3), kinds=["CM", "CPM"])))
+    assert mixed["all_msa"] == "MM-CMM"

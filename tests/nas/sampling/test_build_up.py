@@ -8,7 +8,7 @@ from search_spaces.placement import Placement
 DEPTHS = (3, 4, 6, 4)
 
 # CIFAR-100 accuracies of the paper's build-up, decoded from the vector figure in the
-# reference repository (resources/vit/buildup_v.key), by MSAs a stage.
+# reference repository (resources/vit/buildup_v.key), by MSAs per stage.
 PUBLISHED = {
     (0, 0, 0, 0): 82.48,
     (0, 0, 0, 1): 83.45,

@@ -63,5 +63,5 @@ def test_bad_settings_are_refused(settings, message):
 
 
 def test_a_list_of_another_length_is_refused():
-    with pytest.raises(InputError, match=r"one a stage \(3\); got 2: \[1, 2\]"):
+    with pytest.raises(InputError, match=r"one per stage \(3\); got 2: \[1, 2\]"):
         Attention(heads=(1, 2)).per_stage(3)

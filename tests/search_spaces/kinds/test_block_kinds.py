@@ -22,7 +22,12 @@ from search_spaces.blocks.pool_block import PoolBlock
 from search_spaces.blocks.residual import DropPath, make_shortcut
 from search_spaces.blocks.squeeze_excite_block import SqueezeExciteBlock
 from search_spaces.counting import count_params
-from search_spaces.kinds.block_kinds import block_kinds, unregister_block_kind
+from search_spaces.diagram import to_svg
+from search_spaces.kinds.block_kinds import (
+    block_kinds,
+    remember_block_kinds,
+    unregister_block_kind,
+)
 from search_spaces.kinds.conv import conv_params
 from search_spaces.kinds.msa import msa_params
 
@@ -269,3 +274,32 @@ def test_ink_is_readable_on_the_colour(letter):
 
     light, dark = sorted((luminance(kind.colour), luminance(kind.ink)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_a_kind_that_a_study_recorded_is_known_by_name_only():
+    recorded = [
+        {"letter": "W", "name": "Wide", "colour": "#56B4E9"},
+        {"letter": "M", "name": "Mine", "colour": "#000000"},  # the letter is taken
+        {"letter": "w", "name": "Small", "colour": "#000000"},
+        {"letter": "X", "name": "Bell \x07", "colour": "#000000"},
+        {"letter": "Y", "name": "Blue", "colour": "blue"},
+        {"letter": "Z"},
+        "nonsense",
+    ]
+    before = {kind.letter: kind for kind in block_kinds()}
+    try:
+        remember_block_kinds(recorded)
+        remember_block_kinds({"letter": "V"})
+        after = {kind.letter: kind for kind in block_kinds()}
+        assert set(after) - set(before) == {"W"} and after["M"] is before["M"]
+        placement = Placement.parse("CW")
+        assert "#56B4E9" in to_svg(placement)
+        backbone = Backbone("basic", "patch2", (2,), (4,))
+        architecture = Architecture(backbone, placement, image_size=16)
+        assert Architecture.from_yaml(architecture.to_yaml()).id == architecture.id
+        with pytest.raises(InputError, match=r"W \(Wide\) are known by name only"):
+            architecture.build()
+        assert register_block_kind(WideKind()) is block_kind("W")  # now it is here
+        assert architecture.build().blocks()[1].letter == "W"
+    finally:
+        unregister_block_kind("W")

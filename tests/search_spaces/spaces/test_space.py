@@ -199,9 +199,9 @@ def test_samples_are_uniform(name):
     counts = {one.id: 0 for one in space.enumerate()}
     for _ in range(10 * len(counts)):
         counts[space.sample(rng).id] += 1
-    if len(counts) > 1:
-        # One test in ten thousand would fail by chance; the seed is fixed.
-        assert chisquare(list(counts.values())).pvalue > 1e-4
+    assert len(counts) > 1
+    # One test in ten thousand would fail by chance; the seed is fixed.
+    assert chisquare(list(counts.values())).pvalue > 1e-4
 
 
 def test_cost_range_is_that_of_the_members():
