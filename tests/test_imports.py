@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = (
     "search_spaces/errors",
+    "search_spaces/limits",
     "search_spaces/yaml_text",
     "search_spaces/block_cost",
     "search_spaces/block_spec",
@@ -36,6 +37,8 @@ FLOORS = (
     "evaluators/cost",
     "evaluators/registry",
     "nas/plugins",
+    "nas/csv_text",
+    "nas/terminal",
     "nas/ledger",
     "nas/config",
     "nas/pareto",
