@@ -83,6 +83,7 @@ def command(
     """Show the trials of STUDY that no other trial beats in every objective."""
     from nas.figures.front import common_reference
     from nas.pareto.table import Constraint, ParetoTable, parse_axes
+    from nas.prediction.winner import judge_winner
     from nas.study.study import Study
 
     first = Study.open(study)
@@ -111,6 +112,10 @@ def command(
     else:
         for table, results in zip(tables, tested, strict=True):
             _print_table(table, results, point, show_all)
+        for one in studies:
+            winner = judge_winner(one)
+            if winner is not None:
+                click.echo(winner.sentence())
 
 
 def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":

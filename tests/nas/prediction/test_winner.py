@@ -1,0 +1,69 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pytest
+from prediction_plants import NINE, additive, table
+
+from nas.ledger.trial import Objective
+from nas.prediction.winner import judge_winner
+from nas.study.study import Study
+
+
+@dataclass
+class TableStudy:
+    frame: pd.DataFrame
+    path: str = "planted"
+    objectives: tuple = field(
+        default_factory=lambda: (Objective("accuracy", "maximize"),)
+    )
+
+    def table(self):
+        return self.frame
+
+
+def _with_parent(truth, frame, rng, noise):
+    parent = pd.DataFrame(
+        {
+            "placement": "CCC-CCC-CCC",
+            "seed": [0, 1],
+            "accuracy": truth["CCC-CCC-CCC"] + rng.normal(0, noise, 2),
+        }
+    )
+    rest = frame[frame["placement"] != "CCC-CCC-CCC"]
+    return pd.concat([rest, parent], ignore_index=True)
+
+
+def test_a_lucky_winner_of_noise_is_not_told_from_the_parent():
+    rng = np.random.default_rng(0)
+    truth = additive(NINE, rng)[0] * 0.0
+    frame = table(truth, rng, 60, 1.0, replicates=2)
+    winner = judge_winner(TableStudy(_with_parent(truth, frame, rng, 1.0)))
+    assert winner is not None
+    assert winner.expected < winner.measured - 0.5
+    assert winner.p_best < 0.5
+    assert "cannot be told from the all-Conv parent" in winner.sentence()
+
+
+def test_a_winner_that_is_truly_better_is_said_to_be():
+    rng = np.random.default_rng(1)
+    names = additive(NINE, rng)[0].index
+    truth = pd.Series([float(name.count("M")) for name in names], names)
+    frame = table(truth, rng, 60, 0.1, replicates=2)
+    winner = judge_winner(TableStudy(_with_parent(truth, frame, rng, 0.1)))
+    assert winner.p_better_than_parent > 0.99
+    assert winner.low < truth[winner.placement] < winner.high
+    assert "is better than the all-Conv parent" in winner.sentence()
+
+
+def test_too_few_trainings_are_not_judged():
+    rng = np.random.default_rng(2)
+    assert judge_winner(TableStudy(table(additive(NINE, rng)[0], rng, 8, 0.1))) is None
+
+
+def test_the_published_winner_is_not_told_from_its_parent():
+    winner = judge_winner(Study.open("results/cifar10-placement"))
+    assert winner.expected < winner.measured
+    assert winner.p_best == pytest.approx(0.1, abs=0.3)
+    p = winner.p_better_than_parent
+    assert p is None or p < 0.95
