@@ -49,6 +49,58 @@ def test_outliers_of_a_hessian_like_spectrum(seed):
     assert result.num_products < 30
 
 
+DEGENERATE = {
+    "double": [20, 15, 12, -9, -9, 4, 3, 2],
+    "triple": [20, 20, 20, 9, 7, 4, 3, 2],
+    "fivefold": [10, 10, 10, 10, 10, 4, 3, 2],
+    "double edge of the other sign": [20, 15, 12, -7, -7, 6.9, 3, 2],
+    "nearly equal edges": [20, 15, 12, 9, 7.0, -6.99, 3, 2],
+}
+
+
+def degenerate(case, seed, verify):
+    """Whether the five found of a planted diagonal are the five that there are."""
+    noise = torch.randn(1500, generator=torch.Generator().manual_seed(seed)) * 0.3
+    values = torch.cat([torch.tensor(DEGENERATE[case]), noise]).double()
+    generator = torch.Generator().manual_seed(seed)
+    result = lanczos(
+        lambda v: values * v,
+        len(values),
+        generator,
+        max_products=80,
+        verify=verify,
+        dtype=torch.float64,
+    )
+    truth = sorted(by_magnitude(values.tolist(), 5))
+    return result, sorted(result.eigenvalues) == pytest.approx(truth, rel=1e-3)
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_no_member_of_the_five_is_missing_from_degenerate_spectra(case):
+    for seed in range(5):
+        result, is_whole = degenerate(case, seed, verify=True)
+        assert result.converged and is_whole
+
+
+def test_without_verification_converged_means_no_more_than_it_says():
+    result, is_whole = degenerate("double edge of the other sign", 0, verify=False)
+    assert result.converged and not result.verified and not is_whole
+
+
+def test_residuals_of_several_start_vectors_are_upper_bounds():
+    matrix = planted(DEGENERATE["triple"] + [0.01 * i for i in range(100)], 3)
+    result = run(matrix)
+    assert result.num_starts >= 2 and result.verified
+    basis = torch.cat(result.basis.vectors())
+    values, vectors = torch.linalg.eigh(basis @ matrix @ basis.T)
+    # Of the triple value each combination is an eigenvector; the others are single.
+    for value, residual in zip(result.eigenvalues, result.residuals, strict=True):
+        if value < 15:
+            ritz = basis.T @ vectors[:, int((values - value).abs().argmin())]
+            true = float(torch.linalg.vector_norm(matrix @ ritz - value * ritz))
+            assert true <= residual + 1e-9
+
+
 def test_float32_is_enough():
     matrix = planted(hessian_like(), 0).float()
     result = run(matrix)
@@ -58,7 +110,7 @@ def test_float32_is_enough():
 
 def test_residuals_are_the_true_residuals():
     matrix = planted(hessian_like(), 3)
-    result = run(matrix, tolerance=0.05)
+    result = run(matrix, tolerance=0.05, verify=False)
     basis = torch.cat(result.basis.vectors())
     projected = basis @ matrix @ basis.T
     values, vectors = torch.linalg.eigh(projected)
