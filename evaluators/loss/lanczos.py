@@ -240,7 +240,7 @@ def lanczos(
                 break
         else:
             block = projected[block_start:count, block_start:count]
-            alone = _Ritz.of(block, [(len(block) - 1, beta)], shift, 1, _SETTLED)
+            alone = _Ritz.of(block, [(len(block) - 1, beta)], 0.0, 1, _SETTLED)
             settled = broken_down or (len(block) >= _MIN_BLOCK and alone.converged)
             block_ends = settled and done
             if block_ends and ritz.holds_no_more_than(found_before, tolerance):
