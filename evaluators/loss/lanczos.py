@@ -317,7 +317,7 @@ class _Ritz:
         tolerance: float,
     ) -> "_Ritz":
         # Not scipy's eigh_tridiagonal: with a second block the matrix is not
-        # tridiagonal, and at 60 rows the decomposition is a thousandth of a product.
+        # tridiagonal.
         decomposition: Any = numpy.linalg.eigh(matrix)
         values, vectors = decomposition
         # Exact for one end, an upper bound for several.
