@@ -4,6 +4,7 @@
 failing input is named by its kind and number, and is the same on every machine.
 """
 
+import importlib
 import io
 import json
 import random
@@ -286,7 +287,9 @@ def folder(tmp_path, monkeypatch):
     begun = lambda *_, **__: (_ for _ in ()).throw(InputError("begun"))  # noqa: E731
     monkeypatch.setattr("nas.search_run.search", begun)
     monkeypatch.setattr("nas.search_run.resume", begun)
-    monkeypatch.setattr("nas.train.train_architectures", begun)
+    # By its module: nas.train is the function that the package offers.
+    module = importlib.import_module("nas.train_run")
+    monkeypatch.setattr(module, "train_architectures", begun)
     monkeypatch.setattr("nas.data.datasets.load_dataset", begun)
     return tmp_path
 
