@@ -143,7 +143,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
     """
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.DictReader(file)
         columns: dict[str, list[float]] = {n: [] for n in reader.fieldnames or ()}
         for row in reader:
