@@ -16,6 +16,7 @@ import yaml
 
 from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
+from nas.config.rule import HASH_KEY
 from nas.config.study_path import RUNS, find_study
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.in_process import run_in_process
@@ -304,6 +305,8 @@ class _Search:
             ],
             **self._scorer.provenance,
         }
+        if self._config.rule is not None:
+            header[HASH_KEY] = self._config.rule.digest()
         content = {"study": header, **self._config.to_dict()}
         write_atomically(self._layout.config, yaml.safe_dump(content, sort_keys=False))
 

@@ -121,10 +121,19 @@ def _print(test: "RuleTest") -> None:
         )
     helps = {True: "yes", False: "no, it hurts", None: "cannot be told"}
     console.print(f"Does an MSA at the ends help at all? {helps[test.ends_help]}")
+    for crash in test.failures:
+        if crash.p_holm < 0.05:
+            console.print(
+                f"Trials fail more with one letter in stage {crash.stage} block "
+                f"{crash.block}: {crash.failed_msa} of {crash.num_msa} with "
+                f"{test.letter}, {crash.failed_conv} of {crash.num_conv} with C "
+                f"(p = {crash.p_holm:.2g} after Holm)"
+            )
     for note in test.notes:
         console.print(f"Note: {note}.")
     console.print("\nVerdict: ", end="")
-    console.print(test.verdict, style="bold")
+    console.print(test.verdict, style="bold", end="")
+    console.print(" (exploratory)" if test.exploratory else "")
     for reason in test.reasons:
         console.print(f"  {reason}")
 

@@ -70,6 +70,12 @@ def command(
     if not quiet and table is None:
         from nas.commands.design_power import power_of_search, thin_slots
 
+        if settings.rule is not None:
+            click.echo(
+                f"rule: the verdict is registered for {settings.rule.metric} (plan "
+                f"{settings.rule.digest()}); other metrics are exploratory",
+                err=True,
+            )
         power = power_of_search(settings)
         if power is not None:
             say(f"power: {power}", err=True)

@@ -9,6 +9,7 @@ from nas.config.completion import with_plugins
 from nas.config.data import DataConfig
 from nas.config.loading import PRESETS, config_from_dict, load_config, preset_names
 from nas.config.recipe import Recipe
+from nas.config.rule import RuleConfig
 from nas.config.running import (
     FidelityConfig,
     ResourcesConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "FidelityConfig",
     "Recipe",
     "ResourcesConfig",
+    "RuleConfig",
     "SamplingConfig",
     "ScoringConfig",
     "SearchConfig",

@@ -22,8 +22,9 @@ def completed(config: SearchConfig) -> SearchConfig:
         The config with the direction of each objective filled in.
 
     Raises:
-        InputError: An evaluator, an option or a metric does not exist, an objective is
-            not measured or mostly noise, or the parts of the space do not fit together.
+        InputError: An evaluator, an option or a metric does not exist, an objective
+            or the metric of the plan is not measured, an objective is mostly noise, or
+            the parts of the space do not fit together.
     """
     from evaluators.registry import make_evaluators
 
@@ -50,6 +51,12 @@ def completed(config: SearchConfig) -> SearchConfig:
                 "choose another, or set search.allow_noisy=true"
             )
         objectives.append(filled)
+    if config.rule is not None and config.rule.metric not in measured:
+        raise InputError(
+            f"rule.metric {shown(config.rule.metric)} is not measured by the "
+            f"evaluators {', '.join(config.evaluators)}; they give "
+            f"{', '.join(measured)}"
+        )
     return config.model_copy(update={"objectives": objectives})
 
 

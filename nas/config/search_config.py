@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from nas.config.recipe import Recipe
+from nas.config.rule import RuleConfig
 from nas.config.running import ResourcesConfig, SamplingConfig, TrackingConfig
 from nas.config.scoring import ScoringConfig
 from nas.config.space import SpaceConfig
@@ -27,6 +28,8 @@ class SearchConfig(Recipe):
         search: Sampler and number of trials.
         resources: CPUs and GPUs.
         storage: Optuna storage URL; ``None`` is a journal file in the study.
+        rule: Plan of the rule test, registered before the first trial; ``None`` if
+            nothing was planned.
         tracking: TensorBoard, MLflow, Weights & Biases; nobody by default.
         plugins: Modules that register evaluators or data sets when they are imported.
     """
@@ -42,6 +45,7 @@ class SearchConfig(Recipe):
         min_length=1,
     )
     search: SamplingConfig = SamplingConfig()
+    rule: RuleConfig | None = None
     resources: ResourcesConfig = ResourcesConfig()
     storage: str | None = None
     tracking: TrackingConfig = TrackingConfig()

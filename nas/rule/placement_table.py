@@ -19,6 +19,7 @@ import pandas as pd
 
 from nas.ledger.columns import is_reserved
 from nas.rule.letters import checked_placement, letters_of
+from nas.rule.plan import RulePlan
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
@@ -58,6 +59,9 @@ class PlacementTable:
         clusters: Cluster of each used row, ``(rows,)`` of numbers from 0, or ``None``
             where no two rows share more than their placement.
         failures: Placements of the trials that failed.
+        plan: The plan that was registered before the first trial, if any.
+        family: Tables of the other metrics of the study, if there is a plan: those
+            that are not the plan's are corrected for their number.
     """
 
     source: str
@@ -72,6 +76,8 @@ class PlacementTable:
     letter: str = "M"
     clusters: npt.NDArray[np.intp] | None = None
     failures: tuple[str, ...] = ()
+    plan: RulePlan | None = None
+    family: "tuple[PlacementTable, ...]" = ()
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -157,14 +163,26 @@ class PlacementTable:
             startup = frame["number"] < _num_startup(study.config.search)
             fixed = frame["baseline"].notna()
             frame["sampled"] = np.where(startup | fixed, "startup", sampler)
-        return cls.of_frame(
-            frame,
-            metric,
-            str(study.path),
-            "trial {}",
-            sampling="uniform" if uniform else "adaptive",
-            letter=letter,
-        )
+
+        def of_metric(name: str) -> PlacementTable:
+            return cls.of_frame(
+                frame,
+                name,
+                str(study.path),
+                "trial {}",
+                sampling="uniform" if uniform else "adaptive",
+                letter=letter,
+            )
+
+        table, plan = of_metric(metric), RulePlan.of_study(study)
+        if plan is None:
+            return table
+        planned = plan.metric if plan.unchanged else None
+        others = set(CheckedFrame(frame, str(study.path)).metrics()) - {metric, planned}
+        family = [
+            of_metric(name) for name in sorted(others) if frame[name].nunique() > 1
+        ]
+        return replace(table, plan=plan, family=tuple(family))
 
     @classmethod
     def of_frame(

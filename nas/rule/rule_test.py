@@ -15,10 +15,12 @@ import numpy as np
 
 from nas.rule import contrasts
 from nas.rule.effect import Effect, SlotEffect, holm, measured
+from nas.rule.failures import SlotFailures, slot_failures
 from nas.rule.interactions import Interaction, interactions
 from nas.rule.letters import checked_letter
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.placement_table import PlacementTable, Sampling
+from nas.rule.plan import RulePlan
 from nas.rule.power import VerdictPower
 from nas.rule.rivals import msa_counts
 from nas.rule.slot_layout import SlotLayout
@@ -83,6 +85,11 @@ class RuleTest:
         power: Power of the verdict with this design.
         design: How well the table can answer at all.
         letter: The letter compared with C.
+        failures: Failed trials per slot; empty if none failed.
+        plan: The plan that was registered before the first trial, if any.
+        exploratory: Whether there is a plan and this verdict is not the planned one.
+        p_corrected: P-value of ``end_of_stage``, Holm-corrected for all exploratory
+            metrics of the study; ``None`` where nothing is corrected.
         notes: What was left out or assumed.
     """
 
@@ -113,6 +120,10 @@ class RuleTest:
     power: VerdictPower
     design: dict[str, Any]
     letter: str
+    failures: tuple[SlotFailures, ...]
+    plan: RulePlan | None
+    exploratory: bool
+    p_corrected: float | None
     notes: tuple[str, ...]
 
     @property
@@ -174,6 +185,10 @@ class RuleTest:
             "minimum_detectable_effect": self.minimum_detectable_effect,
             "power": self.power.to_dict(),
             "design": self.design,
+            "failures": [one.to_dict() for one in self.failures],
+            "plan": None if self.plan is None else self.plan.to_dict(),
+            "exploratory": self.exploratory,
+            "p_corrected": self.p_corrected,
             "level": LEVEL,
             "notes": list(self.notes),
         }
@@ -209,7 +224,25 @@ def rule_test(
     table = source
     if not isinstance(table, PlacementTable):
         table = PlacementTable.read(table, metric, checked_letter(letter))
+    plan = table.plan
+    planned = plan is not None and plan.unchanged and plan.metric == table.metric
+    if planned and plan is not None and plan.smallest_effect is not None:
+        if smallest_effect is None:
+            smallest_effect = plan.smallest_effect
+        elif smallest_effect != plan.smallest_effect:
+            planned = False
+            note = (
+                f"the smallest effect of interest is not the {plan.smallest_effect:g} "
+                "of the registered plan"
+            )
+            table = replace(table, notes=(*table.notes, note))
     direction = known_direction(table.metric, direction)
+    corrected, share = None, 1.0
+    if plan is not None and not planned:
+        corrected, share = _corrected(table)
+    if plan is not None:
+        notes = plan.notes(len(table.values))
+        table = replace(table, notes=(*table.notes, *notes))
     table, level = unbiased_part(table)
     if smallest_effect is None and _is_fraction(table.metric):
         smallest_effect = SMALLEST_FRACTION
@@ -220,7 +253,45 @@ def rule_test(
                 "--smallest-effect 0.5)"
             )
             table = replace(table, notes=(*table.notes, note))
-    return _test(table, direction, level, smallest_effect)
+    test = _test(table, direction, level * share, smallest_effect)
+    if plan is None or planned:
+        return test
+    return replace(
+        test,
+        exploratory=True,
+        p_corrected=corrected,
+        notes=(*test.notes, _exploratory(table, plan, level, share)),
+    )
+
+
+def _corrected(table: PlacementTable) -> tuple[float | None, float]:
+    """Holm's p-value of an exploratory headline, and the share of the level left."""
+    p_values = []
+    for one in (table, *table.family):
+        if one is not table and known_direction(one.metric) == "none":
+            continue
+        means = PlacementMeans.of(unbiased_part(one)[0])
+        regression = means.regression()
+        layout = SlotLayout(one.depths)
+        found = measured(regression, contrasts.end_of_stage(regression, layout))
+        if one is table and found.p is None:
+            return None, 1.0
+        if found.p is not None:
+            p_values.append(found.p)
+    corrected = holm(p_values)[0]
+    if p_values[0] == 0:
+        return corrected, 1 / len(p_values)
+    return corrected, p_values[0] / corrected
+
+
+def _exploratory(
+    table: PlacementTable, plan: RulePlan, level: float, share: float
+) -> str:
+    return (
+        f"exploratory: the registered plan {plan.digest} is about {plan.metric!r}; the "
+        f"level of this verdict is {level * share:.2g} instead of {level:g} (Holm, "
+        f"{len(table.family) + 1} metrics)"
+    )
 
 
 def known_direction(metric: str, asked: Direction | None = None) -> Direction:
@@ -358,6 +429,10 @@ def _test(
         power=VerdictPower(design, level),
         design=_design(means, regression, design),
         letter=table.letter,
+        failures=slot_failures(table),
+        plan=table.plan,
+        exploratory=False,
+        p_corrected=None,
         notes=(*table.notes, *_warnings(means, layout, table.letter)),
     )
 
