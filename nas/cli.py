@@ -17,6 +17,7 @@ from search_spaces.errors import InputError, shown
 
 VERBS = {
     "search": "Search placements on your images.",
+    "distill": "Teach blocks to imitate those of a trained CNN.",
     "resume": "Go on where a killed or finished search stopped.",
     "status": "Counts, best so far and time left, live or finished.",
     "pareto": "The trials that no other trial beats, as table or figure.",

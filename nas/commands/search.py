@@ -1,6 +1,7 @@
 """`nas search`: train and compare placements on your images."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -33,6 +34,14 @@ from nas.terminal import say
     type=STUDY,
     help="Look results up in this table instead of training: seconds, no data, no Ray.",
 )
+@click.option(
+    "--from",
+    "weights",
+    metavar="WEIGHTS",
+    type=click.Path(exists=True),
+    help="Start from a trained CNN: a directory of ours (export or trial), or the "
+    "weights of the config's parent.model. Nothing is trained but its block library.",
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     config: str,
@@ -42,6 +51,7 @@ def command(
     overrides: tuple[str, ...],
     address: str | None,
     table: Path | None,
+    weights: str | None,
     quiet: bool,
 ) -> None:
     """Search placements; the result is a study directory.
@@ -57,6 +67,8 @@ def command(
     changes = list(overrides)
     if trials is not None:
         changes.append(f"search.trials={trials}")
+    if weights is not None:
+        changes += start_from(weights, overrides)
     if seed is not None:
         changes.append(f"seed={seed}")
     if table is not None:
@@ -87,3 +99,21 @@ def command(
         say(str(stop), err=True)
         raise
     say(study.path)
+
+
+def start_from(weights: str, overrides: Sequence[str]) -> list[str]:
+    """The settings that ``--from`` stands for.
+
+    Args:
+        weights: A directory with an AlterNet, or a file of weights.
+        overrides: What the user has set by hand, which is left alone.
+
+    Returns:
+        ``key.path=value`` texts.
+    """
+    path = Path(weights).absolute()
+    what = "model" if path.is_dir() else "weights"
+    changes = [f"parent.{what}={json.dumps(str(path))}"]
+    if not any(one.startswith("scoring.kind=") for one in overrides):
+        changes.append("scoring.kind=distilled")
+    return changes

@@ -8,6 +8,7 @@ modules that a config names.
 from nas.config.completion import with_plugins
 from nas.config.data import DataConfig
 from nas.config.loading import PRESETS, config_from_dict, load_config, preset_names
+from nas.config.parent import LibraryConfig, ParentConfig
 from nas.config.recipe import Recipe
 from nas.config.rule import RuleConfig
 from nas.config.running import (
@@ -26,6 +27,8 @@ __all__ = [
     "PRESETS",
     "DataConfig",
     "FidelityConfig",
+    "LibraryConfig",
+    "ParentConfig",
     "Recipe",
     "ResourcesConfig",
     "RuleConfig",

@@ -12,8 +12,9 @@ class ScoringConfig(Section):
 
     Attributes:
         kind: ``scratch`` trains every candidate from freshly drawn weights;
-            ``recorded`` looks it up in a finished table. Further keys are the options
-            of the kind, e.g. ``table`` of ``recorded``.
+            ``recorded`` looks it up in a finished table; ``distilled`` puts the blocks
+            of a library into the trained CNN of section ``parent``. Further keys are
+            the options of the kind, e.g. ``table`` of ``recorded``.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from nas.config.parent import ParentConfig
 from nas.config.recipe import Recipe
 from nas.config.rule import RuleConfig
 from nas.config.running import ResourcesConfig, SamplingConfig, TrackingConfig
@@ -21,7 +22,8 @@ class SearchConfig(Recipe):
         seed: Seed of the sampler and, with the replicate's number, of the trials.
         data: Images and splits.
         space: Search space.
-        scoring: How a candidate gets its metrics: trained, or looked up.
+        scoring: How a candidate gets its metrics: trained, or found out otherwise.
+        parent: The trained CNN that the search starts from, if any.
         training: Recipe of every trial.
         evaluators: Options by evaluator name, or a list of names.
         objectives: Metrics to improve: a name, or ``{metric, direction}``.
@@ -37,6 +39,7 @@ class SearchConfig(Recipe):
     name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     space: SpaceConfig = SpaceConfig()
     scoring: ScoringConfig = ScoringConfig()
+    parent: ParentConfig | None = None
     objectives: list[dict[str, str]] = Field(
         default_factory=lambda: [
             {"metric": "accuracy", "direction": "maximize"},

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "scratch": "nas.scoring.scratch:FromScratch",
     "recorded": "nas.scoring.recorded:FromRecord",
+    "distilled": "nas.scoring.distilled:Distilled",
 }
 """Where each is; imported when it is wanted, for some need torch."""
 

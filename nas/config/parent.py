@@ -1,0 +1,60 @@
+"""Section ``parent``: the trained CNN that a search starts from."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from nas.config.section import Section
+from search_spaces.errors import InputError
+
+
+class LibraryConfig(Section):
+    """How the replacement blocks are taught to imitate the parent's.
+
+    The defaults are those of a trial on CIFAR-10 (24 px, 9 slots), in which the error
+    had flattened out after them.
+
+    Attributes:
+        path: Directory of the library, e.g. what ``nas distill`` wrote; ``None``: the
+            directory ``library`` of the study.
+        epochs: Passes over the images.
+        images: Training images of a pass, drawn anew for each; all if there are fewer.
+        batch_size: Images in a step.
+        learning_rate: Of AdamW at the start; half a cosine takes it to 0.
+    """
+
+    path: str | None = None
+    epochs: int = Field(default=3, ge=1)
+    images: int = Field(default=20_000, ge=1)
+    batch_size: int = Field(default=128, ge=2)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
+class ParentConfig(Section):
+    """A trained CNN, and what is known about it.
+
+    Attributes:
+        model: ``timm:NAME``, ``torchvision:NAME``, ``module:function`` (a function of
+            yours that returns the network), or a directory with an AlterNet: an export,
+            or ``STUDY/trials/NUMBER``.
+        weights: File of its weights: safetensors, or what ``torch.save`` wrote.
+        pretrained: Let timm or torchvision find the published weights.
+        slots: Module names of the blocks that may be replaced, for networks whose
+            blocks are not known; ``NAME:ACTIVATION`` says what follows their sum.
+        library: How replacement blocks are taught.
+    """
+
+    model: str = Field(min_length=1)
+    weights: str | None = None
+    pretrained: bool = False
+    slots: list[str] | None = None
+    library: LibraryConfig = LibraryConfig()
+
+    @model_validator(mode="after")
+    def _one_source_of_weights(self) -> Self:
+        if self.pretrained and self.weights is not None:
+            raise InputError(
+                "a parent has weights of a file or published ones; got parent.weights "
+                f"{self.weights!r} and parent.pretrained true"
+            )
+        return self

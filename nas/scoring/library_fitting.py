@@ -1,0 +1,308 @@
+"""Teach every replacement block to imitate the block it replaces.
+
+The parent runs once per batch, and each of its slots teaches the slot's blocks in a
+hook, when the block has just run: one slot's maps are in memory at a time, whatever the
+number of slots. Each block is trained alone (its input is the parent's own map), so a
+library can be continued block by block, and does not depend on the others in it.
+
+BatchNorm statistics stay as this training leaves them: averaged anew over 1,000 plain
+images they scored clearly worse in a trial.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas.config import SearchConfig
+from nas.config.parent import LibraryConfig
+from nas.data.augmentation import make_augmentation
+from nas.data.datasets import Dataset
+from nas.ledger.atomic_file import atomic_file
+from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary, Key, name_of
+from nas.scoring.parent_space import parent_config
+from search_spaces.blocks.strided_conv import safe_conv_gradients
+from search_spaces.kinds.block_spec import BlockSpec
+from search_spaces.networks.parent import Parent
+
+STATE = "unfinished"
+"""Directory, inside that of a library, of blocks that are not finished."""
+
+HELD_OUT = 2_000
+"""Validation images on which the errors are measured (our choice: a second or two)."""
+
+_CHUNK = 250
+"""Images in a forward pass of the measurement."""
+
+Listener = Callable[[str], None]
+"""Is told in a line how far it has come."""
+
+
+def fit_library(
+    parent: Parent,
+    wanted: Mapping[Key, BlockSpec],
+    dataset: Dataset,
+    config: SearchConfig,
+    directory: Path,
+    *,
+    tell: Listener = lambda _: None,
+    device: torch.device | None = None,
+) -> BlockLibrary:
+    """Fit the blocks that a library lacks, and write it.
+
+    What is interrupted goes on at the last epoch that was finished, with the same
+    result as without the interruption.
+
+    Args:
+        parent: The trained network; it is not changed.
+        wanted: Shapes of the blocks by stage, block and letter.
+        dataset: Its training images teach, its validation images measure.
+        config: Augmentation, seed, and section ``parent``.
+        directory: Of the library.
+        tell: Is told of every epoch.
+        device: Where to compute; the CPU if ``None``.
+
+    Returns:
+        The library of exactly the wanted blocks.
+
+    Raises:
+        InputError: The directory holds a library of another parent.
+    """
+    device = device or torch.device("cpu")
+    settings = parent_config(config).library
+    made = {key: _made(spec, settings, config) for key, spec in wanted.items()}
+    known = BlockLibrary(parent.fingerprint, {}, {})
+    if (directory / LIBRARY_FILE).is_file():
+        known = BlockLibrary.load(directory, parent, wanted, made)
+    missing = {key: spec for key, spec in wanted.items() if key not in known.blocks}
+    if not missing:
+        return known
+    fits = {
+        key: _Fit(parent, key, spec, made[key], config.seed, settings, directory)
+        for key, spec in missing.items()
+    }
+    parent.model.to(device)
+    for fit in fits.values():
+        fit.to(device)
+    for epoch in range(settings.epochs):
+        due = {key: fit for key, fit in fits.items() if fit.epoch == epoch}
+        if due:
+            _teach(parent, due, dataset, config, settings, epoch, device)
+            for fit in due.values():
+                fit.keep()
+            tell(f"block library: epoch {epoch + 1} of {settings.epochs}")
+    errors = _errors(parent, fits, dataset, device)
+    library = BlockLibrary(
+        parent.fingerprint,
+        {**known.blocks, **{key: fit.block.cpu().eval() for key, fit in fits.items()}},
+        {**known.errors, **errors},
+        made,
+    )
+    parent.model.cpu()
+    library.save(directory)
+    for fit in fits.values():
+        fit.forget()
+    return library
+
+
+def _made(spec: BlockSpec, settings: LibraryConfig, config: SearchConfig) -> str:
+    """What a block depends on besides the parent: shapes, settings, images, seed."""
+    own = settings.model_dump(exclude={"path"})
+    data = config.data.model_dump(exclude={"download", "cache", "root"})
+    augmentation = {
+        name: getattr(config.training, name)
+        for name in ("crop_padding", "crop_border", "horizontal_flip", "randaugment")
+    }
+    return repr((tuple(spec), own, sorted(data.items()), augmentation, config.seed))
+
+
+class _Fit:
+    """One block that is being taught, and its state on disk."""
+
+    def __init__(
+        self,
+        parent: Parent,
+        key: Key,
+        spec: BlockSpec,
+        made: str,
+        seed: int,
+        settings: LibraryConfig,
+        directory: Path,
+    ) -> None:
+        stage, block, letter = key
+        with torch.random.fork_rng(devices=[]):
+            # Its weights are the same whatever else is in the library.
+            torch.manual_seed(seed + 1_000_003 * stage + 1_009 * block + ord(letter))
+            self.block = parent.candidate(spec)
+        self._file = directory / STATE / f"{name_of(key)}.pt"
+        self._about = f"{parent.fingerprint} {made}"
+        self.epoch = 0
+        self.optimizer = torch.optim.AdamW(
+            self.block.parameters(), lr=settings.learning_rate
+        )
+        if self._file.is_file():
+            try:
+                state: Any = torch.load(self._file, weights_only=True)
+            except Exception:  # a broken file: begin anew
+                return
+            if state.get("about") == self._about:
+                self.block.load_state_dict(state["block"])
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.epoch = state["epoch"]
+
+    def to(self, device: torch.device) -> None:
+        """Move block and optimizer."""
+        self.block.to(device)
+        for state in self.optimizer.state.values():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and name != "step":
+                    state[name] = value.to(device)
+
+    def step(self, inside: Tensor, outside: Tensor, rate: float) -> None:
+        """Learn from one batch of the parent's maps."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.enable_grad():
+            loss = (self.block(inside) - outside).square().mean() / _variance(outside)
+            self.optimizer.zero_grad()
+            loss.backward()
+        self.optimizer.step()
+
+    def keep(self) -> None:
+        """Write down that an epoch is finished."""
+        self.epoch += 1
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "about": self._about,
+            "epoch": self.epoch,
+            "block": self.block.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with atomic_file(self._file) as file:
+            torch.save(state, file)
+
+    def forget(self) -> None:
+        """Remove the state: the library holds the block."""
+        self._file.unlink(missing_ok=True)
+        if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
+            self._file.parent.rmdir()
+
+
+def _variance(maps: Tensor) -> Tensor:
+    """Mean over channels of the variance over images and pixels."""
+    return maps.var(dim=(0, 2, 3), unbiased=False).mean().clamp_min(1e-12)
+
+
+@contextmanager
+def _listening(
+    parent: Parent, listen: Callable[[int, Tensor, Tensor], None]
+) -> Iterator[None]:
+    """Hear every slot's input and output while the parent runs.
+
+    The input is copied before the block runs: it may work in place.
+    """
+    inputs: dict[int, Tensor] = {}
+
+    def before(slot: int, _: nn.Module, args: tuple[Any, ...]) -> None:
+        inputs[slot] = args[0].detach().clone()
+
+    def after(slot: int, _: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        listen(slot, inputs.pop(slot), output.detach())
+
+    handles = []
+    for slot, block in enumerate(parent.own_blocks()):
+        handles.append(block.register_forward_pre_hook(partial(before, slot)))
+        handles.append(block.register_forward_hook(partial(after, slot)))
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _by_slot(parent: Parent, fits: Mapping[Key, _Fit]) -> dict[int, list[Key]]:
+    found: dict[int, list[Key]] = {}
+    for key in fits:
+        found.setdefault(parent.slots.index(key[:2]), []).append(key)
+    return found
+
+
+def _teach(
+    parent: Parent,
+    fits: Mapping[Key, _Fit],
+    dataset: Dataset,
+    config: SearchConfig,
+    settings: LibraryConfig,
+    epoch: int,
+    device: torch.device,
+) -> None:
+    images = dataset.image_set(dataset.train)
+    augment = make_augmentation(config.training)
+    generator = torch.Generator().manual_seed(config.seed + epoch)
+    order = torch.randperm(len(images), generator=generator)[: settings.images]
+    # Two images at least: BatchNorm cannot learn from one.
+    batches = [b for b in torch.split(order, settings.batch_size) if len(b) > 1]
+    by_slot = _by_slot(parent, fits)
+    rate = settings.learning_rate
+
+    def learn(slot: int, inside: Tensor, outside: Tensor) -> None:
+        for key in by_slot.get(slot, ()):
+            fits[key].step(inside, outside, rate)
+
+    for fit in fits.values():
+        fit.block.train()
+    with safe_conv_gradients(device), _listening(parent, learn):
+        for index, rows in enumerate(batches):
+            done = (epoch + index / len(batches)) / settings.epochs
+            rate = settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
+            pixels = images.pixels(rows, device)
+            if augment is not None:
+                pixels = augment(pixels, generator)
+            parent.model(images.normalise(pixels))
+
+
+def _errors(
+    parent: Parent, fits: Mapping[Key, _Fit], dataset: Dataset, device: torch.device
+) -> dict[Key, float]:
+    """Relative error of each block on held-out images."""
+    by_slot = _by_slot(parent, fits)
+    missed = dict.fromkeys(fits, 0.0)
+    # Of each slot: number of pixels, sums and sums of squares of each channel.
+    sums: dict[int, tuple[int, Tensor, Tensor]] = {}
+
+    def measure(slot: int, inside: Tensor, outside: Tensor) -> None:
+        if slot not in by_slot:
+            return
+        for key in by_slot[slot]:
+            gap = fits[key].block(inside) - outside
+            missed[key] += float(gap.double().square().sum())
+        maps = outside.double()
+        number = maps.numel() // maps.shape[1]
+        total, squares = maps.sum((0, 2, 3)), maps.square().sum((0, 2, 3))
+        if slot in sums:
+            known = sums[slot]
+            number, total, squares = (
+                number + known[0],
+                total + known[1],
+                squares + known[2],
+            )
+        sums[slot] = number, total, squares
+
+    for fit in fits.values():
+        fit.block.eval()
+    held_out = dataset.image_set(dataset.validation)
+    with _listening(parent, measure):
+        for images, _ in held_out.batches(_CHUNK, device, HELD_OUT):
+            parent.model(images)
+    found = {}
+    for slot, keys in by_slot.items():
+        number, total, squares = sums[slot]
+        spread = max(float((squares - total.square() / number).sum()), 1e-12)
+        found.update({key: missed[key] / spread for key in keys})
+    return found

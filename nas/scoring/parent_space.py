@@ -1,0 +1,119 @@
+"""A search's parent, and the space of its placements."""
+
+from nas.config import SearchConfig
+from nas.config.parent import ParentConfig
+from nas.data.datasets import Dataset
+from search_spaces.architecture import Architecture
+from search_spaces.errors import InputError
+from search_spaces.kinds.block_spec import BlockSpec
+from search_spaces.networks.backbone import Backbone
+from search_spaces.networks.load_parent import load_parent
+from search_spaces.networks.parent import Parent
+from search_spaces.placement import Placement
+from search_spaces.spaces.space import SearchSpace
+
+
+def parent_config(config: SearchConfig) -> ParentConfig:
+    """The section ``parent`` of a search that needs one.
+
+    Raises:
+        InputError: There is none.
+    """
+    if config.parent is None:
+        raise InputError(
+            f"scoring.kind {config.scoring.kind} needs a trained CNN: name it as "
+            "parent.model, or with --from WEIGHTS"
+        )
+    return config.parent
+
+
+def read_parent(config: SearchConfig, dataset: Dataset) -> Parent:
+    """The parent of a search, with its weights.
+
+    Args:
+        config: Has a section ``parent``.
+        dataset: Gives classes, channels and size of the images.
+
+    Raises:
+        InputError: There is no such network, its weights do not fit, it has no slots,
+            or it does not fit the images.
+    """
+    wanted = parent_config(config)
+    return load_parent(
+        wanted.model,
+        num_classes=dataset.num_classes,
+        in_channels=dataset.in_channels,
+        image_size=dataset.image_size,
+        weights=wanted.weights,
+        pretrained=wanted.pretrained,
+        slots=wanted.slots,
+    )
+
+
+def with_parent(config: SearchConfig, parent: Parent) -> SearchConfig:
+    """The config whose space is that of the parent's placements.
+
+    Blocks are sized to what they replace unless the config says otherwise.
+
+    Args:
+        config: Of a search.
+        parent: Its parent.
+
+    Returns:
+        A config that is read without the parent.
+
+    Raises:
+        InputError: It searches settings of attention, for which a block library, with
+            one block per slot and letter, has no answer.
+    """
+    if config.space.choices:
+        raise InputError(
+            "a block library holds one block per slot and kind, so space.choices must "
+            f"be empty with a parent; got {', '.join(config.space.choices)}"
+        )
+    backbone = parent.backbone
+    written = (
+        {
+            "block": backbone.block,
+            "stem": backbone.stem,
+            "depths": list(backbone.depths),
+            "widths": list(backbone.widths),
+            "strides": list(backbone.strides),
+        }
+        if isinstance(backbone, Backbone)
+        else {"parent": backbone.to_dict()}
+    )
+    attention = {"size": "matched", **config.space.attention}
+    space = config.space.model_copy(
+        update={"backbone": written, "attention": attention}
+    )
+    return config.model_copy(update={"space": space})
+
+
+def replacements(space: SearchSpace) -> dict[tuple[int, int, str], BlockSpec]:
+    """Every block that some placement of the space puts in the place of another.
+
+    Args:
+        space: Placements of a parent.
+
+    Returns:
+        Its shapes by stage, block and letter.
+
+    Raises:
+        InputError: There is none.
+    """
+    found: dict[tuple[int, int, str], BlockSpec] = {}
+    parent = Placement.all_conv(space.backbone.depths)
+    for index, slot in enumerate(parent.slots()):
+        for letter in space.slot_letters(slot.stage, slot.block):
+            if letter != "C":
+                swapped = parent.replace(slot.stage, slot.block, letter)
+                architecture: Architecture = space.architecture(swapped)
+                key = (slot.stage, slot.block, letter)
+                found[key] = architecture.block_specs[index]
+    if not found:
+        raise InputError(
+            "the space replaces no block of the parent: all its slots are strided, or "
+            "space.kinds is C; space.strided_msas: true frees strided slots"
+        )
+    return found
