@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from nas.terminal import say
+
 
 @click.command()
 @click.argument("config", metavar="PRESET|CONFIG.yaml")
@@ -79,7 +81,7 @@ def command(
         dataset,
         settings,
         Path(out),
-        tell=lambda line: None if quiet else click.echo(line, err=True),
+        tell=lambda line: None if quiet else say(line, err=True),
     )
     names = dict(zip(parent.slots, parent.block_names, strict=True))
     rows = [
@@ -94,12 +96,12 @@ def command(
     ]
     if output == "json":
         record = {"parent": library.fingerprint, "directory": out, "blocks": rows}
-        click.echo(json.dumps(record, indent=1))
+        say(json.dumps(record, indent=1))
         return
-    click.echo("slot  kind  relative error  block of the parent")
+    say("slot  kind  relative error  block of the parent")
     for row in rows:
-        click.echo(
+        say(
             f"{row['stage']}.{row['block']:<4}{row['letter']:<6}"
             f"{row['error']:<16.4f}{row['name']}"
         )
-    click.echo(f"library: {out}")
+    say(f"library: {out}")

@@ -79,7 +79,7 @@ def command(
     # Only now: a wrong config is answered before Ray and Optuna are imported.
     from nas.search_run import SearchInterrupted, search
 
-    if not quiet and table is None:
+    if not quiet and settings.scoring.kind == "scratch":  # what is trained
         from nas.commands.design_power import power_of_search, thin_slots
 
         if settings.rule is not None:

@@ -1,0 +1,241 @@
+"""Scorer ``distilled``: whole searches on a tiny parent, against single networks."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional
+
+from evaluators.registry import make_evaluators
+from nas.cli import main
+from nas.config import config_from_dict
+from nas.scoring.block_library import LIBRARY_FILE
+from nas.scoring.distilled import Distilled, outcome
+from nas.search_run import resume, search
+from nas.study.study import Study
+from search_spaces import Architecture, Backbone, InputError, Placement
+from search_spaces.networks.load_parent import load_parent
+
+BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
+
+
+@pytest.fixture(scope="module")
+def parent_directory(tmp_path_factory):
+    path = tmp_path_factory.mktemp("parent")
+    architecture = Architecture(
+        BACKBONE,
+        Placement.parse("CC-CC"),
+        num_classes=10,
+        in_channels=1,
+        image_size=16,
+    )
+    torch.manual_seed(0)
+    architecture.to_yaml(path / "architecture.yaml")
+    save_file(architecture.build().state_dict(), path / "weights.safetensors")
+    return path
+
+
+def settings(model, **changes):
+    return {
+        "data": {
+            "name": "digits",
+            "image_size": 16,
+            "max_train": 96,
+            "max_validation": 40,
+        },
+        "parent": {
+            "model": str(model),
+            "library": {"epochs": 1, "images": 64, "batch_size": 32},
+        },
+        "scoring": {"kind": "distilled", "images": 30},
+        "space": {"kinds": "CMP", "attention": {"heads": 1}},
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def study(parent_directory, tmp_path_factory):
+    out = tmp_path_factory.mktemp("studies") / "study"
+    return search(config_from_dict(settings(parent_directory)), out, quiet=True)
+
+
+def test_the_whole_space_is_scored(study):
+    table = study.table()
+    assert len(table) == 27  # three free slots of three letters
+    assert set(table["scorer"]) == {"distilled"}
+    assert set(table["state"]) == {"complete"}
+    assert {"accuracy", "nll", "kl_to_parent", "agreement", "macs"} <= set(table)
+    parent = table[table["placement"] == "CC-CC"].iloc[0]
+    assert (parent["kl_to_parent"], parent["agreement"]) == (0, 1)
+    assert (table["kl_to_parent"] >= 0).all()
+
+
+def test_scores_are_those_of_each_network_built_alone(study, parent_directory):
+    scorer = Distilled(study.config, quiet=True)
+    scorer._library = scorer._fitted(study.path / "library")
+    images = scorer._images.image_set(scorer._images.validation)
+    inputs, labels = next(images.batches(1000, torch.device("cpu"), 30))
+    table = study.table().set_index("placement")
+    for text in ("CC-CC", "MC-CP", "PM-CM"):
+        architecture = scorer.space.architecture(Placement.parse(text))
+        network = scorer.parent.network(architecture, scorer._library.blocks)
+        with torch.no_grad():
+            logits = network(inputs)
+            parent = scorer.parent.model(inputs)
+        row = table.loc[text]
+        assert row["accuracy"] == pytest.approx(
+            float((logits.argmax(1) == labels).double().mean())
+        )
+        nll = functional.cross_entropy(logits.double(), labels)
+        assert row["nll"] == pytest.approx(float(nll), rel=1e-5)
+        kl = functional.kl_div(
+            logits.double().log_softmax(1),
+            parent.double().softmax(1),
+            reduction="batchmean",
+        )
+        assert row["kl_to_parent"] == pytest.approx(float(kl), rel=1e-4, abs=1e-9)
+        assert row["macs"] == architecture.macs
+
+
+def test_a_shift_of_all_logits_changes_nothing():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(20, 4, generator=generator)
+    labels = logits.argmax(1)
+    found = outcome(logits + 3, labels, logits).metrics
+    assert found["accuracy"] == found["agreement"] == 1
+    assert found["kl_to_parent"] == pytest.approx(0, abs=1e-6)
+
+
+def test_other_evaluators_run_on_the_network_itself(parent_directory, tmp_path):
+    config = config_from_dict(
+        settings(
+            parent_directory,
+            evaluators={"accuracy": {}, "cost": {}, "feature_variance": {}},
+            space={"kinds": ["C", "CM"]},
+        )
+    )
+    table = search(config, tmp_path / "s", quiet=True).table()
+    assert len(table) == 2
+    (evaluator,) = make_evaluators({"feature_variance": {}})
+    assert table[evaluator.metrics[0].name].notna().all()
+
+
+def test_resuming_scores_what_is_left(study, parent_directory, tmp_path, monkeypatch):
+    config = config_from_dict(settings(parent_directory))
+    real = Distilled._score
+    calls = []
+
+    def score(self, run):
+        calls.append(run.number)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return real(self, run)
+
+    monkeypatch.setattr(Distilled, "_score", score)
+    with pytest.raises(KeyboardInterrupt):
+        search(config, tmp_path / "s", quiet=True)
+    monkeypatch.undo()
+    again = resume(tmp_path / "s", quiet=True).table()
+    done = again[again["state"] == "complete"].set_index("placement")
+    whole = study.table().set_index("placement")
+    assert len(done) == 27
+    assert done["nll"].to_dict() == whole["nll"].to_dict()
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([str(one) for one in arguments])
+    return stop.value.code
+
+
+def write(path, config):
+    path.write_text(json.dumps(config))
+    return path
+
+
+def test_the_commands_read_such_a_study(study, capsys):
+    for verb in ("pareto", "rule", "predict"):
+        metric = ["--metric", "nll"] if verb == "predict" else []
+        assert run(verb, study.path, "--format", "json", *metric) == 0
+        json.loads(capsys.readouterr().out)
+    assert run("status", study.path) == 0
+    assert run("show", study.path, "3") == 0
+    assert run("report", study.path) == 0
+
+
+def test_from_on_the_command_line(parent_directory, tmp_path, capsys):
+    given = settings(parent_directory)
+    del given["scoring"]
+    given["parent"] = {
+        "model": "replaced by --from",
+        "library": given["parent"]["library"],
+    }
+    config = write(tmp_path / "c.yaml", given)
+    library, out = tmp_path / "library", tmp_path / "study"
+    common = ["--from", parent_directory, "--quiet"]
+    assert run("distill", config, "--out", library, "--format", "json", *common) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    assert [(b["stage"], b["block"], b["letter"]) for b in blocks] == [
+        (1, 1, "M"), (1, 1, "P"), (1, 2, "M"), (1, 2, "P"), (2, 2, "M"), (2, 2, "P"),
+    ]  # fmt: skip
+    use = ["--set", f"parent.library.path={library}", "--set", "space.kinds=CM"]
+    assert run("search", config, "--out", out, *use, *common) == 0
+    assert len(Study.open(out).table()) == 8
+    assert not (out / "library").exists()
+
+
+def test_a_foreign_parent_end_to_end(tmp_path, monkeypatch):
+    """A study of a timm model is read without timm."""
+    model = load_parent(
+        "timm:resnet10t", num_classes=10, in_channels=1, image_size=16
+    ).model
+    weights = tmp_path / "w.safetensors"
+    save_file(model.state_dict(), weights)
+    given = settings("timm:resnet10t")
+    given["parent"]["weights"] = str(weights)
+    given["space"] = {"strided_msas": True, "kinds": ["CM", "C", "C", "CP"]}
+    study = search(config_from_dict(given), tmp_path / "s", quiet=True)
+    assert sorted(study.table()["placement"]) == [
+        "C-C-C-C", "C-C-C-P", "M-C-C-C", "M-C-C-P",
+    ]  # fmt: skip
+    import sys
+
+    monkeypatch.setitem(sys.modules, "timm", None)
+    assert Study.open(study.path).architecture(0).backbone.name == "timm:resnet10t"
+    assert run("rule", study.path, "--format", "json") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parent": None}, "needs a trained CNN"),
+        ({"parent": {"model": "timm:densenet121"}}, "needs residual blocks"),
+        ({"scoring": {"kind": "distilled", "images": 1}}, "scoring.images"),
+        ({"scoring": {"kind": "distilled", "imges": 1}}, "unknown key 'scoring.imges'"),
+        ({"space": {"kinds": "C"}}, "replaces no block"),
+        ({"search": {"fidelity": {}}}, "search.fidelity"),
+        ({"parent": {"model": "a:b", "weights": "w", "pretrained": True}}, "a file or"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    parent_directory, tmp_path, capsys, change, message
+):
+    config = write(tmp_path / "c.yaml", {**settings(parent_directory), **change})
+    assert run("search", config, "--out", tmp_path / "s", "--quiet") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_library_of_another_parent_is_refused_before_the_search(
+    study, parent_directory, tmp_path
+):
+    given = settings(parent_directory)
+    given["parent"]["library"]["path"] = str(study.path / "library")
+    Distilled(config_from_dict(given), quiet=True)
+    given["parent"]["model"] = "timm:resnet10t"
+    with pytest.raises(InputError, match="belongs to one parent"):
+        Distilled(config_from_dict(given), quiet=True)
+    assert (study.path / "library" / LIBRARY_FILE).is_file()
