@@ -8,7 +8,7 @@ import torch
 
 from search_spaces import Placement
 from search_spaces.kinds.block_kinds import unregister_block_kind
-from search_spaces.networks.load_parent import load_parent
+from search_spaces.parents.load_parent import load_parent
 
 PAGE = Path(__file__).parents[1] / "docs" / "parents.md"
 

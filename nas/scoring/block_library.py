@@ -15,9 +15,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nas.ledger.atomic_file import write_atomically
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
-from search_spaces.kinds.block_spec import BlockSpec
-from search_spaces.networks.parent import Parent
+from search_spaces.parents.parent import Parent
 
 LIBRARY_FILE = "library.safetensors"
 FORMAT = "block-library/1"

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.blocks.block_statistics import mean_and_error
-from evaluators.classification.predictions import Predictions, check_logits
+from evaluators.predictions import Predictions, check_logits
 from evaluators.registry import make_evaluators
+from evaluators.sampling import mean_and_error
 from nas.config import SearchConfig
 from nas.config.completion import metric_facts
 from nas.data.augmentation import make_augmentation
@@ -37,7 +37,7 @@ from nas.scoring.scorers import check_no_options
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
-from search_spaces.networks.placement_walk import Pieces
+from search_spaces.parents.placement_walk import Pieces
 from search_spaces.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class Distilled(Scorer):
         network = self._parent.network(architecture, self._library.blocks)
         training = self._config.training
         data = self._images.evaluation_data(
-            make_augmentation(training), training.weight_decay, training.label_smoothing
+            make_augmentation(training, self._images.image_size), training.weight_decay
         )
         (evaluator,) = make_evaluators({name: dict(options)})
         found = evaluator.evaluate(network, data)

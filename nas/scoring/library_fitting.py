@@ -26,9 +26,9 @@ from nas.data.datasets import Dataset
 from nas.ledger.atomic_file import atomic_file
 from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary, Key, name_of
 from nas.scoring.parent_space import parent_config
+from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks.strided_conv import safe_conv_gradients
-from search_spaces.kinds.block_spec import BlockSpec
-from search_spaces.networks.parent import Parent
+from search_spaces.parents.parent import Parent
 
 STATE = "unfinished"
 """Directory, inside that of a library, of blocks that are not finished."""
@@ -116,7 +116,13 @@ def _made(spec: BlockSpec, settings: LibraryConfig, config: SearchConfig) -> str
     data = config.data.model_dump(exclude={"download", "cache", "root"})
     augmentation = {
         name: getattr(config.training, name)
-        for name in ("crop_padding", "crop_border", "horizontal_flip", "randaugment")
+        for name in (
+            "crop_padding",
+            "crop_border",
+            "random_resized_crop",
+            "horizontal_flip",
+            "randaugment",
+        )
     }
     return repr((tuple(spec), own, sorted(data.items()), augmentation, config.seed))
 
@@ -242,8 +248,8 @@ def _teach(
     epoch: int,
     device: torch.device,
 ) -> None:
-    images = dataset.image_set(dataset.train)
-    augment = make_augmentation(config.training)
+    augment = make_augmentation(config.training, dataset.image_size)
+    images = dataset.image_set(dataset.train, stored=augment is not None)
     generator = torch.Generator().manual_seed(config.seed + epoch)
     order = torch.randperm(len(images), generator=generator)[: settings.images]
     # Two images at least: BatchNorm cannot learn from one.

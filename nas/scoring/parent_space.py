@@ -4,11 +4,11 @@ from nas.config import SearchConfig
 from nas.config.parent import ParentConfig
 from nas.data.datasets import Dataset
 from search_spaces.architecture import Architecture
+from search_spaces.backbone import Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
-from search_spaces.kinds.block_spec import BlockSpec
-from search_spaces.networks.backbone import Backbone
-from search_spaces.networks.load_parent import load_parent
-from search_spaces.networks.parent import Parent
+from search_spaces.parents.load_parent import load_parent
+from search_spaces.parents.parent import Parent
 from search_spaces.placement import Placement
 from search_spaces.spaces.space import SearchSpace
 

@@ -12,7 +12,7 @@ from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary
 from nas.scoring.library_fitting import STATE, fit_library
 from nas.scoring.parent_space import replacements, with_parent
 from search_spaces import Architecture, Backbone, InputError, Placement
-from search_spaces.networks.alternet_parent import AlterNetParent
+from search_spaces.parents.alternet_parent import AlterNetParent
 
 BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
 

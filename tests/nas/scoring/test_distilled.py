@@ -15,7 +15,7 @@ from nas.scoring.distilled import Distilled, outcome
 from nas.search_run import resume, search
 from nas.study.study import Study
 from search_spaces import Architecture, Backbone, InputError, Placement
-from search_spaces.networks.load_parent import load_parent
+from search_spaces.parents.load_parent import load_parent
 
 BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from search_spaces import Architecture, Backbone, Placement
-from search_spaces.networks.alternet_parent import AlterNetParent
-from search_spaces.networks.load_parent import load_parent
-from search_spaces.networks.placement_walk import Pieces
+from search_spaces.parents.alternet_parent import AlterNetParent
+from search_spaces.parents.load_parent import load_parent
+from search_spaces.parents.placement_walk import Pieces
 
 SOURCES = [
     "ours",

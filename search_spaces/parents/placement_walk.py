@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from search_spaces.networks.parent import replace_modules
+from search_spaces.parents.parent import replace_modules
 
 Piece = Callable[[Tensor], Tensor]
 
