@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nas.ledger.trial import Objective, Trial, TrialState
+from nas.study.bars import Bar, NotebookBar, TerminalBar, in_notebook
 from nas.terminal import make_console, say
 
 
@@ -53,7 +54,8 @@ def duration_text(seconds: float) -> str:
 class Progress:
     """Shows a search; a context manager and a :class:`nas.execution.searcher.Listener`.
 
-    On a terminal a bar that is redrawn; elsewhere one line for each trial that ended.
+    On a terminal or in a notebook a bar that is redrawn; elsewhere one line for each
+    trial that ended.
 
     Args:
         objectives: What is optimised.
@@ -78,7 +80,7 @@ class Progress:
         self._running: set[int] = set()
         self._most_running = 1
         self._seconds: list[float] = []
-        self._bar: Any = None
+        self._bar: Bar | None = None
         for trial in trials:
             self._count(trial)
 
@@ -103,20 +105,13 @@ class Progress:
     def __enter__(self) -> Self:
         if self._quiet:
             return self
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-
-        console = make_console(err=True)
-        if console.is_terminal:
-            self._bar = RichProgress(
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.description}", markup=False),
-                console=console,
-            )
-            self._task = self._bar.add_task("", total=self._num_trials)
-            self._bar.start()
-            self._draw()
+        if in_notebook():
+            self._bar = NotebookBar(self._num_trials)
+        else:
+            console = make_console(err=True)
+            if console.is_terminal:
+                self._bar = TerminalBar(console, self._num_trials)
+        self._draw()
         return self
 
     def __exit__(
@@ -127,7 +122,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._draw()
-            self._bar.stop()
+            self._bar.close()
 
     def started(self, proposal: Any) -> None:
         """A training run was given out."""
@@ -146,7 +141,7 @@ class Progress:
         if self._bar is not None:
             self._draw()
             if trial.state == TrialState.FAILED:
-                self._bar.console.print(
+                self._bar.note(
                     f"trial {trial.number} ({trial.placement}) "
                     f"{_what_failed(trial)}: {trial.error}",
                 )
@@ -190,9 +185,7 @@ class Progress:
         ]
         if left := self._time_left():
             parts.append(left)
-        self._bar.update(
-            self._task, completed=self.num_ended, description=" · ".join(parts)
-        )
+        self._bar.draw(self.num_ended, " · ".join(parts))
 
 
 def _what_failed(trial: Trial) -> str:

@@ -2,6 +2,7 @@ import pytest
 from conftest import known_trial
 
 from nas.ledger.trial import Objective, TrialState
+from nas.study.bars import in_notebook
 from nas.study.progress import Progress, best_so_far, duration_text
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("params", "minimize"))
@@ -78,3 +79,39 @@ def test_on_a_terminal_there_is_a_bar(capsys, monkeypatch):
     assert "best accuracy 0.25" in err
     assert "failed: boom [x]" in err
     assert "1 failed" in err
+
+
+class Shell:
+    """What IPython's kernel calls its shell."""
+
+
+def test_in_a_notebook_there_is_a_bar_and_failures_are_told(monkeypatch, capsys):
+    import sys
+    import types
+
+    shell = type("ZMQInteractiveShell", (Shell,), {})()
+    kernel = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    assert in_notebook()
+    with Progress(OBJECTIVES, 3, []) as progress:
+        progress.started(Given(1))
+        progress.ended(known_trial(1, accuracy=0.25, params=100))
+        progress.ended(known_trial(2, state=TrialState.FAILED, error="boom \x1b[31m"))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "2/3" in shown.err and "best accuracy 0.25" in shown.err
+    assert (
+        "trial 2" in shown.err and "boom" in shown.err and "\x1b[31m" not in shown.err
+    )
+
+
+def test_ipython_in_a_terminal_is_no_notebook(monkeypatch):
+    import sys
+    import types
+
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    assert not in_notebook()
+    shell = type("TerminalInteractiveShell", (Shell,), {})()
+    kernel = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    assert not in_notebook()
