@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -169,7 +169,9 @@ def predict(
     notes += candidates.notes
     frame = candidates.table
     names = _covariates(covariates, table)
-    frame = frame.join(table.known[names], on="placement")
+    # Costs are there already, completed for placements that the table does not have.
+    others = [name for name in names if name not in frame.columns]
+    frame = frame.join(table.known[others], on="placement")
     model, used = plain, np.zeros(len(frame), dtype=bool)
     if names:
         model, used = _with_covariates(plain, frame, names, seed, notes)
@@ -270,7 +272,8 @@ def _with_covariates(
     notes: list[str],
 ) -> tuple[PlacementModel, npt.NDArray[np.bool_]]:
     """The model with covariates, and the rows that have them."""
-    trained = plain.table.known.loc[list(plain.table.placements), names]
+    known = plain.table.known[names].combine_first(frame.set_index("placement")[names])
+    trained = known.loc[list(plain.table.placements), names]
     if not bool(np.isfinite(trained.to_numpy()).all()):
         notes.append(
             f"not every trained placement has {' and '.join(names)}; the prediction is "
@@ -284,7 +287,8 @@ def _with_covariates(
             "predicted from their letters alone"
         )
     space = plain.features.space
-    return PlacementModel(plain.table, space, names, seed=seed), there
+    table = replace(plain.table, known=known)
+    return PlacementModel(table, space, names, seed=seed), there
 
 
 def _filled(

@@ -12,7 +12,9 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from command_lines import VALUES, command_line, command_of, values_of
 from mutation import ODD, spoil, spoil_bytes
 
 from nas.cli import VERBS, main
@@ -142,76 +144,12 @@ def fuzz_table(number, folder):
     read.read(path)
 
 
-WORDS = (
-    *VERBS,
-    *[
-        "--format",
-        "json",
-        "csv",
-        "table",
-        "--set",
-        "training.epochs=3",
-        "--seed",
-        "1",
-        "--trials",
-        "--out",
-        "out",
-        "--to",
-        "out",
-        "--metrics",
-        "accuracy,macs",
-        "--constraint",
-        "params<=1",
-        "--reference",
-        "macs=1",
-        "--plot",
-        "x.png",
-        "--mean",
-        "--all",
-        "--force",
-        "--evaluators",
-        "all",
-        "--option",
-        "low_pass.max_images=1",
-        "--split",
-        "test",
-        "--config",
-        "quickstart",
-        "no_such",
-        "best",
-        "latest",
-        "pareto",
-        "0",
-        "study",
-        "study/best",
-        "--help",
-        "--quiet",
-        "--examples",
-        "--direction",
-        "minimize",
-        "--metric",
-        "accuracy",
-        "--formats",
-        "yaml",
-        "--compare",
-        "--picture",
-        "x.svg",
-        "table.csv",
-        "a.yaml",
-        "--max",
-        "macs=1",
-    ],
-)
+ENTERED = []
+"""Verbs whose own code has begun, behind the parser of the command line."""
 
 
 def fuzz_command_line(number, folder):
-    rng = generator("command line", number)
-    words = [rng.choice(list(VERBS))] if number % 10 else []
-    words += [rng.choice(WORDS) for _ in range(rng.randrange(6))]
-    if number % 3 == 0 and words:
-        at = rng.randrange(len(words))
-        words[at] = spoil(words[at], rng).replace("\0", "")  # no process gets a NUL
-    call(words)
+    call(command_line(generator("command line", number)))
 
 
 def call(words):
@@ -291,7 +229,20 @@ def folder(tmp_path, monkeypatch):
     module = importlib.import_module("nas.train_run")
     monkeypatch.setattr(module, "train_architectures", begun)
     monkeypatch.setattr("nas.data.datasets.load_dataset", begun)
+    monkeypatch.setattr("evaluators.cost.block_latency.measure_latencies", begun)
+    ENTERED.clear()
+    for verb in VERBS:
+        command = command_of(verb)
+        monkeypatch.setattr(command, "callback", noted(verb, command.callback))
     return tmp_path
+
+
+def noted(verb, callback):
+    def call(*arguments, **options):
+        ENTERED.append(verb)
+        return callback(*arguments, **options)
+
+    return call
 
 
 def run(fuzz, numbers, folder):
@@ -319,6 +270,26 @@ def test_ten_thousand(fuzz, folder):
     num = FUZZERS[fuzz]
     results = run(fuzz, range(num), folder)
     assert 0 < results < num  # both ends are met
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_most_command_lines_get_behind_the_parser(folder, monkeypatch):
+    num = FUZZERS[fuzz_command_line]
+    for verb in VERBS:
+        callback = noted(verb, lambda **_: 0)
+        monkeypatch.setattr(command_of(verb), "callback", callback)
+    run(fuzz_command_line, range(num), folder)
+    assert len(ENTERED) > num / 2 and set(ENTERED) == set(VERBS)
+
+
+def test_every_option_of_every_verb_has_values():
+    known = {name for verb in VERBS for p in command_of(verb).params for name in p.opts}
+    assert set(VALUES) <= known
+    for verb in VERBS:
+        for option in command_of(verb).params:
+            if isinstance(option, click.Option) and not option.is_flag:
+                assert values_of(option), option.opts
 
 
 def test_they_are_ten_thousand():

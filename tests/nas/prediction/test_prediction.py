@@ -119,6 +119,19 @@ def test_recorded_scores_are_used_unasked_and_the_metric_is_no_covariate():
         predict(frame, covariates=["absent"])
 
 
+def test_a_cost_can_be_a_covariate_and_is_known_for_untrained_placements():
+    rng = np.random.default_rng(6)
+    truth, _ = additive(NINE, rng)
+    frame = table(truth, rng, 60, 0.2)
+    frame["params"] = [100 + 7 * name.count("M") for name in frame["placement"]]
+    prediction = predict(frame, covariates=["params"])
+    assert prediction.covariates == ("params",)
+    assert not any("from their letters alone" in note for note in prediction.notes)
+    rows = prediction.table.set_index("placement")
+    assert list(rows["params"]) == [100 + 7 * name.count("M") for name in rows.index]
+    assert np.isfinite(rows["mean"]).all() and len(rows) == len(truth)
+
+
 def test_letters_and_counts_beyond_the_table_are_flagged():
     rng = np.random.default_rng(7)
     truth, _ = additive(NINE, rng)
