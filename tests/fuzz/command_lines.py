@@ -40,6 +40,7 @@ VALUES = {
     "--config": CONFIGS,
     "--data": ("mnist5k", "no_such", "/nope", *CONFIGS),
     "--replay": TABLES,
+    "--from": ("no_such", "a.yaml", "study", "."),
     "--evaluators": ("all", "accuracy", "cost,low_pass", "no_such", "accuracy,,", ""),
     "--option": ("low_pass.max_images=1", "low_pass.no=1", "accuracy", ".=", "a.b=["),
     "--formats": ("yaml", "yaml,onnx", "all", "pickle", "", ","),
@@ -67,14 +68,15 @@ def command_of(verb: str) -> click.Command:
 
 
 def values_of(option: click.Option) -> tuple[str, ...]:
-    """What may be written behind an option; every option of every verb has values."""
+    """What may be written behind an option."""
     name = option.opts[0]
     if name in VALUES:
         return VALUES[name]
     if isinstance(option.type, click.Choice):
         return (*map(str, option.type.choices), "xml")
-    assert option.type.name in ("integer", "integer range"), (name, option.type)
-    return COUNTS
+    if option.type.name in ("integer", "integer range"):
+        return COUNTS
+    return (*NETWORKS, *COUNTS)
 
 
 def command_line(rng: random.Random) -> list[str]:
