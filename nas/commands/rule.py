@@ -8,6 +8,7 @@ import click
 
 from nas.commands.naming import STUDY
 from nas.terminal import make_console, say
+from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from nas.rule.effect import Effect
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Also draw the effects into a PNG, SVG or PDF file.",
 )
+@click.option(
+    "--budgets",
+    is_flag=True,
+    help="Instead, the end-of-stage effect against epochs, from the learning curves of "
+    "a study, and whether it changes its sign.",
+)
 def command(
     source: Path,
     metric: str,
@@ -56,6 +63,7 @@ def command(
     letter: str,
     output: str,
     plot: Path | None,
+    budgets: bool,
 ) -> None:
     """Test the rule "MSAs belong at the end of a stage" on trials.
 
@@ -63,6 +71,11 @@ def command(
     columns placement (e.g. CCC-CCM) and the metric; seed, epochs, state, params and
     cluster are used if they are there.
     """
+    if budgets:
+        if smallest_effect is not None:
+            raise InputError("--smallest-effect is about a verdict; --budgets has none")
+        _budgets(source, metric, direction, letter, output, plot)
+        return
     from nas.rule.rule_test import rule_test
 
     test = rule_test(source, metric, direction, smallest_effect, letter)
@@ -75,6 +88,49 @@ def command(
         say(json.dumps(test.to_dict(), indent=2, allow_nan=False))
     else:
         _print(test)
+
+
+def _budgets(
+    source: Path,
+    metric: str,
+    direction: "Direction | None",
+    letter: str,
+    output: str,
+    plot: Path | None,
+) -> None:
+    from rich.table import Table
+
+    from nas.figures.rule_budgets import SIGN, draw
+    from nas.rule.budgets import budget_effects
+
+    found = budget_effects(source, metric, direction, letter)
+    if plot is not None:
+        draw(found, plot)
+        say(f"drew {plot}", err=True)
+    if output == "json":
+        say(json.dumps(found.to_dict(), indent=2, allow_nan=False))
+        return
+    console = make_console(120)
+    console.print(
+        f"{found.metric} ({found.direction}): {found.num_trials} trials of "
+        f"{found.num_placements} placements, {found.sampling} sampling"
+    )
+    grid = Table(
+        title=f"{found.letter} at the end of a stage, by epochs", title_justify="left"
+    )
+    for column in ("epochs", "effect", "95% interval", "p"):
+        grid.add_column(column, justify="right")
+    rows = [(str(epochs), effect) for epochs, effect in found.effects.items()]
+    for name, effect in (*rows, ("last minus first", found.change)):
+        if effect.effect is None:
+            grid.add_row(name, "-", effect.reason, "")
+        else:
+            grid.add_row(name, *_cells(effect))
+    console.print(grid)
+    p = "" if found.sign.p is None else f" (p = {found.sign.p:.3g})"
+    console.print(f"Change of sign: {SIGN[found.sign.changes]}{p}", style="bold")
+    for note in found.notes:
+        console.print(f"Note: {note}.")
 
 
 def _print(test: "RuleTest") -> None:

@@ -155,24 +155,10 @@ class PlacementTable:
         Raises:
             InputError: The study has no finished trial with this metric.
         """
-        sampler = study.config.search.sampler
-        uniform = sampler in UNIFORM_SAMPLERS
-        frame = study.table()
-        if not uniform:
-            # A sampler's first proposals are random; the ledger numbers proposals.
-            startup = frame["number"] < _num_startup(study.config.search)
-            fixed = frame["baseline"].notna()
-            frame["sampled"] = np.where(startup | fixed, "startup", sampler)
+        frame, search = study.table(), study.config.search
 
         def of_metric(name: str) -> PlacementTable:
-            return cls.of_frame(
-                frame,
-                name,
-                str(study.path),
-                "trial {}",
-                sampling="uniform" if uniform else "adaptive",
-                letter=letter,
-            )
+            return cls.of_trials(frame, search, name, str(study.path), letter)
 
         table, plan = of_metric(metric), RulePlan.of_study(study)
         if plan is None:
@@ -183,6 +169,46 @@ class PlacementTable:
             of_metric(name) for name in sorted(others) if frame[name].nunique() > 1
         ]
         return replace(table, plan=plan, family=tuple(family))
+
+    @classmethod
+    def of_trials(
+        cls,
+        frame: pd.DataFrame,
+        search: "SamplingConfig",
+        metric: str = "accuracy",
+        source: str = "the table",
+        letter: str = "M",
+    ) -> "PlacementTable":
+        """Trials of a search whose sampler is known.
+
+        Args:
+            frame: The table of its study, or some rows of it.
+            search: How the placements were sampled.
+            metric: Column to test.
+            source: Where it came from, for messages.
+            letter: Letter to compare with C.
+
+        Returns:
+            The checked table.
+
+        Raises:
+            InputError: No finished trial has this metric.
+        """
+        uniform = search.sampler in UNIFORM_SAMPLERS
+        if not uniform:
+            # A sampler's first proposals are random; the ledger numbers proposals.
+            startup = frame["number"] < _num_startup(search)
+            fixed = frame["baseline"].notna()
+            sampled = np.where(startup | fixed, "startup", search.sampler)
+            frame = frame.assign(sampled=sampled)
+        return cls.of_frame(
+            frame,
+            metric,
+            source,
+            "trial {}",
+            sampling="uniform" if uniform else "adaptive",
+            letter=letter,
+        )
 
     @classmethod
     def of_frame(
