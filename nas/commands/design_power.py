@@ -27,9 +27,14 @@ def planned_placements(config: "SearchConfig") -> "list[Placement]":
         made without the images.
     """
     from nas.sampling.balanced_designs import factorial_architectures, uniform_design
+    from nas.sampling.swaps import swap_design
 
     wanted = config.search
-    designs = {"uniform": uniform_design, "factorial": factorial_architectures}
+    designs = {
+        "uniform": uniform_design,
+        "factorial": factorial_architectures,
+        "swaps": swap_design,
+    }
     if wanted.sampler not in designs:
         return []
     try:

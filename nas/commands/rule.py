@@ -207,6 +207,7 @@ def _contrasts(test: "RuleTest") -> "list[tuple[str, Effect]]":
         ("  and a level for each stage", controls["beyond_rivals_and_stage_levels"]),
         ("  at equal parameters", controls["params"]),
         ("  with strided first blocks", test.end_of_stage_with_strided),
+        ("  paired within swaps", test.paired.end_of_stage),
         ("an MSA at the ends", test.ends),
         ("end of model", test.end_of_model),
         ("strided first blocks", test.strided_first_blocks),

@@ -25,7 +25,7 @@ class SamplingConfig(Section):
 
     Attributes:
         sampler: ``linear``, ``tpe``, ``nsga2``, ``gp``, ``random``, ``exhaustive``, or
-            a design for measuring: ``uniform``, ``factorial``, ``build_up``.
+            a design for measuring: ``uniform``, ``factorial``, ``swaps``, ``build_up``.
         trials: Training runs to finish, baselines included.
         replicates: Seeds with which each placement is trained.
         replicate_first: Train only the first so many placements, baselines included,

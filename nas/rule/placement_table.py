@@ -36,7 +36,7 @@ CLUSTERS = ("cluster", "supernet", "parent")
 LARGEST = 1e100
 """Metric values beyond this are refused: their squares overflow."""
 
-UNIFORM_SAMPLERS = frozenset({"random", "uniform", "factorial", "exhaustive"})
+UNIFORM_SAMPLERS = frozenset({"random", "uniform", "factorial", "swaps", "exhaustive"})
 """Samplers whose choice does not depend on the results."""
 
 

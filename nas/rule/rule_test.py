@@ -18,6 +18,7 @@ from nas.rule.effect import Effect, SlotEffect, holm, measured
 from nas.rule.failures import SlotFailures, slot_failures
 from nas.rule.interactions import Interaction, interactions
 from nas.rule.letters import checked_letter
+from nas.rule.paired import PairedEffects, paired_effects
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.placement_table import PlacementTable, Sampling
 from nas.rule.plan import RulePlan
@@ -80,6 +81,8 @@ class RuleTest:
         controls: The contrast with further regressors or another comparison.
         interactions: The strongest pairs of slots, most significant first.
         num_pairs: Pairs that could be tested.
+        paired: The end of a stage within blocks of placements that differ in the
+            place of one MSA; not part of the verdict.
         noise: ``residual_sd``, and ``replicate_sd`` between seeds.
         smallest_effect: Smallest effect of interest, or ``None`` if none is known.
         power: Power of the verdict with this design.
@@ -115,6 +118,7 @@ class RuleTest:
     controls: dict[str, Effect]
     interactions: tuple[Interaction, ...]
     num_pairs: int
+    paired: PairedEffects
     noise: dict[str, float | int | None]
     smallest_effect: float | None
     power: VerdictPower
@@ -180,6 +184,7 @@ class RuleTest:
                 "num_pairs": self.num_pairs,
                 "strongest": [pair.to_dict() for pair in self.interactions],
             },
+            "paired": self.paired.to_dict(),
             "noise": self.noise,
             "smallest_effect": self.smallest_effect,
             "minimum_detectable_effect": self.minimum_detectable_effect,
@@ -424,6 +429,7 @@ def _test(
         controls=controls,
         interactions=pairs,
         num_pairs=num_pairs,
+        paired=paired_effects(means, layout),
         noise=_noise(means, regression),
         smallest_effect=smallest_effect,
         power=VerdictPower(design, level),

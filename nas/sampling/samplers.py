@@ -110,6 +110,12 @@ def _factorial(context: SamplerContext) -> Design:
     return fixed_sequence(factorial_architectures(_search_space(context), context.seed))
 
 
+def _swaps(context: SamplerContext) -> Design:
+    from nas.sampling.swaps import swap_design
+
+    return fixed_sequence(swap_design(_search_space(context), context.seed))
+
+
 def _given(context: SamplerContext) -> Design:
     from search_spaces.architecture import Architecture
 
@@ -156,6 +162,7 @@ SAMPLERS: dict[str, SamplerFactory] = {
     "exhaustive": _exhaustive,
     "uniform": _uniform,
     "factorial": _factorial,
+    "swaps": _swaps,
     "build_up": _build_up,
     "given": _given,
 }

@@ -1,0 +1,193 @@
+"""Differences within blocks of placements that differ in the place of one MSA.
+
+Two placements with equal other stages, equal numbers of MSAs and one MSA elsewhere in
+one stage share whatever the rest of the network does to the metric. Their difference is
+free of it, so its interval is shorter than that of a regression over all placements
+wherever slots interact.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.rule.effect import Effect
+from nas.rule.placement_means import PlacementMeans
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.slot_regression import Estimate
+
+Floats = npt.NDArray[np.float64]
+
+MIN_BLOCKS = 3
+"""Fewer blocks of a stage give no interval (our choice: two blocks have one degree of
+freedom, and an interval 12.7 standard errors to each side)."""
+
+
+@dataclass(frozen=True)
+class SwapBlock:
+    """Rows that differ in where one MSA of one stage stands.
+
+    Attributes:
+        stage: The stage, from 1.
+        rows: Row by the slot that has the MSA.
+    """
+
+    stage: int
+    rows: dict[int, int]
+
+
+@dataclass(frozen=True)
+class PairedEffects:
+    """The end of a stage against other places of the same stage, within blocks.
+
+    Attributes:
+        num_blocks: Blocks by stage.
+        end_of_stage: Last slot minus the mean of the others of its block that are not
+            strided, averaged over stages.
+        last_over_first: Last minus first, where the first is not strided.
+        last_over_middle: Last minus middle.
+        last_over_strided: Last minus a strided first.
+    """
+
+    num_blocks: dict[int, int]
+    end_of_stage: Effect
+    last_over_first: Effect
+    last_over_middle: Effect
+    last_over_strided: Effect
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "num_blocks": {str(stage): n for stage, n in self.num_blocks.items()},
+            "end_of_stage": self.end_of_stage.to_dict(),
+            "last_over_first": self.last_over_first.to_dict(),
+            "last_over_middle": self.last_over_middle.to_dict(),
+            "last_over_strided": self.last_over_strided.to_dict(),
+        }
+
+
+def paired_effects(means: PlacementMeans, layout: SlotLayout) -> PairedEffects:
+    """Find the blocks of a table and read the differences within them.
+
+    Args:
+        means: One row a placement.
+        layout: The slots.
+
+    Returns:
+        The differences, or why there are none.
+    """
+    if means.clusterings or means.others is not None:
+        reason = (
+            "rows that share a cluster, and kinds of blocks beside C and "
+            "the compared one, are not paired"
+        )
+        none = Effect(reason=reason)
+        return PairedEffects({}, none, none, none, none)
+    blocks = swap_blocks(means.bits, layout)
+    values = means.means
+
+    def first(stage: int) -> list[int]:
+        return [i for i in layout.of_stage(stage)[:1] if i not in layout.strided]
+
+    def strided(stage: int) -> list[int]:
+        return [i for i in layout.of_stage(stage)[:1] if i in layout.strided]
+
+    num_blocks = {
+        stage: sum(block.stage == stage for block in blocks) for stage in layout.stages
+    }
+    return PairedEffects(
+        num_blocks,
+        *(
+            _difference(blocks, values, layout, find)
+            for find in (layout.inner, first, layout.middle, strided)
+        ),
+    )
+
+
+def swap_blocks(bits: Floats, layout: SlotLayout) -> list[SwapBlock]:
+    """Blocks among the rows: the last slot of a stage and others have one MSA.
+
+    No row is in two blocks, so that blocks are independent. Rows that follow one
+    another go first: the blocks of the sampler ``swaps`` are found again as it made
+    them.
+
+    Args:
+        bits: ``(rows, slots)``, distinct rows, 1 where the slot has an MSA.
+        layout: The slots.
+
+    Returns:
+        The blocks; each has its last slot and at least another one.
+    """
+    found: list[SwapBlock] = []
+    for stage in layout.stages:
+        *others, last = layout.of_stage(stage)
+        families: dict[bytes, dict[int, int]] = defaultdict(dict)
+        for row, letters in enumerate(bits):
+            for slot in (slot for slot in (*others, last) if letters[slot]):
+                rest = letters.copy()
+                rest[slot] = 0
+                families[rest.tobytes()][slot] = row
+        middles = set(layout.middle(stage))
+        for rows in families.values():
+            if last not in rows:
+                continue
+            chosen = {last: rows[last]}
+            # of several middle slots the one that was trained next to the last one
+            for slot in sorted(set(rows) - {last}, key=lambda one: rows[one]):
+                if slot not in middles or middles.isdisjoint(chosen):
+                    chosen[slot] = rows[slot]
+            if len(chosen) > 1:
+                found.append(SwapBlock(stage, chosen))
+    found.sort(key=lambda block: (_is_scattered(block), max(block.rows.values())))
+    used: set[int] = set()
+    kept = []
+    for block in found:
+        if used.isdisjoint(block.rows.values()):
+            used.update(block.rows.values())
+            kept.append(block)
+    return kept
+
+
+def _is_scattered(block: SwapBlock) -> bool:
+    """Whether other rows lie between those of the block."""
+    rows = block.rows.values()
+    return max(rows) - min(rows) >= len(rows)
+
+
+def _difference(
+    blocks: list[SwapBlock],
+    values: Floats,
+    layout: SlotLayout,
+    partners: Callable[[int], list[int]],
+) -> Effect:
+    """Last minus the mean of the partners, the mean over stages of that over blocks."""
+    differences: dict[int, list[float]] = defaultdict(list)
+    for block in blocks:
+        others = [
+            values[block.rows[slot]]
+            for slot in partners(block.stage)
+            if slot in block.rows
+        ]
+        if others:
+            last = values[block.rows[layout.of_stage(block.stage)[-1]]]
+            differences[block.stage].append(float(last - np.mean(others)))
+    stages = [s for s, found in differences.items() if len(found) >= MIN_BLOCKS]
+    if not stages:
+        return Effect(
+            reason=f"fewer than {MIN_BLOCKS} blocks of swaps in every stage "
+            "(the sampler 'swaps' makes them)"
+        )
+    means = [float(np.mean(differences[stage])) for stage in stages]
+    # Welch (1947, Biometrika 34:28): stages may differ in noise and in blocks
+    parts = np.array(
+        [np.var(differences[s], ddof=1) / len(differences[s]) for s in stages]
+    )
+    parts /= len(stages) ** 2
+    freedom = np.array([len(differences[stage]) - 1 for stage in stages])
+    variance = float(parts.sum())
+    df = variance**2 / float((parts**2 / freedom).sum()) if variance > 0 else 1.0
+    estimate = Estimate(float(np.mean(means)), variance**0.5, df)
+    return Effect.of(estimate, tuple(sorted(stages)))

@@ -1,0 +1,132 @@
+"""Paired differences against a planted truth and a naive twin."""
+
+import itertools
+
+import numpy as np
+import pytest
+from rule_plants import free_design, placements, table
+from scipy import stats
+
+from nas.rule.paired import paired_effects, swap_blocks
+from nas.rule.placement_means import PlacementMeans
+from nas.rule.rule_test import rule_test
+from nas.rule.slot_layout import SlotLayout
+from nas.sampling.swaps import swap_design
+from search_spaces.backbone import Backbone
+from search_spaces.spaces.free_space import FreeSpace
+
+DEPTHS = (3, 3, 3)
+LAYOUT = SlotLayout(DEPTHS)
+LAST = [2, 5, 8]
+
+
+def swaps(num_rows, seed=0):
+    space = FreeSpace(Backbone("basic", "patch2", DEPTHS, (4, 8, 8)), strided_msas=True)
+    design = itertools.islice(swap_design(space, seed), num_rows)
+    return np.array([[c == "M" for c in one.placement.letters] for one in design], int)
+
+
+def values_of(bits, effect, rng, block_noise, noise):
+    """The last slots add an effect; each block of three rows has its own luck."""
+    luck = np.repeat(rng.normal(0, block_noise, len(bits) // 3), 3)
+    return effect * bits[:, LAST].sum(axis=1) + luck + rng.normal(0, noise, len(bits))
+
+
+def paired(bits, values, **known):
+    return paired_effects(
+        PlacementMeans.of(table(bits, values, DEPTHS, **known)), LAYOUT
+    )
+
+
+def test_the_blocks_of_the_sampler_are_found_again():
+    bits = swaps(63)
+    blocks = swap_blocks(bits.astype(float), LAYOUT)
+    assert sorted(sorted(b.rows.values()) for b in blocks) == [
+        [at, at + 1, at + 2] for at in range(0, 63, 3)
+    ]
+    assert [sum(b.stage == s for b in blocks) for s in (1, 2, 3)] == [7, 7, 7]
+
+
+def test_the_estimate_is_the_mean_of_the_differences():
+    """A naive twin: the design is known here, so no block has to be looked for."""
+    rng = np.random.default_rng(0)
+    bits = swaps(54)
+    values = values_of(bits, 0.5, rng, 2.0, 1.0)
+    last, middle, first = values.reshape(-1, 3).T
+    inner = np.where(np.arange(18) % 3 == 0, (middle + first) / 2, middle)
+    found = paired(bits, values)
+    assert found.end_of_stage.effect == pytest.approx((last - inner).mean())
+    per_stage = [(last - inner)[stage::3].var(ddof=1) / 6 for stage in range(3)]
+    assert found.end_of_stage.standard_error == pytest.approx(sum(per_stage) ** 0.5 / 3)
+    alone = stats.ttest_1samp((last - first)[::3], 0)
+    assert found.last_over_first.p == pytest.approx(alone.pvalue)
+    assert found.last_over_first.ci == pytest.approx(alone.confidence_interval())
+    strided = (last - first).reshape(-1, 3)[:, 1:]
+    assert found.last_over_strided.effect == pytest.approx(strided.mean())
+    assert found.last_over_middle.effect == pytest.approx((last - middle).mean())
+
+
+def test_intervals_hold_the_truth_and_are_shorter_than_unpaired_ones():
+    rng = np.random.default_rng(1)
+    hits, shorter, num = 0, [], 300
+    bits = [swaps(54, seed) for seed in range(10)]
+    for number in range(num):
+        one = bits[number % 10]
+        values = values_of(one, 0.5, rng, 2.0, 0.5)
+        data = table(one, values, DEPTHS)
+        low, high = paired(one, values).end_of_stage.ci
+        hits += low < 0.5 < high
+        if number < 10:
+            free = rule_test(data).end_of_stage.ci
+            shorter.append((high - low) / (free[1] - free[0]))
+    assert (
+        stats.binom.ppf(0.001, num, 0.95) <= hits <= stats.binom.ppf(0.999, num, 0.95)
+    )
+    assert max(shorter) < 1 and np.median(shorter) < 0.7
+
+
+def test_seeds_are_averaged_and_order_does_not_matter():
+    rng = np.random.default_rng(2)
+    bits = swaps(27)
+    values = values_of(bits, 0.5, rng, 2.0, 0.5)
+    twice = np.concatenate([bits, bits])
+    both = np.concatenate([values - 0.1, values + 0.1])
+    assert paired(twice, both).end_of_stage.effect == pytest.approx(
+        paired(bits, values).end_of_stage.effect
+    )
+
+
+def test_no_row_counts_twice_in_a_table_that_was_not_made_for_it():
+    rng = np.random.default_rng(3)
+    bits = np.unique(free_design(rng, 300, DEPTHS), axis=0)
+    rng.shuffle(bits)
+    blocks = swap_blocks(bits.astype(float), LAYOUT)
+    used = [row for block in blocks for row in block.rows.values()]
+    assert len(used) == len(set(used)) and len(blocks) > 20
+    for block in blocks:
+        rows = list(block.rows.values())
+        assert len({bits[row].sum() for row in rows}) == 1
+        outside = [i for i in range(9) if i not in LAYOUT.of_stage(block.stage)]
+        assert len({tuple(bits[row][outside]) for row in rows}) == 1
+    hits = 0
+    for _ in range(200):
+        effect = paired(bits, rng.normal(size=len(bits))).end_of_stage
+        hits += effect.ci[0] < 0 < effect.ci[1]
+    assert hits >= stats.binom.ppf(0.001, 200, 0.95)
+
+
+def test_without_blocks_there_is_a_reason():
+    few = paired(swaps(9), np.arange(9.0))
+    assert few.end_of_stage.effect is None and "fewer than 3" in few.end_of_stage.reason
+    clustered = paired(swaps(27), np.arange(27.0), clusters=np.arange(27) % 3)
+    assert "cluster" in clustered.end_of_stage.reason
+
+
+def test_the_rule_test_tells_them():
+    rng = np.random.default_rng(4)
+    bits = swaps(54)
+    found = rule_test(table(bits, values_of(bits, 0.5, rng, 2.0, 0.5), DEPTHS))
+    data = found.to_dict()["paired"]
+    assert data["num_blocks"] == {"1": 6, "2": 6, "3": 6}
+    assert data["end_of_stage"]["ci"][0] > 0
+    assert len(set(placements(bits, DEPTHS))) == 54
