@@ -203,6 +203,36 @@ def test_a_search_with_an_extension(written, name):
     assert table.count("complete") >= 2
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_kind_of_ones_own_is_reported_and_exported_to_every_format(written):
+    def run(*arguments):
+        command = [sys.executable, "-m", "nas", *arguments]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{written}"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    changes = ["--set", "search.sampler=exhaustive", "--set", "search.baselines=false"]
+    changes += ["--set", "space.kinds=CK", "--trials", "4"]
+    run("search", "my_kernels.yaml", "--out", "study", *changes)
+    run("report", "study")  # reads the study, imports no plugin
+    page = (written / "study" / "report.html").read_text(encoding="utf-8")
+    assert '"letter":"K","name":"Large kernel","colour":"#56B4E9"' in page
+    rows = (written / "study" / "trials.csv").read_text().splitlines()
+    number = next(row.split(",")[0] for row in rows if "K" in row.split(",")[2])
+    assert "K" in run("show", "study", number)
+    run(
+        "export", "study", number, "--to", "model", "--formats", "all",
+        "--plugin", "my_block",
+    )  # fmt: skip
+    names = {path.name for path in (written / "model").iterdir()}
+    assert {"model.onnx", "model.pt2", "modeling_alternet.py"} <= names
+    assert "class LargeKernelBlock" in (
+        written / "model" / "modeling_alternet.py"
+    ).read_text(encoding="utf-8")
+
+
 def api_names():
     """Every ``package.Name`` that docs/api.md speaks of."""
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -225,7 +255,10 @@ def test_the_reference_can_be_written_and_searched(tmp_path):
     command = [sys.executable, "-m", "pdoc", "-d", "google", "-o", str(tmp_path)]
     subprocess.run([*command, "search_spaces", "evaluators", "nas"], check=True)
     assert "ConvBlock" in (tmp_path / "search.js").read_text(encoding="utf-8")
-    assert (tmp_path / "nas" / "api" / "study.html").is_file()
+    page = (tmp_path / "nas.html").read_text(encoding="utf-8")
+    for name in importlib.import_module("nas").__all__:
+        assert f'id="{name}"' in page
+    assert 'id="Study.front"' in page
 
 
 def test_code_blocks_parse():

@@ -52,7 +52,7 @@ def test_names_alone_take_their_direction_from_the_metric():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"serach": {}}, "unknown key 'serach'; allowed here: name, seed, data"),
+        ({"serach": {}}, "unknown key 'serach'; allowed here: seed, data"),
         ({"data": {"nam": 1}}, "unknown key 'data.nam'; allowed here: name, root"),
         (
             {"search": {"fidelity": {"x": 1}}},
