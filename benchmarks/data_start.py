@@ -7,11 +7,9 @@ own, imports left out:
 - ``plain``: every file decoded by Pillow in one process, into memory, as at every start
   before there was a cache;
 - ``first``: with an empty cache, on all CPUs;
-- ``second``: from the cache;
-- ``touched``: all files touched, so that they are found by content.
+- ``second``: from the cache.
 
-CPU seconds hold those of the decoding processes. ``private`` is the memory that cannot
-be given back to the page cache, ``peak`` the largest resident set.
+CPU seconds hold those of the decoding processes; ``peak`` is the largest resident set.
 """
 
 import argparse
@@ -88,7 +86,7 @@ def measure(how: str, root: str, size: int) -> None:
     before, started = cpu_seconds(), time.perf_counter()
     fingerprint = plain(root, size) if how == "plain" else cached(root, size)
     wall = time.perf_counter() - started
-    if how in ("first", "touched"):
+    if how == "first":
         time.sleep(4)  # the decoding processes end themselves; then their time counts
     status = dict(
         line.split(":", 1)
@@ -98,7 +96,6 @@ def measure(how: str, root: str, size: int) -> None:
         "how": how,
         "wall_s": round(wall, 2),
         "cpu_s": round(cpu_seconds() - before, 2),
-        "private_mb": int(status["RssAnon"].split()[0]) // 1024,
         "peak_mb": int(status["VmHWM"].split()[0]) // 1024,
         "fingerprint": fingerprint,
     }
@@ -124,10 +121,7 @@ def main() -> None:
         for repeat in range(options.repeats):
             cache = Path(scratch) / f"cache{repeat}"
             environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-            for how in ("plain", "first", "second", "touched"):
-                if how == "touched":
-                    for file in (path for path in root.rglob("*") if path.is_file()):
-                        os.utime(file)
+            for how in ("plain", "first", "second"):
                 time.sleep(2.5)  # files at rest, as they are in use
                 command = [sys.executable, __file__, "--start", how]
                 command += ["--root", str(root), "--size", str(options.size)]

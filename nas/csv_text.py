@@ -26,6 +26,15 @@ def csv_cell(value: Cell) -> Cell | str:
     return value
 
 
+def plain_cell(text: str) -> str:
+    """What :func:`csv_cell` made the cell of.
+
+    Args:
+        text: A cell as it was read.
+    """
+    return text[1:] if text.startswith("'") and text[1:2] in _FORMULA else text
+
+
 def csv_row(row: dict[str, Any]) -> dict[str, Any]:
     """A row whose names and texts are such cells.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.naming import STUDY
+from nas.csv_text import csv_frame
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -66,7 +67,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Also draw predicted against measured into a PNG, SVG or PDF file.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the draws.",
+)
 def command(
     source: Path,
     metric: str | None,
@@ -105,7 +112,7 @@ def command(
         say(json.dumps(prediction.to_dict(top), indent=2, allow_nan=False))
     elif output == "csv":
         rows = prediction.table if top is None else prediction.table.head(top)
-        say(rows.to_csv(index=False).removesuffix("\n"))
+        say(csv_frame(rows).to_csv(index=False).removesuffix("\n"))
     else:
         _print(prediction, 20 if top is None else top)
 

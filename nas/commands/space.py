@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Architectures to draw.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the draw.",
+)
 @click.option(
     "--measure-latency",
     "table_file",

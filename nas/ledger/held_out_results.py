@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from nas.csv_text import csv_row, plain_cell
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.trial import Trial
 from search_spaces.errors import InputError
@@ -100,7 +101,7 @@ def write_test(path: Path, results: Iterable[TestResult]) -> None:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [one.name for one in fields(TestResult)])
     writer.writeheader()
-    writer.writerows(asdict(result) for result in results)
+    writer.writerows(csv_row(asdict(result)) for result in results)
     write_atomically(path, text.getvalue())
 
 
@@ -138,11 +139,11 @@ def _result(row: dict[str, str]) -> TestResult:
     baseline = row["baseline"] if "baseline" in row else row["is_baseline"]
     return TestResult(
         number=int(row["number"]),
-        placement=row["placement"],
-        architecture=row["architecture"],
+        placement=plain_cell(row["placement"]),
+        architecture=plain_cell(row["architecture"]),
         seed=int(row["seed"]),
         epochs=int(row["epochs"]),
-        baseline=baseline or None,
+        baseline=plain_cell(baseline) or None,
         test_accuracy=float(row["test_accuracy"]),
         test_accuracy_se=float(row["test_accuracy_se"]),
         test_nll=float(row["test_nll"]),

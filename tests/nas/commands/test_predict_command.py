@@ -71,3 +71,22 @@ def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert said.count("\n") == 1
     assert "line 2" in said
     assert "'X'" in said
+
+
+def test_a_column_named_like_a_formula_is_none_in_csv(tmp_path):
+    rng = np.random.default_rng(0)
+    truth, _ = additive(NINE, rng)
+    frame = table(truth, rng, 40, 0.1)
+    frame["=1+1"] = rng.normal(size=len(frame))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    path = str(tmp_path / "t.csv")
+    done = _run(path, "--format", "csv", "--covariate", "=1+1", "--top", "3")
+    assert done.exit_code == 0, done.output
+    assert "'=1+1" in done.stdout.splitlines()[0].split(",")
+
+
+def test_a_negative_seed_is_refused_in_one_line(file, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(file), "--seed", "-1"])
+    assert stopped.value.code == 2
+    assert "x>=0" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 
 from nas.commands.pareto import command as pareto
 from nas.commands.show import command as show
-from nas.ledger.held_out_results import TestResult, results_of
+from nas.ledger.held_out_results import TestResult, read_test, results_of, write_test
 from nas.pareto.table import ParetoTable
 from nas.study.study import Study
 from nas.study.trial_view import TrialView
@@ -112,3 +112,11 @@ def test_results_belong_to_a_network(tested):
     assert results_of([trial], [result]) == {1: result}
     for change in ({"seed": 5}, {"placement": "MM-MM"}, {"architecture": "def"}):
         assert results_of([trial], [replace(result, **change)]) == {}
+
+
+def test_a_name_that_looks_like_a_formula_is_none_and_comes_back(tmp_path):
+    one = TestResult(0, "C-M", "=id", 0, 3, "=1+1", 0.5, 0.01, 0.6, 200, LOOKED)
+    write_test(tmp_path / "test.csv", [one])
+    cells = (tmp_path / "test.csv").read_text().splitlines()[1].split(",")
+    assert "'=1+1" in cells and not any(cell.startswith("=") for cell in cells)
+    assert read_test(tmp_path / "test.csv") == [one]
