@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import signal
-import tempfile
 import threading
 import time
 import uuid
@@ -19,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.execution.loss import diagnose
+from nas.execution.tune_directory import tune_directory
 from nas.ledger.cause import Cause
 from nas.ledger.journal_reader import JournalReader
-from nas.scoring.trial_run import FAILED_BY_TRIAL
 from nas.study.layout import StudyLayout
 from nas.terminal import say
 from search_spaces.errors import InputError
@@ -30,6 +30,8 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output engine prints a table at verbose=0
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # A worker that dies takes the programs with it that it has started.
+    "RAY_process_group_cleanup_enabled": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -307,8 +309,13 @@ def run_trials(
             "or resources.gpus_per_trial (or set max_concurrent, if nodes are still "
             "to come)"
         )
+    study = StudyLayout(context.study)
     searcher = LedgerSearcher(
-        ledger, proposer, listener, slots, _diagnose(context.study)
+        ledger,
+        proposer,
+        listener,
+        slots,
+        lambda number, text: diagnose(study.trial(number), text),
     )
     bundle = {"CPU": resources.cpus}
     if resources.gpus:
@@ -332,7 +339,7 @@ def run_trials(
         )
 
     with (
-        tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch,
+        tune_directory() as scratch,
         _stop_on_sigterm(last_resort),
     ):
         tuner = tune.Tuner(
@@ -432,56 +439,3 @@ def _stop_on_sigterm(last_resort: Callable[[], None]) -> Iterator[None]:
     finally:
         timer.cancel()
         signal.signal(signal.SIGTERM, before)
-
-
-def _diagnose(study: Path) -> Callable[[int, str], tuple[str, Cause]]:
-    """Make the function that says why a worker was lost."""
-
-    def diagnose(number: int, text: str) -> tuple[str, Cause]:
-        stack = StudyLayout(study).trial(number).time_limit
-        if stack.is_file() and "Timeout" in (words := stack.read_text()):
-            return (
-                f"ran longer than its time limit; stopped in {_top(words)}",
-                Cause.TIME_LIMIT,
-            )
-        if FAILED_BY_TRIAL in text:
-            return text.split(FAILED_BY_TRIAL, 1)[1].splitlines()[
-                0
-            ].strip(), Cause.TRIAL
-        summary, cause = _summary(text)
-        return f"lost with its worker: {summary}", cause
-
-    return diagnose
-
-
-def _top(stack: str) -> str:
-    """The innermost frame of our own thread in a faulthandler dump."""
-    frames = [line.strip() for line in stack.splitlines() if line.startswith("  File")]
-    frames = [f for f in frames if "threading.py" not in f and "queue.py" not in f]
-    return frames[0].removeprefix("File ") if frames else "an unknown place"
-
-
-_SIGNS = (
-    ("node has died", "its node died", Cause.NODE),
-    ("node failed", "its node died", Cause.NODE),
-    ("node was terminated", "its node died", Cause.NODE),
-    ("is unavailable", "its node, or the way to it, was lost", Cause.NODE),
-    ("OutOfMemory", "memory ran out and Ray ended the process", Cause.MEMORY),
-    (
-        "connection error code 2",
-        "its process died (killed, or out of memory)",
-        Cause.KILLED,
-    ),
-    ("SIGKILL", "its process was killed (or memory ran out)", Cause.KILLED),
-)
-
-
-def _summary(text: str) -> tuple[str, Cause]:
-    """One line of Ray's page of text about a dead actor, and who is to blame."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if "creation task" in text:
-        return f"its process could not start: {lines[-1][:300]}", Cause.START
-    for sign, words, cause in _SIGNS:
-        if sign.lower() in text.lower():
-            return words, cause
-    return " ".join(lines[1:4])[:300] or "the process ended", Cause.KILLED

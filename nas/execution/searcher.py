@@ -15,6 +15,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from nas.execution.loss import Loss
 from nas.ledger.cause import Cause
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.trial import Trial
@@ -51,8 +52,8 @@ class LedgerSearcher(Searcher):
         proposer: Who says what is next.
         listener: Who is told about it.
         max_running: Says how many trials may be under way now.
-        diagnose: Turns the number of a lost trial and Ray's error text into a
-            reason and a cause.
+        diagnose: Turns the number of a lost trial and Ray's error text into the
+            reason.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class LedgerSearcher(Searcher):
         proposer: Proposer,
         listener: Listener,
         max_running: Callable[[], int],
-        diagnose: Callable[[int, str], tuple[str, Cause]],
+        diagnose: Callable[[int, str], Loss],
     ) -> None:
         super().__init__()
         self._ledger = ledger
@@ -126,7 +127,7 @@ class LedgerSearcher(Searcher):
         )
         attributes = outcome.get("attributes", {})
         if error:
-            self._lost(number, *self._diagnose(number, self.errors.pop(trial_id, "")))
+            self._lost(number, self._diagnose(number, self.errors.pop(trial_id, "")))
         elif trial_id in self.stopped_at:
             rung = self.stopped_at.pop(trial_id)
             self._ledger.prune(number, rung, outcome["metrics"], attributes=attributes)
@@ -145,15 +146,18 @@ class LedgerSearcher(Searcher):
             self._num_failed_starts = 0
         self._listener.ended(self._ledger.trial(number))
 
-    def _lost(self, number: int, reason: str, cause: Cause) -> None:
-        if cause in (Cause.TRIAL, Cause.TIME_LIMIT):
-            self._ledger.fail(number, reason, cause=cause)
+    def _lost(self, number: int, loss: Loss) -> None:
+        attributes = {"signal": loss.signal} if loss.signal else {}
+        if loss.cause in (Cause.TRIAL, Cause.TIME_LIMIT):
+            self._ledger.fail(number, loss.reason, cause=loss.cause)
             return
-        self._ledger.lose(number, reason, cause)
-        if cause is Cause.START:
+        self._ledger.lose(
+            number, loss.reason, loss.cause, place=loss.place, attributes=attributes
+        )
+        if loss.cause is Cause.START:
             self._num_failed_starts += 1
             if self._num_failed_starts >= _MAX_FAILED_STARTS:
-                self.fatal = reason
+                self.fatal = loss.reason
 
 
 class LedgerScheduler(FIFOScheduler):

@@ -16,13 +16,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from ray.tune import Trainable
 
+from nas.execution.trial_process import TrialProcess
 from nas.scoring.trial_run import (
     FAILED_BY_TRIAL,
     TrialFunction,
@@ -32,6 +34,9 @@ from nas.scoring.trial_run import (
 )
 from nas.study.layout import StudyLayout
 from nas.study.worker_file import write_worker
+
+_LOOK_S = 1.0
+"""How often a process looks whether its trial has closed what Ray needs."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,15 @@ class _RunInSteps:
     """
 
     def __init__(
-        self, function: TrialFunction, run: TrialRun, *, is_tracked: bool
+        self,
+        function: TrialFunction,
+        run: TrialRun,
+        look: Callable[[], None],
+        *,
+        is_tracked: bool,
     ) -> None:
         self._function = function
+        self._look = look
         self._run = replace(run, report=self._report)
         if is_tracked:
             self._run = replace(self._run, watch=self._watch)
@@ -125,7 +136,7 @@ class _RunInSteps:
             self._thread.start()
         elif self._waits:
             self._answers.put(True)
-        event, epochs = self._events.get(), []
+        event, epochs = self._next(), []
         while event.kind == "epoch":
             epochs.append(event.value)
             if self._events.empty():
@@ -133,6 +144,12 @@ class _RunInSteps:
             event = self._events.get()
         self._waits = event.kind == "rung"
         return replace(event, epochs=tuple(epochs))
+
+    def _next(self) -> _Event:
+        while True:
+            with suppress(queue.Empty):
+                return self._events.get(timeout=_LOOK_S)
+            self._look()
 
     def stop(self) -> None:
         """End a run that waits at a rung."""
@@ -161,6 +178,7 @@ class TrialWorker(Trainable):
         self._context = context
         self._steps: _RunInSteps | None = None
         self._limit_file: TextIO | None = None
+        self._process = TrialProcess()
         _limit_threads(max(1, int(context.cpus)))
         self.reset_config(config)
 
@@ -209,6 +227,7 @@ class TrialWorker(Trainable):
         if self._steps is None:
             files.directory.mkdir(parents=True, exist_ok=True)
             write_worker(files, self._started)
+            self._process.begin(files)
             checkpoint = study.checkpoint(
                 run["architecture_id"], run["seed"], run["epochs"]
             )
@@ -227,10 +246,12 @@ class TrialWorker(Trainable):
                     gpus=context.gpus,
                     rungs=tuple(r for r in context.rungs if r < run["epochs"]),
                 ),
+                self._check_files,
                 is_tracked=context.is_tracked,
             )
             self._arm(files.time_limit)
         event = self._steps.step()
+        self._check_files()
         if event.kind == "outcome" and not isinstance(event.value, TrialOutcome):
             problem = TypeError(
                 "a trial function returns a TrialOutcome, "
@@ -238,6 +259,11 @@ class TrialWorker(Trainable):
             )
             return replace(event, kind="error", value=problem)
         return event
+
+    def _check_files(self) -> None:
+        """Give the process up if Ray cannot work in it any more."""
+        if self._process.has_lost_its_files():
+            self._process.give_up()
 
     def _arm(self, file: Path) -> None:
         """End the process if the trial takes too long.
@@ -253,6 +279,8 @@ class TrialWorker(Trainable):
 
     def _describe(self, error: BaseException) -> str:
         text = "".join(traceback.format_exception(error))
+        if words := self._process.last_words():
+            text += f"\nThe last lines of its stderr:\n{words}\n"
         files = StudyLayout(self._context.study).trial(self._run["number"])
         try:
             files.error.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -274,6 +302,7 @@ class TrialWorker(Trainable):
             self._limit_file.close()
             path.unlink(missing_ok=True)
             self._limit_file = None
+        self._process.end()
 
     def cleanup(self) -> None:
         """End a run that waits at a rung."""

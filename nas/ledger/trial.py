@@ -66,7 +66,8 @@ class Trial:
         scorer: How it got its metrics: a value of ``scoring.kind``.
         error: Why it failed or was lost, in one line, or ``""``.
         cause: What ended it, if it is not complete, else ``None``.
-        signal: The signal that its process died of, e.g. ``"SIGABRT"``, or ``None``.
+        signal: What its process died of, e.g. ``"SIGABRT"`` or ``"out of memory"``, or
+            ``None``; ``"SIGKILL"`` also if it vanished without a trace.
         started: Start as seconds since 1970, or ``None``.
         finished: End as seconds since 1970, or ``None``.
         rung: Epochs after which successive halving stopped it, or ``None``.

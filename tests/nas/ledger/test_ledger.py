@@ -5,7 +5,7 @@ import pytest
 from search_parts import OBJECTIVES, measured, new_ledger, reopened, small_space
 
 from nas.ledger.cause import Cause
-from nas.ledger.ledger import MAX_LOSSES, Ledger
+from nas.ledger.ledger import MAX_CRASHES, MAX_LOSSES, Ledger
 from nas.ledger.location import Location
 from nas.ledger.trial import Objective, TrialState
 from search_spaces import Constraints
@@ -121,6 +121,25 @@ def test_a_trial_that_takes_its_worker_down_each_time_is_given_up(tmp_path):
     assert ledger.trial(number).error == (
         f"out of memory; given up after {MAX_LOSSES} lost workers"
     )
+    assert ledger.num_counted == 1
+
+
+def test_deaths_in_the_same_place_are_a_crash_and_others_are_not(tmp_path):
+    space = small_space()
+    ledger = new_ledger(tmp_path)
+    number = start(ledger, space).number
+    here, there = '"net.py", line 12 in forward', '"net.py", line 13 in forward'
+    for place in (here, there, "", here):
+        again = ledger.lose(number, "its process died", Cause.KILLED, place=place)
+        assert again is not None
+        number = ledger.pop(space).number
+    ledger = reopened(tmp_path)
+    signal = {"signal": "SIGSEGV"}
+    args = (number, "its process died", Cause.KILLED)
+    assert ledger.lose(*args, place=here, attributes=signal) is None
+    trial = ledger.trial(number)
+    assert (trial.cause, trial.signal) == (Cause.CRASH, "SIGSEGV")
+    assert trial.error == f"its process died; given up after {MAX_CRASHES} deaths there"
     assert ledger.num_counted == 1
 
 
