@@ -286,8 +286,8 @@ def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray, whole_gr
 def test_a_checkpoint_is_continued_by_the_repeated_trial(tmp_path, local_ray):
     """Real training: killed after its second epoch, it goes on with the third."""
     from nas.config import config_from_dict
+    from nas.scoring.scratch import train_trial
     from nas.scoring.trial_run import TrialRun
-    from nas.search_run import train_trial
 
     settings = config_from_dict(
         {
@@ -320,14 +320,14 @@ def test_a_checkpoint_is_continued_by_the_repeated_trial(tmp_path, local_ray):
         (run.directory / "epochs_here").write_text(str(len(seen)))
         return outcome
 
-    import nas.search_run as search_run
+    from nas.scoring import scratch
 
-    before = search_run.train_trial
-    search_run.train_trial = killed_after_two
+    before = scratch.train_trial
+    scratch.train_trial = killed_after_two
     try:
         study = search(settings, tmp_path / "s", quiet=True)
     finally:
-        search_run.train_trial = before
+        scratch.train_trial = before
     first, second = study.trials()
     assert first.retried_as == second.number
     assert second.state == TrialState.COMPLETE
