@@ -115,7 +115,7 @@ def command(
         for one in studies:
             winner = judge_winner(one)
             if winner is not None:
-                click.echo(winner.sentence())
+                say(winner.sentence())
 
 
 def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":

@@ -83,7 +83,7 @@ def command(
         from nas.commands.design_power import power_of_search, thin_slots
 
         if settings.rule is not None:
-            click.echo(
+            say(
                 f"rule: the verdict is registered for {settings.rule.metric} (plan "
                 f"{settings.rule.digest()}); other metrics are exploratory",
                 err=True,

@@ -6,7 +6,6 @@ answers differ.
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +34,7 @@ from nas.scoring.parent_space import (
 from nas.scoring.scorer import Scorer
 from nas.scoring.scorers import check_no_options
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
+from nas.terminal import say
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 from search_spaces.parents.placement_walk import Pieces
@@ -156,7 +156,7 @@ class Distilled(Scorer):
 
     def _tell(self, line: str) -> None:
         if not self._quiet:
-            print(line, file=sys.stderr, flush=True)
+            say(line, err=True)
 
     def _fitted(self, directory: Path) -> BlockLibrary:
         return fit_library(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from known_trials import known_trial
 
 from nas.config import config_from_dict
 from nas.ledger.trial import Objective, Trial, TrialState
@@ -74,28 +75,6 @@ class KnownStudy:
         return Architecture.from_yaml(
             self.trial_directory(number) / "architecture.yaml"
         )
-
-
-def known_trial(number, placement="CC-CM", state=TrialState.COMPLETE, **fields):
-    """A trial whose metrics may be given as accuracy=0.9, params=100."""
-    names = set(Trial.__dataclass_fields__) - {"params"}  # here always the metric
-    metrics = {name: float(v) for name, v in fields.items() if name not in names}
-    own = {name: v for name, v in fields.items() if name in names}
-    return Trial(
-        **{
-            "number": number,
-            "state": state,
-            "architecture": {},
-            "placement": placement,
-            "seed": 0,
-            "epochs": 3,
-            "metrics": metrics,
-            "duration_s": 1.5,
-            "started": 1e9 + number,
-            "finished": 1e9 + number + 1.5,
-            **own,
-        }
-    )
 
 
 def many_trials(num_trials, seed=0, num_failed=0):

@@ -16,7 +16,7 @@ except SystemExit as end:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "/nope"], "a target is .* there is no '/nope'"),
+        (["evaluate", "/nope"], "a target is .*; got '/nope'"),
         (["space", "/nope"], "a config is .* there is no '/nope'"),
         (["search", "/nope"], "a config is .* there is no '/nope'"),
         (["train", "/nope", "--config", "quickstart"], "architecture file .* /nope"),

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 import yaml
-from nas.export import formats
 
 from evaluators.classification.accuracy import Accuracy
 from nas.data.datasets import load_dataset
 from nas.data.preprocessing import Preprocessing
+from nas.exporting import formats
 from nas.exporting.exporter import choose_trials, export, load_export
 from nas.exporting.formats import Exported, ExportError, Format, load_weights
 from nas.ledger.trial import Objective, TrialState
@@ -169,7 +169,7 @@ def test_a_file_in_the_way_is_told(trained_study, tmp_path):
     ("which", "message"),
     [
         ("99", "has no trial 99"),
-        ("worst", "a trial number, 'best' or 'pareto'; got 'worst'"),
+        ("worst", "a trial is a number, 'best' or 'latest'; got 'worst'"),
         ("../1", "got '../1'"),
         ("-1", "got '-1'"),
     ],

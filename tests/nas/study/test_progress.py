@@ -1,5 +1,5 @@
 import pytest
-from conftest import known_trial
+from known_trials import known_trial
 
 from nas.ledger.trial import Objective, TrialState
 from nas.study.bars import in_notebook
