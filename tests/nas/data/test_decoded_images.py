@@ -476,7 +476,7 @@ print(len(dataset.train), dataset.fingerprint, outcome.metrics["accuracy"])
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_data_of_four_times_the_memory_limit(tmp_path, monkeypatch):
-    """Training draws crops from each stored image; RLIMIT_DATA counts private memory alone.
+    """Training crops each stored image; RLIMIT_DATA counts private memory alone.
 
     The limit is what the imports take, and 320 MB more; the training images, in a
     mapped file, are four times as large as all of that.
