@@ -343,6 +343,8 @@ class _Search:
             baselines=self._baselines() if wanted.baselines else {},
             sampler_options=wanted.options,
             deadline=deadline,
+            vary_seed="seed" in wanted.randomise,
+            split_seed=config.data.split_seed if "split" in wanted.randomise else None,
         )
         steps: tuple[int, ...] = ()
         halving = None

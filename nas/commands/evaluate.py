@@ -1,6 +1,7 @@
 """`nas evaluate`: measure trained networks with any evaluator."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,13 @@ def command(
     import_plugins(plugins)
     # Only now: a wrong path is answered before torch and the images are loaded.
     from nas.data.datasets import load_dataset
-    from nas.scoring.target import data_recipe, load_target, measure, unique_names
+    from nas.scoring.target import (
+        are_own_images,
+        data_recipe,
+        load_target,
+        measure,
+        unique_names,
+    )
 
     evaluators = _evaluators(names, options, figures is not None)
     config = data_recipe(data, targets, overrides)
@@ -118,6 +125,9 @@ def command(
             for source in targets
         ]
     )
+    if not are_own_images(data, targets, overrides):
+        # split seeds are of the targets' own images
+        loaded = [replace(target, split_seed=None) for target in loaded]
     measurements = []
     for target in loaded:
         measurement = measure(

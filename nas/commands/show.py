@@ -89,6 +89,8 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
     console = make_console(120)
     trial = view.trial
     facts = [str(trial.state), f"{trial.epochs} epochs", f"seed {trial.seed}"]
+    if trial.split_seed is not None:
+        facts.append(f"split seed {trial.split_seed}")
     if trial.duration_s is not None:
         facts.append(f"{trial.duration_s:.1f} s")
     if trial.baseline:

@@ -38,6 +38,9 @@ class DataConfig(Section):
         max_test: The same for test images.
         split_seed: Seed of these draws; not that of the search, so that searches with
             other seeds see the same images.
+        resplit_seed: Draw once more which of the training and validation images are
+            held out; what a trial with this ``split_seed`` in its table was trained
+            on. ``None`` leaves them as they are.
     """
 
     name: str = "mnist5k"
@@ -53,6 +56,7 @@ class DataConfig(Section):
     max_validation: int | None = Field(default=None, ge=1)
     max_test: int | None = Field(default=None, ge=1)
     split_seed: int = Field(default=0, ge=0)
+    resplit_seed: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _store_size_fits(self) -> Self:

@@ -20,6 +20,14 @@ class FidelityConfig(Section):
     reduction_factor: int = Field(default=3, ge=2)
 
 
+Source = Literal["seed", "split"]
+"""What may differ between the runs of a search besides the network."""
+
+
+def _seed_alone() -> list[Source]:
+    return ["seed"]
+
+
 class SamplingConfig(Section):
     """Who chooses the placements, and how many.
 
@@ -28,6 +36,11 @@ class SamplingConfig(Section):
             a design for measuring: ``uniform``, ``factorial``, ``swaps``, ``build_up``.
         trials: Training runs to finish, baselines included.
         replicates: Seeds with which each placement is trained.
+        randomise: What the runs of a search do not share. ``seed``: a replicate has a
+            training seed of its own. ``split``: which of the training and validation
+            images are held out is drawn anew for every replicate of every placement
+            (with ``swaps``: of every block, whose placements share it), so that
+            intervals are not those of one split. The test images stay.
         replicate_first: Train only the first so many placements, baselines included,
             with all seeds and the later ones with one: enough to know the noise.
         baselines: Train the all-Conv parent and the paper's rivals first.
@@ -42,6 +55,7 @@ class SamplingConfig(Section):
     sampler: str = "tpe"
     trials: int = Field(default=24, ge=1)
     replicates: int = Field(default=1, ge=1)
+    randomise: list[Source] = Field(default_factory=_seed_alone, min_length=1)
     replicate_first: int | None = Field(default=None, ge=1)
     baselines: bool = True
     time_limit_s: float | None = Field(default=None, gt=0)
@@ -49,6 +63,16 @@ class SamplingConfig(Section):
     fidelity: FidelityConfig | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     allow_noisy: bool = False
+
+    @field_validator("randomise", mode="before")
+    @classmethod
+    def _one_alone(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("randomise")
+    @classmethod
+    def _in_one_order(cls, value: list[Source]) -> list[Source]:
+        return sorted(set(value))
 
 
 class ResourcesConfig(Section):

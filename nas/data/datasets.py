@@ -19,7 +19,7 @@ from nas.data.fingerprint import FINGERPRINT_DIGITS, channel_moments, pixel_dige
 from nas.data.image_files import ImageFolder, printable
 from nas.data.loaders import LOADERS, load_raw, register_dataset
 from nas.data.raw_dataset import RawDataset, Split
-from nas.data.splitting import at_most, hold_out
+from nas.data.splitting import at_most, hold_out, split_again
 from search_spaces.errors import InputError
 
 __all__ = [
@@ -53,6 +53,8 @@ class Dataset:
         train_size: Height (= width) of the training images as a network sees them,
             where they are stored larger (``data.store_size``).
         notes: What a user should know about the images, one line each.
+        is_split_drawn: Whether the validation images were drawn from the training
+            images, rather than given as such.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Dataset:
     std: tuple[float, ...]
     train_size: int | None = None
     notes: tuple[str, ...] = ()
+    is_split_drawn: bool = True
     # Known from the cache. Not an argument: `replace` with other splits forgets it.
     _digest: str = field(default="", init=False, repr=False, compare=False)
 
@@ -94,6 +97,54 @@ class Dataset:
     def without_test(self) -> "Dataset":
         """The same data set without its test images, as trials may see it."""
         return replace(self, test=self.test.take(np.arange(0)))
+
+    def check_resplit(self) -> None:
+        """See that the split into training and validation images can be drawn anew.
+
+        Raises:
+            InputError: It cannot; says why.
+        """
+        rule = "which images are held out can be drawn anew (search.randomise: [split])"
+        if not self.is_split_drawn:
+            raise InputError(
+                f"{rule} where the validation images are drawn from the training "
+                f"images; {self.name} has validation images of its own"
+            )
+        if self.train_size is not None:
+            raise InputError(
+                f"{rule} where both are stored in one size; data.store_size keeps the "
+                "training images larger"
+            )
+        num_bytes = self.train.images.nbytes + self.validation.images.nbytes
+        if num_bytes > LARGEST_SENT_BYTES:
+            raise InputError(
+                f"{rule} where every trial can hold its images in memory: at most "
+                f"{LARGEST_SENT_BYTES >> 30} GiB, {self.name} has "
+                f"{num_bytes / (1 << 30):.1f} GiB"
+            )
+
+    def resplit(self, seed: int | None) -> "Dataset":
+        """Draw anew which of the training and validation images are held out.
+
+        The test images, the number of images of each class in each split, and the
+        moments by which all networks have their images normalised stay: an exported
+        network of any split takes the same input.
+
+        Args:
+            seed: Of the draw; ``None`` leaves everything as it is.
+
+        Returns:
+            The new data set, its images copied.
+
+        Raises:
+            InputError: The split is not one to be drawn, or too large.
+        """
+        if seed is None:
+            return self
+        self.check_resplit()
+        rng = np.random.default_rng(seed)
+        train, validation = split_again(self.train, self.validation, rng)
+        return replace(self, train=train, validation=validation)
 
     def in_memory(self) -> "Dataset":
         """The same data set with its images in memory, for other machines.
@@ -210,6 +261,10 @@ def load_dataset(config: DataConfig, *, quiet: bool = True) -> Dataset:
     Raises:
         InputError: The data set is unknown or its files are missing or unusable.
     """
+    return _loaded(config, quiet=quiet).resplit(config.resplit_seed)
+
+
+def _loaded(config: DataConfig, *, quiet: bool) -> Dataset:
     raw = load_raw(config)
     num_classes = len(raw.class_names)
     if num_classes < 2:
@@ -237,6 +292,7 @@ def load_dataset(config: DataConfig, *, quiet: bool = True) -> Dataset:
         raw.class_names,
         mean,
         std,
+        is_split_drawn=raw.validation is None,
     )
 
 
@@ -315,6 +371,7 @@ def _decoded(
         found.mean,
         found.std,
         train_size=size if sizes["train"] != size else None,
+        is_split_drawn=raw.validation is None,
     )
     notes = (*folder.notes, *found.notes, *_balance(dataset))
     dataset = replace(dataset, notes=notes)

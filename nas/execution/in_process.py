@@ -33,8 +33,12 @@ def run_in_process(
             epochs=proposal.epochs,
             directory=layout.trial(number).directory,
             checkpoint=layout.checkpoint(
-                proposal.architecture.id, proposal.seed, proposal.epochs
+                proposal.architecture.id,
+                proposal.seed,
+                proposal.epochs,
+                proposal.split_seed,
             ),
+            split_seed=proposal.split_seed,
             settings=scorer.config,
             data=scorer.data,
         )

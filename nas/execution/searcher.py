@@ -105,6 +105,7 @@ class LedgerSearcher(Searcher):
             "architecture_id": proposal.architecture.id,
             "seed": proposal.seed,
             "epochs": proposal.epochs,
+            "split_seed": proposal.split_seed,
         }
         # One string: Tune walks through nested configs many times.
         return {"run": json.dumps(run)}

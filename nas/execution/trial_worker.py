@@ -229,7 +229,10 @@ class TrialWorker(Trainable):
             write_worker(files, self._started)
             self._process.begin(files)
             checkpoint = study.checkpoint(
-                run["architecture_id"], run["seed"], run["epochs"]
+                run["architecture_id"],
+                run["seed"],
+                run["epochs"],
+                run.get("split_seed"),
             )
             self._steps = _RunInSteps(
                 context.function,
@@ -245,6 +248,7 @@ class TrialWorker(Trainable):
                     cpus=context.cpus,
                     gpus=context.gpus,
                     rungs=tuple(r for r in context.rungs if r < run["epochs"]),
+                    split_seed=run.get("split_seed"),
                 ),
                 self._check_files,
                 is_tracked=context.is_tracked,

@@ -245,18 +245,20 @@ def _write(
     formats: tuple[Format, ...],
 ) -> None:
     architecture = study.architecture(trial.number)
+    dataset = dataset.resplit(trial.split_seed)
     weights = TrialLayout(study.trial_directory(trial.number)).weights
     exported = Exported(
         architecture, load_weights(architecture, weights), Preprocessing.of(dataset)
     )
     for chosen in formats:
         WRITERS[chosen](directory, exported)
-    _write_recipe(study, directory / RECIPE)
+    _write_recipe(study, trial, directory / RECIPE)
     origin = Origin(
         study.name,
         trial,
         reason,
-        study.config.data.model_dump(mode="json", exclude={"root"}),
+        study.config.data.model_dump(mode="json", exclude={"root"})
+        | ({} if trial.split_seed is None else {"resplit_seed": trial.split_seed}),
         study.config.training.model_dump(mode="json"),
         dataset.fingerprint,
         {
@@ -272,7 +274,7 @@ def _write(
     (directory / CARD).write_text(card, encoding="utf-8")
 
 
-def _write_recipe(study: "Study", path: Path) -> None:
+def _write_recipe(study: "Study", trial: Trial, path: Path) -> None:
     """Write the images (but not where they lie) and the recipe of the search.
 
     With it `nas evaluate EXPORT` measures on the same images, and `nas train` can
@@ -280,6 +282,8 @@ def _write_recipe(study: "Study", path: Path) -> None:
     """
     kept = study.config.recipe().to_dict()
     del kept["data"]["root"]
+    if trial.split_seed is not None:
+        kept["data"]["resplit_seed"] = trial.split_seed
     path.write_text(yaml.safe_dump(kept, sort_keys=False), encoding="utf-8")
 
 

@@ -38,6 +38,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "rungs": dict,
     "retry_of": int,
     "retried_as": int,
+    "split_seed": int,
 }
 
 _STATES = (
@@ -135,6 +136,7 @@ class Row:
             node=attrs.get("node", ""),
             retry_of=attrs.get("retry_of"),
             retried_as=attrs.get("retried_as"),
+            split_seed=attrs.get("split_seed"),
             params=self.params,
         )
 

@@ -33,6 +33,7 @@ RESERVED = frozenset(
     {
         *FIRST_COLUMNS,
         *LAST_COLUMNS,
+        "split_seed",  # a column of studies whose trials draw a split of their own
         # attributes of a row of the ledger
         "architecture_id",
         "standard_errors",

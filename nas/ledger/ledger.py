@@ -41,8 +41,8 @@ crashed; our choice: twice may be bad memory, three times is the code."""
 _METRICS = "metrics"
 """The note in which a study records the names of its metrics."""
 
-Key = tuple[str, int, int]
-"""Architecture id, seed, epochs: what is never trained twice."""
+Key = tuple[str, int, int, int | None]
+"""Architecture id, seed, epochs, split seed: what is never trained twice."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Proposal:
         seed: Seed of the run.
         epochs: Budget.
         retry_of: The lost trial whose checkpoint may be continued, or ``None``.
+        split_seed: Seed with which the training and validation images are drawn anew,
+            or ``None`` for those of the study.
     """
 
     number: int
@@ -62,11 +64,12 @@ class Proposal:
     seed: int
     epochs: int
     retry_of: int | None = None
+    split_seed: int | None = None
 
     @property
     def key(self) -> Key:
         """What is never trained twice."""
-        return self.architecture.id, self.seed, self.epochs
+        return self.architecture.id, self.seed, self.epochs, self.split_seed
 
 
 class Ledger:
@@ -188,8 +191,7 @@ class Ledger:
         if "retried_as" in attrs:
             return
         self._num_counted += 1
-        key = (attrs["architecture_id"], attrs["seed"], attrs["epochs"])
-        self._index[key] = row.number
+        self._index[_key(attrs)] = row.number
 
     # ------------------------------------------------------------------ reading
 
@@ -292,6 +294,7 @@ class Ledger:
         *,
         params: Mapping[str, Any],
         attributes: Mapping[str, Any] | None = None,
+        split_seeds: Sequence[int | None] | None = None,
     ) -> list[int]:
         """Queue training runs before everything that the sampler proposes.
 
@@ -301,20 +304,23 @@ class Ledger:
             epochs: Budget of each run.
             params: The sampler's parameters for it; may be empty.
             attributes: Further attributes, e.g. ``baseline``.
+            split_seeds: Split seed of each run; ``None`` for the study's split.
 
         Returns:
             The numbers of the trials.
         """
+        splits = split_seeds or [None] * len(seeds)
+        runs = list(zip(seeds, splits, strict=True))
         with warnings.catch_warnings(), self.batch():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            for seed in seeds:
-                attrs = self._specification(architecture, seed, epochs)
+            for seed, split in runs:
+                attrs = self._specification(architecture, seed, epochs, split)
                 attrs |= attributes or {}
                 self.study.enqueue_trial(dict(params), user_attrs=attrs)
         rows = self._frozen()
         numbers = [row.number for row in rows[len(rows) - len(seeds) :]]
-        for seed, number in zip(seeds, numbers, strict=True):
-            self._index[(architecture.id, seed, epochs)] = number
+        for (seed, split), number in zip(runs, numbers, strict=True):
+            self._index[(architecture.id, seed, epochs, split)] = number
         self._num_waiting += len(seeds)
         self._num_counted += len(seeds)
         return numbers
@@ -341,6 +347,7 @@ class Ledger:
             attrs["seed"],
             attrs["epochs"],
             attrs.get("retry_of"),
+            attrs.get("split_seed"),
         )
 
     def ask(self) -> optuna.Trial:
@@ -350,12 +357,20 @@ class Ledger:
         return handle
 
     def start(
-        self, handle: optuna.Trial, architecture: Architecture, seed: int, epochs: int
+        self,
+        handle: optuna.Trial,
+        architecture: Architecture,
+        seed: int,
+        epochs: int,
+        split_seed: int | None = None,
     ) -> Proposal:
         """Turn the sampler's row into a training run."""
-        for name, value in self._specification(architecture, seed, epochs).items():
+        attrs = self._specification(architecture, seed, epochs, split_seed)
+        for name, value in attrs.items():
             handle.set_user_attr(name, value)
-        proposal = Proposal(handle.number, architecture, seed, epochs)
+        proposal = Proposal(
+            handle.number, architecture, seed, epochs, split_seed=split_seed
+        )
         self._index[proposal.key] = handle.number
         self._num_counted += 1
         return proposal
@@ -413,18 +428,16 @@ class Ledger:
         """What training runs have measured at rungs so far.
 
         Yields:
-            Architecture id, seed and epochs of a run; metrics by rung.
+            Key of a run; metrics by rung.
         """
         for row in self._rows():
             attrs = row.user_attrs
             if row.is_trial and attrs.get("rungs"):
-                key = (attrs["architecture_id"], attrs["seed"], attrs["epochs"])
-                yield key, {int(r): m for r, m in attrs["rungs"].items()}
+                yield _key(attrs), {int(r): m for r, m in attrs["rungs"].items()}
 
     def key_of(self, number: int) -> Key:
-        """Architecture id, seed and epochs of a training run."""
-        attrs = self._get(number).user_attrs
-        return attrs["architecture_id"], attrs["seed"], attrs["epochs"]
+        """Architecture id, seed, epochs and split seed of a training run."""
+        return _key(self._get(number).user_attrs)
 
     def report(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Write down what a running trial has measured at a rung."""
@@ -587,6 +600,7 @@ class Ledger:
                 attrs["epochs"],
                 params=params,
                 attributes=inherited,
+                split_seeds=[attrs.get("split_seed")],
             )
         if "retried_as" not in attrs:
             self._num_counted -= 1  # it takes the place of the lost one
@@ -630,8 +644,13 @@ class Ledger:
             storage.set_trial_user_attr(trial_id, name, value)
 
     def _specification(
-        self, architecture: Architecture, seed: int, epochs: int
+        self,
+        architecture: Architecture,
+        seed: int,
+        epochs: int,
+        split_seed: int | None,
     ) -> dict[str, Any]:
+        split = {} if split_seed is None else {"split_seed": split_seed}
         return {
             "architecture": architecture.to_dict(),
             "architecture_id": architecture.id,
@@ -639,4 +658,15 @@ class Ledger:
             "seed": seed,
             "epochs": epochs,
             "scorer": self.scorer,
+            **split,
         }
+
+
+def _key(attrs: Mapping[str, Any]) -> Key:
+    """The key of a row by its attributes."""
+    return (
+        attrs["architecture_id"],
+        attrs["seed"],
+        attrs["epochs"],
+        attrs.get("split_seed"),
+    )

@@ -75,6 +75,8 @@ class Trial:
         node: Host on which it ran, or ``""``.
         retry_of: Number of the lost trial that this one repeats, or ``None``.
         retried_as: Number of the trial that repeats this lost one, or ``None``.
+        split_seed: Seed with which its training and validation images were drawn anew,
+            or ``None`` if it has those of the study.
         params: What the sampler chose, by parameter name.
     """
 
@@ -99,6 +101,7 @@ class Trial:
     node: str = ""
     retry_of: int | None = None
     retried_as: int | None = None
+    split_seed: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -3,11 +3,12 @@
 Two placements with equal other stages, equal numbers of MSAs and one MSA elsewhere in
 one stage share whatever the rest of the network does to the metric. Their difference is
 free of it, so its interval is shorter than that of a regression over all placements
-wherever slots interact.
+wherever slots interact. Where trials have train/validation splits of their own,
+placements are compared on the splits that they share, and on no others.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +87,9 @@ def paired_effects(means: PlacementMeans, layout: SlotLayout) -> PairedEffects:
         )
         none = Effect(reason=reason)
         return PairedEffects({}, none, none, none, none)
-    blocks = swap_blocks(means.bits, layout)
-    values = means.means
+    values = means.by_split or tuple({"": float(mean)} for mean in means.means)
+    splits = None if means.by_split is None else [set(one) for one in means.by_split]
+    blocks = swap_blocks(means.bits, layout, splits)
 
     def first(stage: int) -> list[int]:
         return [i for i in layout.of_stage(stage)[:1] if i not in layout.strided]
@@ -107,7 +109,9 @@ def paired_effects(means: PlacementMeans, layout: SlotLayout) -> PairedEffects:
     )
 
 
-def swap_blocks(bits: Floats, layout: SlotLayout) -> list[SwapBlock]:
+def swap_blocks(
+    bits: Floats, layout: SlotLayout, splits: Sequence[Set[str]] | None = None
+) -> list[SwapBlock]:
     """Blocks among the rows: the last slot of a stage and others have one MSA.
 
     No row is in two blocks, so that blocks are independent. Rows that follow one
@@ -117,6 +121,8 @@ def swap_blocks(bits: Floats, layout: SlotLayout) -> list[SwapBlock]:
     Args:
         bits: ``(rows, slots)``, distinct rows, 1 where the slot has an MSA.
         layout: The slots.
+        splits: The train/validation splits of each row; a row that shares none with
+            the last slot's is not in its block.
 
     Returns:
         The blocks; each has its last slot and at least another one.
@@ -134,6 +140,11 @@ def swap_blocks(bits: Floats, layout: SlotLayout) -> list[SwapBlock]:
         for rows in families.values():
             if last not in rows:
                 continue
+            if splits is not None:
+                own = splits[rows[last]]
+                rows = {
+                    s: row for s, row in rows.items() if not own.isdisjoint(splits[row])
+                }
             chosen = {last: rows[last]}
             # of several middle slots the one that was trained next to the last one
             for slot in sorted(set(rows) - {last}, key=lambda one: rows[one]):
@@ -159,21 +170,24 @@ def _is_scattered(block: SwapBlock) -> bool:
 
 def _difference(
     blocks: list[SwapBlock],
-    values: Floats,
+    values: Sequence[Mapping[str, float]],
     layout: SlotLayout,
     partners: Callable[[int], list[int]],
 ) -> Effect:
     """Last minus the mean of the partners, the mean over stages of that over blocks."""
     differences: dict[int, list[float]] = defaultdict(list)
     for block in blocks:
-        others = [
-            values[block.rows[slot]]
-            for slot in partners(block.stage)
-            if slot in block.rows
-        ]
-        if others:
-            last = values[block.rows[layout.of_stage(block.stage)[-1]]]
-            differences[block.stage].append(float(last - np.mean(others)))
+        last = values[block.rows[layout.of_stage(block.stage)[-1]]]
+        found = []
+        for slot in partners(block.stage):
+            if slot in block.rows:
+                other = values[block.rows[slot]]
+                shared = [
+                    last[split] - other[split] for split in last if split in other
+                ]
+                found.append(np.mean(shared))
+        if found:
+            differences[block.stage].append(float(np.mean(found)))
     stages = [s for s, found in differences.items() if len(found) >= MIN_BLOCKS]
     if not stages:
         return Effect(

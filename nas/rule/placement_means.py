@@ -34,6 +34,8 @@ class PlacementMeans:
         clusterings: Ways in which the rows share luck; see
             :class:`~nas.rule.slot_design.SlotDesign`.
         num_placements: Distinct placements.
+        by_split: Mean metric of each placement on each train/validation split, where
+            trials have splits of their own.
     """
 
     bits: Floats
@@ -47,6 +49,7 @@ class PlacementMeans:
     others: Floats | None
     clusterings: tuple[Labels, ...]
     num_placements: int
+    by_split: tuple[dict[str, float], ...] | None = None
 
     @classmethod
     def of(cls, table: PlacementTable) -> "PlacementMeans":
@@ -100,7 +103,7 @@ class PlacementMeans:
         convs = (table.letters[first] == "C").astype(float)
         return cls(
             bits, convs, means, counts, weights, params, sd, df, others, clusterings,
-            len(names),
+            len(names), _means_by_split(table, group, num),
         )  # fmt: skip
 
     def regression(self, controls: Floats | None = None) -> SlotRegression:
@@ -110,6 +113,20 @@ class PlacementMeans:
         return SlotRegression(
             self.bits, self.means, self.weights, joined, self.clusterings
         )
+
+
+def _means_by_split(
+    table: PlacementTable, group: npt.NDArray[np.int_], num: int
+) -> tuple[dict[str, float], ...] | None:
+    if table.splits is None:
+        return None
+    found: list[dict[str, list[float]]] = [{} for _ in range(num)]
+    for row, split, value in zip(group, table.splits, table.values, strict=True):
+        found[row].setdefault(str(split), []).append(float(value))
+    return tuple(
+        {split: float(np.mean(values)) for split, values in one.items()}
+        for one in found
+    )
 
 
 def _indicators(letters: Letters, others: tuple[str, ...]) -> Floats | None:

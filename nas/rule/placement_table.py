@@ -60,6 +60,8 @@ class PlacementTable:
             where no two rows share more than their placement.
         failures: Placements of the trials that failed.
         plan: The plan that was registered before the first trial, if any.
+        splits: The train/validation split of each used row, ``(rows,)`` of texts, or
+            ``None`` where all have that of the study.
         family: Tables of the other metrics of the study, if there is a plan: those
             that are not the plan's are corrected for their number.
     """
@@ -78,6 +80,7 @@ class PlacementTable:
     failures: tuple[str, ...] = ()
     plan: RulePlan | None = None
     family: "tuple[PlacementTable, ...]" = ()
+    splits: npt.NDArray[np.str_] | None = None
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -110,6 +113,7 @@ class PlacementTable:
             randomised=None if self.randomised is None else self.randomised[rows],
             params=None if self.params is None else self.params[rows],
             clusters=None if self.clusters is None else self.clusters[rows],
+            splits=None if self.splits is None else self.splits[rows],
         )
 
     @classmethod
@@ -262,6 +266,7 @@ class PlacementTable:
             letter,
             clusters,
             checked.failures(letter, placements[0]),
+            splits=checked.splits(rows),
         )
         return table._merge_repeats(frame, rows)
 
@@ -270,13 +275,14 @@ class PlacementTable:
         if "seed" not in frame.columns:
             return self
         seeds = frame["seed"].iloc[rows].tolist()
+        splits = ["" for _ in seeds] if self.splits is None else self.splits.tolist()
         groups: dict[Hashable, list[int]] = {}
         shared = self.clusters if self.clusters is not None else np.zeros(len(rows))
-        for row, (placement, seed, cluster) in enumerate(
-            zip(self.placements, seeds, shared.tolist(), strict=True)
+        for row, (placement, seed, split, cluster) in enumerate(
+            zip(self.placements, seeds, splits, shared.tolist(), strict=True)
         ):
             # rows without a seed are separate runs
-            told = (seed, cluster) if not pd.isna(seed) else (row, None)
+            told = (seed, split, cluster) if not pd.isna(seed) else (row, None, None)
             key = (placement, *told)
             groups.setdefault(key, []).append(row)
         if len(groups) == len(rows):
@@ -519,6 +525,13 @@ class CheckedFrame:
             f"{len(np.unique(numbers))} clusters"
         )
         return numbers
+
+    def splits(self, rows: Any) -> npt.NDArray[np.str_] | None:
+        """The split of rows, by column ``split_seed``; ``None`` without the column."""
+        if "split_seed" not in self.frame.columns:
+            return None
+        cells = self.frame["split_seed"].iloc[rows].astype(object)
+        return np.asarray(cells.where(cells.notna(), "").astype(str).to_numpy(str))
 
     def failures(self, letter: str, like: str) -> tuple[str, ...]:
         """Placements of failed trials that can be read and have the same depths."""

@@ -35,6 +35,18 @@ class Design(ABC):
             running; ``None`` at the end of the design.
         """
 
+    def split_group(self, architecture: "Architecture") -> str:
+        """What shares a train/validation split, where splits are drawn anew.
+
+        Args:
+            architecture: One that the design has named.
+
+        Returns:
+            Its id: every architecture for itself, unless a design compares some of
+            them directly.
+        """
+        return architecture.id
+
 
 class _Sequence(Design):
     """A design that does not look at results: one fixed sequence."""

@@ -16,6 +16,7 @@ from typing import Any
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.space import Space
 from nas.sampling.design import WAIT, Design, Wait
+from nas.sampling.run_seeds import RunSeeds, split_seed_of
 from nas.sampling.samplers import SamplerContext, create_sampler
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -53,6 +54,9 @@ class Plan:
         num_trials: Training runs in all: replicates, baselines and failures count,
             a lost trial and its repetition count once.
         seed: Seed of the search; replicate i is trained with ``seed + i``.
+        vary_seed: Whether replicates have training seeds of their own.
+        split_seed: Base of the seeds with which the runs draw splits of their own;
+            ``None`` if all have the study's.
         epochs: Budget of each trial.
         replicates: Seeds with which each architecture is trained.
         replicate_first: Only so many architectures, baselines included, are trained
@@ -72,6 +76,8 @@ class Plan:
     baselines: Mapping[str, Architecture] = field(default_factory=dict)
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
     deadline: float | None = None
+    vary_seed: bool = True
+    split_seed: int | None = None
 
 
 class Proposer:
@@ -116,36 +122,77 @@ class Proposer:
 
     def _enqueue_baselines(self) -> None:
         for name, architecture in self._plan.baselines.items():
-            self._enqueue(architecture, range(self._replicates()), baseline=name)
+            first = self._first_seeds(architecture)
+            replicates = range(self._replicates())
+            self._enqueue(architecture, first, replicates, baseline=name)
 
     def _enqueue_missing_seeds(self) -> None:
         """Queue what a driver that was killed between two writes has not queued."""
         if self._plan.replicates == 1:
             return
-        first_runs = {t.architecture_id: t for t in reversed(self._ledger.trials())}
-        architectures = sorted(first_runs.values(), key=lambda trial: trial.number)
-        for trial in architectures[: self._plan.replicate_first]:
-            if trial.epochs == self._plan.epochs:
+        replicates = range(self._plan.replicates)
+        known: set[tuple[str, RunSeeds]] = set()
+        architectures: list[str] = []
+        for trial in self._ledger.trials():
+            first = RunSeeds(trial.seed, trial.split_seed)
+            if (trial.architecture_id, first) in known:
+                continue  # a further run of an earlier one
+            runs = self._runs(first, replicates)
+            known.update((trial.architecture_id, seeds) for seeds in runs)
+            if trial.architecture_id not in architectures:
+                architectures.append(trial.architecture_id)
+            among = architectures.index(trial.architecture_id)
+            wanted = self._plan.replicate_first
+            if trial.epochs == self._plan.epochs and (wanted is None or among < wanted):
                 self._enqueue(
                     Architecture.from_dict(dict(trial.architecture)),
-                    range(self._plan.replicates),
+                    first,
+                    replicates,
                     baseline=trial.baseline or "",
                 )
 
-    def _enqueue(
-        self, architecture: Architecture, replicates: Sequence[int], baseline: str = ""
-    ) -> None:
+    def _first_seeds(self, architecture: Architecture, group: str = "") -> RunSeeds:
+        """The seeds of the first run of an architecture.
+
+        Args:
+            architecture: What is trained.
+            group: What shares its split; itself alone if empty.
+        """
         plan = self._plan
-        keys = [(architecture.id, plan.seed + i, plan.epochs) for i in replicates]
-        missing = [key[1] for key in keys if self._ledger.find(key) is None]
-        if seeds := missing[: max(0, self._left)]:
+        if plan.split_seed is None:
+            return RunSeeds(plan.seed)
+        split = split_seed_of(plan.split_seed, group or architecture.id)
+        return RunSeeds(plan.seed, split)
+
+    def _runs(self, first: RunSeeds, replicates: Sequence[int]) -> list[RunSeeds]:
+        vary = self._plan.vary_seed
+        return [first.replicate(number, vary_seed=vary) for number in replicates]
+
+    def _enqueue(
+        self,
+        architecture: Architecture,
+        first: RunSeeds,
+        replicates: Sequence[int],
+        baseline: str = "",
+    ) -> None:
+        missing = [
+            run
+            for run in self._runs(first, replicates)
+            if self._find(architecture, run) is None
+        ]
+        if runs := missing[: max(0, self._left)]:
             self._ledger.enqueue(
                 architecture,
-                seeds,
-                plan.epochs,
+                [run.seed for run in runs],
+                self._plan.epochs,
                 params=self._parameters(architecture),
                 attributes={"baseline": baseline} if baseline else {},
+                split_seeds=[run.split_seed for run in runs],
             )
+
+    def _find(self, architecture: Architecture, run: RunSeeds) -> int | None:
+        key = (architecture.id, run.seed, self._plan.epochs, run.split_seed)
+        return self._ledger.find(key)
 
     def _parameters(self, architecture: Architecture) -> Mapping[str, Any]:
         try:
@@ -172,8 +219,7 @@ class Proposer:
         return self._plan.num_trials - self._ledger.num_counted
 
     def _seen(self, architecture: Architecture) -> int | None:
-        plan = self._plan
-        return self._ledger.find((architecture.id, plan.seed, plan.epochs))
+        return self._find(architecture, self._first_seeds(architecture))
 
     def next(self) -> Proposal | Wait | None:
         """The next training run.
@@ -206,8 +252,9 @@ class Proposer:
                 if architecture is WAIT and not self._ledger.num_running:
                     return None  # nothing runs that it could wait for
                 return architecture
-            if self._seen(architecture) is None:
-                self._enqueue(architecture, range(self._replicates()))
+            first = self._first_seeds(architecture, design.split_group(architecture))
+            if self._find(architecture, first) is None:
+                self._enqueue(architecture, first, range(self._replicates()))
                 return self._ledger.pop(self._plan.space)
         return self._unseen_one()
 
@@ -223,10 +270,15 @@ class Proposer:
                 amounts = self._plan.space.violations(architecture)
                 self._ledger.constrain(handle, amounts)
                 broken = {name: by for name, by in amounts.items() if by > 0}
-                twin = self._seen(architecture)
+                first = self._first_seeds(architecture)
+                twin = self._find(architecture, first)
                 if not broken and twin is None:
                     proposal = self._ledger.start(
-                        handle, architecture, self._plan.seed, self._plan.epochs
+                        handle,
+                        architecture,
+                        first.seed,
+                        self._plan.epochs,
+                        first.split_seed,
                     )
                     break
                 if broken:
@@ -238,7 +290,8 @@ class Proposer:
             if num_repeated >= patience or num_refused >= _REFUSALS_IN_A_ROW:
                 return self._unseen_one()
         # The proposal itself is in the ledger already.
-        self._enqueue(architecture, range(1, self._replicates(num_known=1)))
+        further = range(1, self._replicates(num_known=1))
+        self._enqueue(architecture, first, further)
         return proposal
 
     def _unseen_one(self) -> Proposal | None:
@@ -246,7 +299,8 @@ class Proposer:
         architecture = self._draw_unseen()
         if architecture is None:
             return None
-        self._enqueue(architecture, range(self._replicates()))
+        first = self._first_seeds(architecture)
+        self._enqueue(architecture, first, range(self._replicates()))
         return self._ledger.pop(self._plan.space)
 
     def _draw_unseen(self) -> Architecture | None:

@@ -111,9 +111,9 @@ def _factorial(context: SamplerContext) -> Design:
 
 
 def _swaps(context: SamplerContext) -> Design:
-    from nas.sampling.swaps import swap_design
+    from nas.sampling.swaps import SwapDesign
 
-    return fixed_sequence(swap_design(_search_space(context), context.seed))
+    return SwapDesign(_search_space(context), context.seed)
 
 
 def _given(context: SamplerContext) -> Design:

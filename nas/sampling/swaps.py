@@ -7,8 +7,10 @@ the network does to the metric leaves the difference. Analysed by
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from nas.ledger.trial import Trial
+from nas.sampling.design import Design
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
@@ -18,7 +20,51 @@ MAX_MISSES = 1000
 """Draws without a new block after which the design ends (our choice)."""
 
 
+class SwapDesign(Design):
+    """Names the placements of :func:`swap_design`, and which of them are a block.
+
+    Args:
+        space: The search space.
+        seed: Seed of the draws.
+
+    Raises:
+        InputError: No stage has two slots to swap an MSA between.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        self._blocks = swap_blocks(space, seed)
+        self._left: list[Architecture] = []
+        self._group_of: dict[str, str] = {}
+
+    def propose(self, trials: Sequence[Trial]) -> Architecture | None:
+        """The next placement, block by block."""
+        if not self._left:
+            self._left = list(next(self._blocks, []))
+            self._group_of |= {one.id: self._left[0].id for one in self._left}
+        return self._left.pop(0) if self._left else None
+
+    def split_group(self, architecture: Architecture) -> str:
+        """The id of the first architecture of its block, as the design named it."""
+        return self._group_of.get(architecture.id, architecture.id)
+
+
 def swap_design(space: SearchSpace, seed: int = 0) -> Iterator[Architecture]:
+    """The placements of :func:`swap_blocks` one by one.
+
+    Args:
+        space: The search space.
+        seed: Seed of the draws; the same seed gives the same design.
+
+    Returns:
+        Architectures, block by block.
+
+    Raises:
+        InputError: No stage has two slots to swap an MSA between.
+    """
+    return (one for block in swap_blocks(space, seed) for one in block)
+
+
+def swap_blocks(space: SearchSpace, seed: int = 0) -> Iterator[list[Architecture]]:
     """Blocks of placements that differ in the place of one MSA of one stage.
 
     Stages take turns. No placement is in two blocks, and every block keeps to the
@@ -30,8 +76,7 @@ def swap_design(space: SearchSpace, seed: int = 0) -> Iterator[Architecture]:
         seed: Seed of the draws; the same seed gives the same design.
 
     Returns:
-        Architectures, block by block: last, middle (drawn, if there are several),
-        first.
+        Blocks: last, middle (drawn, if there are several), first.
 
     Raises:
         InputError: No stage has two slots to swap an MSA between.
@@ -63,7 +108,7 @@ def _roles(space: SearchSpace, stage: int, depth: int) -> list[list[int]]:
 
 def _walk(
     space: SearchSpace, roles: dict[int, list[list[int]]], rng: random.Random
-) -> Iterator[Architecture]:
+) -> Iterator[list[Architecture]]:
     used: set[Placement] = set()
     left = list(roles)
     misses = dict.fromkeys(left, 0)
@@ -78,7 +123,7 @@ def _walk(
                 continue
             misses[stage] = 0
             used.update(one.placement for one in block)
-            yield from block
+            yield block
 
 
 def _block(

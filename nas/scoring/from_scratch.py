@@ -54,6 +54,7 @@ def train_and_evaluate(
     *,
     seed: int,
     epochs: int | None = None,
+    split_seed: int | None = None,
     directory: Path | None = None,
     report: ReportRung | None = None,
     watch: Watch | None = None,
@@ -69,6 +70,8 @@ def train_and_evaluate(
         dataset: Images.
         seed: Seed of initialisation, data order and augmentation.
         epochs: Budget; ``config.training.epochs`` if ``None``.
+        split_seed: Draw anew with it which of the training and validation images are
+            held out; ``None`` leaves them as they are.
         directory: Where architecture.yaml, history.csv, metrics.json, details.json
             and weights.safetensors are written; nothing is if ``None``.
         report: Called after each epoch with ``accuracy``, ``nll``, ``params`` and
@@ -90,6 +93,7 @@ def train_and_evaluate(
     """
     started = time.perf_counter()
     device = device or default_device()
+    dataset = dataset.resplit(split_seed)
     model = build(architecture, config, seed)
     if config.training.stem_init == "whitened":
         whiten_stem(model, dataset.image_set(dataset.train), seed)
@@ -133,7 +137,9 @@ def train_and_evaluate(
         metrics, errors, last.epoch, time.perf_counter() - started, details
     )
     if directory is not None:
-        write_artifacts(directory, architecture, model, history, result, seed)
+        write_artifacts(
+            directory, architecture, model, history, result, seed, split_seed
+        )
     if checkpoint is not None and not stopped:
         with suppress(FileNotFoundError):
             checkpoint.unlink()
@@ -205,6 +211,7 @@ def write_artifacts(
     history: list[Epoch],
     result: TrialResult,
     seed: int,
+    split_seed: int | None = None,
 ) -> None:
     """Write what a trial leaves behind; metrics.json is last and marks it complete.
 
@@ -215,6 +222,7 @@ def write_artifacts(
         history: One record per epoch.
         result: The metrics.
         seed: Seed of the run.
+        split_seed: Seed of its split, if it has one of its own.
     """
     directory.mkdir(parents=True, exist_ok=True)
     files = TrialLayout(directory)
@@ -236,4 +244,6 @@ def write_artifacts(
         "epochs": result.epochs,
         "duration_s": result.duration_s,
     }
+    if split_seed is not None:
+        record["split_seed"] = split_seed
     write_atomically(files.metrics, json.dumps(json_null(record), indent=1))

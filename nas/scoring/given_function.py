@@ -19,6 +19,7 @@ class FromFunction(Scorer):
 
     name = "function"
     can_share = True
+    can_resplit = True  # the function is told the seed
     has_rungs = True
 
     def __init__(self, config: SearchConfig, function: TrialFunction) -> None:

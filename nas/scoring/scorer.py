@@ -29,6 +29,8 @@ class Scorer(ABC):
             own process, one after the other, without Ray.
         can_share: Whether several processes can score one candidate together
             (``resources.workers_per_trial``).
+        can_resplit: Whether a run can have training and validation images of its own
+            (``search.randomise: [split]``).
         has_rungs: Whether a candidate may be stopped early by its epochs
             (``search.fidelity``).
     """
@@ -36,6 +38,7 @@ class Scorer(ABC):
     name: ClassVar[str]
     in_process: ClassVar[bool] = False
     can_share: ClassVar[bool] = False
+    can_resplit: ClassVar[bool] = False
     has_rungs: ClassVar[bool] = False
 
     @property
@@ -89,6 +92,13 @@ class Scorer(ABC):
             raise InputError(
                 "resources.workers_per_trial must be 1 where candidates are not "
                 f"trained (scoring.kind {self.name}), got {workers}"
+            )
+        if "split" in self.config.search.randomise and not self.can_resplit:
+            raise InputError(
+                "search.randomise: split draws the training and validation images of "
+                "each run anew, but with scoring.kind "
+                f"{self.name} runs share theirs; leave it out "
+                "(--set 'search.randomise=[seed]')"
             )
         if self.config.search.fidelity is not None and not self.has_rungs:
             raise InputError(

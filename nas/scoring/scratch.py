@@ -30,6 +30,7 @@ class FromScratch(Scorer):
 
     name = "scratch"
     can_share = True
+    can_resplit = True
     has_rungs = True
 
     def __init__(self, config: SearchConfig, quiet: bool = False) -> None:
@@ -58,6 +59,16 @@ class FromScratch(Scorer):
     def dataset(self) -> "Dataset":
         """The images."""
         return self._dataset
+
+    def check(self) -> None:
+        """See that a split that is to be drawn anew can be.
+
+        Raises:
+            InputError: It cannot.
+        """
+        super().check()
+        if "split" in self._config.search.randomise:
+            self._dataset.check_resplit()
 
     @cached_property
     def data(self) -> "Dataset":
@@ -107,6 +118,7 @@ def train_trial(run: TrialRun) -> TrialOutcome:
         run.data,
         seed=run.seed,
         epochs=run.epochs,
+        split_seed=run.split_seed,
         directory=run.directory,
         report=report,
         watch=watch,

@@ -1,5 +1,6 @@
 """Measure networks: exports, trials, architecture files with weights, timm models."""
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
 from nas.config import Recipe, load_config
+from nas.ledger.regular_file import read_regular
 from nas.scoring.target_path import TIMM
 from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.errors import InputError
@@ -33,6 +35,8 @@ class Target:
         placement: Placement of an AlterNet, ``""`` for other models.
         trained: Whether its weights were read rather than drawn.
         preprocessing: Of an export; ``None``: that of the data set.
+        split_seed: Seed with which its training and validation images were drawn anew;
+            ``None``: those of the data set.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Target:
     placement: str
     trained: bool
     preprocessing: "Preprocessing | None" = None
+    split_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,21 @@ def study_of(targets: Sequence[str]) -> Path | None:
     return None if study is None else study.path
 
 
+def are_own_images(
+    data: str | None, targets: Sequence[str], overrides: Sequence[str]
+) -> bool:
+    """Whether networks are measured on images that they were split from themselves.
+
+    Args:
+        data: What the user named, as for :func:`data_recipe`.
+        targets: What is measured.
+        overrides: ``key.path=value`` texts.
+    """
+    if any(override.startswith("data.") for override in overrides):
+        return False
+    return data is None or Path(data).resolve() == study_of(targets)
+
+
 def data_recipe(
     data: str | None, targets: Sequence[str], overrides: Sequence[str]
 ) -> Recipe:
@@ -123,7 +143,9 @@ def data_recipe(
                     "export does not hold; say where they are: --set data.root=DIR, or "
                     "--data STUDY"
                 )
-            return config
+            # It is that of one target, and each is measured on its own split.
+            images = config.data.model_copy(update={"resplit_seed": None})
+            return config.model_copy(update={"data": images})
         data = "mnist5k"
     if data in LOADERS:
         return load_config("quickstart", [f"data.name={data}", *overrides]).recipe()
@@ -168,9 +190,11 @@ def load_target(
         placement = str(architecture.placement)
         if TrialLayout(path).weights.is_file():
             model = load_weights(architecture, TrialLayout(path).weights)
-            return Target(name, source, model, placement, True)
+            split = _split_seed_of_trial(path)
+            return Target(name, source, model, placement, True, split_seed=split)
         exported, preprocessing = load_export(path)
-        return Target(name, source, exported, placement, True, preprocessing)
+        split = _split_seed_of_export(path)
+        return Target(name, source, exported, placement, True, preprocessing, split)
     if path.is_file() and path.suffix in (".yaml", ".yml"):
         architecture = Architecture.from_yaml(path)
         placement = str(architecture.placement)
@@ -184,6 +208,25 @@ def load_target(
         "a target is an architecture file (.yaml), a directory that `nas export` "
         f"wrote, a directory STUDY/trials/NUMBER, or timm:NAME; got {source!r}"
     )
+
+
+def _split_seed_of_trial(directory: Path) -> int | None:
+    try:
+        found = json.loads(read_regular(TrialLayout(directory).metrics))
+        split = found.get("split_seed")
+        return None if split is None else int(split)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        path = TrialLayout(directory).metrics
+        raise InputError(f"{path} is damaged: {error}") from error
+
+
+def _split_seed_of_export(directory: Path) -> int | None:
+    from nas.exporting.formats import RECIPE
+
+    recipe = directory / RECIPE
+    return load_config(recipe).data.resplit_seed if recipe.is_file() else None
 
 
 def _drawn(architecture: Any) -> Any:
@@ -283,7 +326,7 @@ def measure(
     from nas.data.augmentation import make_augmentation
     from nas.scoring.from_scratch import find_device
 
-    dataset = _prepared(target, dataset)
+    dataset = _prepared(target, dataset).resplit(target.split_seed)
     held_out = dataset.test if split == "test" else dataset.validation
     data = replace(
         dataset.evaluation_data(

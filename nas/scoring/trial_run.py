@@ -37,13 +37,15 @@ class TrialRun:
         epochs: Budget in epochs.
         directory: Where its artifacts go; exists.
         checkpoint: File for its checkpoint. The same for every attempt at this
-            architecture, seed and budget: if it exists, an earlier attempt was lost
+            architecture, seeds and budget: if it exists, an earlier attempt was lost
             and is to be continued. Its directory may not exist yet.
         settings: What the search passed on, e.g. the configuration.
         data: What the search passed on; arrays are shared and read-only.
         cpus: CPUs reserved for this run.
         gpus: GPUs reserved for this run; may be a fraction.
         rungs: Epochs at which :attr:`report` is to be called.
+        split_seed: Seed with which the training and validation images of this run are
+            drawn anew; ``None`` for those in :attr:`data`.
         report: ``report(epoch, metrics)`` says what was measured at a rung. Returns
             if the run should go on, raises :class:`TrialStopped` if not.
         watch: ``watch({"epoch": 1, "train_loss": ...})`` shows an epoch to those who
@@ -61,6 +63,7 @@ class TrialRun:
     cpus: float = 1.0
     gpus: float = 0.0
     rungs: tuple[int, ...] = ()
+    split_seed: int | None = None
     report: Callable[[int, Mapping[str, float]], None] = _ignore
     watch: Callable[[Mapping[str, float]], None] = _watch
 

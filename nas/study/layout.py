@@ -150,7 +150,13 @@ class StudyLayout:
         """The files of one trial."""
         return TrialLayout(self.trials / str(number))
 
-    def checkpoint(self, architecture_id: str, seed: int, epochs: int) -> Path:
+    def checkpoint(
+        self,
+        architecture_id: str,
+        seed: int,
+        epochs: int,
+        split_seed: int | None = None,
+    ) -> Path:
         """Where every attempt at one training run keeps its checkpoint.
 
         Not with the trial: an attempt that is repeated gets another number.
@@ -163,4 +169,5 @@ class StudyLayout:
                 "an architecture id has letters and digits only, "
                 f"got {architecture_id!r}"
             )
-        return self.checkpoints / f"{architecture_id}-s{seed}-e{epochs}.pt"
+        split = "" if split_seed is None else f"-p{split_seed}"
+        return self.checkpoints / f"{architecture_id}-s{seed}-e{epochs}{split}.pt"

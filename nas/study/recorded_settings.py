@@ -15,8 +15,11 @@ NOTE = "settings"
 
 _SECTIONS = ("seed", "objectives", "space", "data", "training", "evaluators", "parent")
 _OF_SEARCH = (
-    "sampler", "options", "replicates", "replicate_first", "baselines", "fidelity",
+    "sampler", "options", "replicates", "replicate_first", "randomise", "baselines",
+    "fidelity",
 )  # fmt: skip
+_BEFORE = {"randomise": ["seed"]}
+"""What settings of ``search`` were before a version knew them."""
 _FREE = {"data": ("root", "download", "cache")}
 """Where the images are may change: that they are the same is seen by their pixels."""
 
@@ -53,7 +56,8 @@ def check_unchanged(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None
         InputError: They differ; says where. Settings that only one of the two
             versions of this package knows are not compared.
     """
-    changes = list(_changes("", recorded, now))
+    search = {**_BEFORE, **recorded.get("search", {})}
+    changes = list(_changes("", {**recorded, "search": search}, now))
     if changes:
         raise InputError(
             "a study keeps the settings that its trials depend on, but since it began "

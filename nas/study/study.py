@@ -263,7 +263,8 @@ class Study:
             architecture, baseline, rung, error, cause and signal, node, retries,
             times, and what the sampler chose as ``param.NAME``. Once the test images
             have been looked at, ``test_accuracy``, ``test_accuracy_se`` and
-            ``test_nll`` behind the metrics.
+            ``test_nll`` behind the metrics. Where trials draw a split of their own, its
+            ``split_seed`` before ``duration_s``.
         """
         import pandas as pd
 
@@ -295,6 +296,10 @@ class Study:
             source = "architecture_id" if name == "architecture" else name
             columns[name] = [_cell(getattr(trial, source)) for trial in trials]
         frame = pd.DataFrame(columns)
+        if any(trial.split_seed is not None for trial in trials):
+            splits = [trial.split_seed for trial in trials]
+            frame.insert(list(frame).index("duration_s"), "split_seed", splits)
+            frame["split_seed"] = frame["split_seed"].astype("Int64")
         for name in ("rung", "retry_of", "retried_as"):
             frame[name] = frame[name].astype("Int64")
         for name in ("duration_s", "started", "finished"):

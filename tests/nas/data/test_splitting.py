@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.data.raw_dataset import Split
-from nas.data.splitting import at_most, hold_out
+from nas.data.splitting import at_most, hold_out, split_again
 
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 
@@ -48,3 +48,16 @@ def test_no_limit_draws_nothing(maximum):
     split = split_of([0, 1, 0])
     assert at_most(split, maximum, rng) is split
     assert rng.integers(1 << 30) == np.random.default_rng(0).integers(1 << 30)
+
+
+@given(labels, labels, st.integers(0, 5))
+def test_a_new_split_keeps_sizes_and_classes_and_loses_no_image(first, second, seed):
+    train = split_of(first)
+    validation = Split(np.arange(len(second)) + len(first), split_of(second).labels)
+    new = split_again(train, validation, np.random.default_rng(seed))
+    for old, drawn in zip((train, validation), new, strict=True):
+        assert sorted(drawn.labels) == sorted(old.labels)
+    images = np.concatenate([part.images for part in new])
+    assert sorted(images.tolist()) == list(range(len(first) + len(second)))
+    for part in new:
+        assert part.labels.tolist() == [(first + second)[i] for i in part.images]

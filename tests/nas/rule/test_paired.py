@@ -3,12 +3,14 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from rule_plants import free_design, placements, table
 from scipy import stats
 
 from nas.rule.paired import paired_effects, swap_blocks
 from nas.rule.placement_means import PlacementMeans
+from nas.rule.placement_table import PlacementTable
 from nas.rule.rule_test import rule_test
 from nas.rule.slot_layout import SlotLayout
 from nas.sampling.swaps import swap_design
@@ -130,3 +132,46 @@ def test_the_rule_test_tells_them():
     assert data["num_blocks"] == {"1": 6, "2": 6, "3": 6}
     assert data["end_of_stage"]["ci"][0] > 0
     assert len(set(placements(bits, DEPTHS))) == 54
+
+
+def test_placements_are_compared_on_the_splits_that_they_share():
+    """Luck of the split is large; a run on another split must not blur a block."""
+    rng = np.random.default_rng(3)
+    bits = swaps(54)
+    split = np.repeat(np.arange(18), 3)
+    luck = rng.normal(0, 5, 40)
+    values = 0.5 * bits[:, LAST].sum(axis=1) + luck[split] + rng.normal(0, 0.1, 54)
+    text = placements(bits, DEPTHS)
+    alone = pd.DataFrame({"placement": text, "accuracy": values, "split_seed": split})
+    other = alone[:9].assign(split_seed=range(20, 29))  # as baselines have
+    other["accuracy"] += luck[20:29] - luck[split[:9]]
+    found, blurred = [], pd.concat([other, alone], ignore_index=True)
+    for frame in (alone, blurred, blurred.drop(columns="split_seed")):
+        means = PlacementMeans.of(PlacementTable.of_frame(frame))
+        found.append(paired_effects(means, LAYOUT).end_of_stage)
+    assert found[1].effect == pytest.approx(found[0].effect)
+    assert found[1].standard_error == pytest.approx(found[0].standard_error)
+    assert found[2].standard_error > 3 * found[0].standard_error
+
+
+def test_rows_without_a_common_split_are_no_block():
+    bits = swaps(54)
+    frame = pd.DataFrame(
+        {
+            "placement": placements(bits, DEPTHS),
+            "accuracy": np.arange(54.0),
+            "split_seed": range(54),
+        }
+    )
+    means = PlacementMeans.of(PlacementTable.of_frame(frame))
+    found = paired_effects(means, LAYOUT)
+    assert set(found.num_blocks.values()) == {0}
+    assert found.end_of_stage.effect is None
+
+
+def test_one_seed_on_two_splits_is_two_trials():
+    frame = pd.DataFrame(
+        {"placement": ["CC-CM"] * 2, "accuracy": [0.1, 0.2], "seed": 0}
+    )
+    assert len(PlacementTable.of_frame(frame).values) == 1
+    assert len(PlacementTable.of_frame(frame.assign(split_seed=[1, 2])).values) == 2

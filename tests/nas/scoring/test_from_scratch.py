@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -120,3 +121,24 @@ def test_divergence_is_an_error(dataset, architecture):
     )
     with pytest.raises(DivergedError, match="at step"):
         train_and_evaluate(architecture, config, dataset, seed=0)
+
+
+def test_a_trial_of_a_split_of_its_own_is_measured_on_it(
+    dataset, architecture, tmp_path
+):
+    from evaluators.registry import make_evaluators
+    from nas.scoring.target import load_target, measure
+
+    directory = tmp_path / "trials" / "7"
+    result = train_and_evaluate(
+        architecture, CONFIG, dataset, seed=3, split_seed=5, directory=directory
+    )
+    assert json.loads((directory / "metrics.json").read_text())["split_seed"] == 5
+    target = load_target(str(directory), dataset, weights=None, pretrained=False)
+    assert target.split_seed == 5
+    evaluators = make_evaluators({"accuracy": {}})
+    found = measure(target, evaluators, dataset, CONFIG).metrics
+    assert found["nll"] == pytest.approx(result.metrics["nll"], rel=1e-6)
+    other = replace(target, split_seed=None)
+    elsewhere = measure(other, evaluators, dataset, CONFIG).metrics["nll"]
+    assert abs(elsewhere - found["nll"]) > 1e-4

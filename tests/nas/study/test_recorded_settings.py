@@ -30,6 +30,7 @@ def edited(path, value):
         ("training.epochs", 9),
         ("search.sampler", "tpe"),
         ("search.replicates", 3),
+        ("search.randomise", ["seed", "split"]),
     ],
 )
 def test_what_trials_depend_on_may_not_change(path, value):
@@ -66,3 +67,12 @@ def test_settings_that_one_version_does_not_know_are_not_compared():
     now["training"]["invented_later"] = 1
     del now["training"]["epochs"]
     check_unchanged(recorded, now)
+
+
+def test_a_study_of_before_splits_were_drawn_anew_goes_on_without_it():
+    recorded = settings_to_record(BEFORE, None)
+    del recorded["search"]["randomise"]
+    check_unchanged(recorded, settings_to_record(BEFORE, None))
+    edit = edited("search.randomise", ["split"])
+    with pytest.raises(InputError, match=r"search.randomise changed from \["):
+        check_unchanged(recorded, settings_to_record(edit, None))
