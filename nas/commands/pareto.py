@@ -83,7 +83,6 @@ def command(
     """Show the trials of STUDY that no other trial beats in every objective."""
     from nas.figures.front import common_reference
     from nas.pareto.table import Constraint, ParetoTable, parse_axes
-    from nas.prediction.winner import judge_winner
     from nas.study.study import Study
 
     first = Study.open(study)
@@ -112,6 +111,8 @@ def command(
     else:
         for table, results in zip(tables, tested, strict=True):
             _print_table(table, results, point, show_all)
+        from nas.prediction.winner import judge_winner  # scipy: only where it is used
+
         for one in studies:
             winner = judge_winner(one)
             if winner is not None:

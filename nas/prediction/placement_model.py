@@ -74,15 +74,14 @@ class PlacementModel:
         Returns:
             Means and standard deviations, ``(placements,)``.
         """
-        means, deviations = [], []
-        for start in range(0, len(placements), _CHUNK):
-            chunk = self._design(placements[start : start + _CHUNK])
-            mean, deviation = self.linear.predict(chunk)
-            means.append(mean)
-            deviations.append(deviation)
-        mean = np.concatenate([np.empty(0), *means])
-        deviation = np.concatenate([np.empty(0), *deviations])
         rows, own = self._trained(placements)
+        mean, deviation = np.empty((2, len(placements)))
+        untrained = np.setdiff1d(np.arange(len(placements)), rows)
+        for start in range(0, len(untrained), _CHUNK):
+            chunk = untrained[start : start + _CHUNK]
+            mean[chunk], deviation[chunk] = self.linear.predict(
+                self._design([placements[i] for i in chunk])
+            )
         if len(rows):
             trained = self.linear.trained()
             mean[rows], deviation[rows] = trained[0][own], trained[1][own]
