@@ -24,8 +24,8 @@ _WORLDS = 4_000
 _DRAWS = 8_000_000
 """Most draws (worlds times placements): with more contenders there are fewer worlds."""
 _OUT_OF_REACH = 4.0
-"""A placement is no contender if its expected value lies further than so many of its and
-the leader's standard deviations together behind the leader's (at most 3 in 100,000)."""
+"""A placement is no contender if its expected value lies further behind the leader
+than so many of both deviations together (at most 3 in 100,000 worlds)."""
 
 
 @dataclass(frozen=True)
