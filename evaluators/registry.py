@@ -22,6 +22,7 @@ from evaluators.loss.flatness import Flatness
 from evaluators.loss.hessian_trace import HessianTrace
 from evaluators.loss.loss_landscape import LossLandscape
 from evaluators.loss.sharpness import Sharpness
+from evaluators.loss.training_nll import TrainingNLL
 from search_spaces.errors import InputError
 
 EVALUATORS: dict[str, type[Evaluator]] = {}
@@ -278,6 +279,7 @@ for _evaluator in (
     CKA,
     Flatness,
     Sharpness,
+    TrainingNLL,
     HessianTrace,
     LossLandscape,
     Cost,

@@ -17,6 +17,7 @@ from nas.config import SearchConfig, with_plugins
 from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import TrialState
 from search_spaces import Architecture, FreeSpace, InputError
+from search_spaces.backbone import Backbone
 
 if TYPE_CHECKING:
     from nas.study.study import Study
@@ -65,6 +66,32 @@ class TrainedRow:
     val_accuracy: float
 
 
+def named_candidate(
+    source: str, config: SearchConfig, label: str | None = None
+) -> Candidate:
+    """A network by name, shaped for the images of a config.
+
+    Args:
+        source: ``timm:NAME,key=value``, ``torchvision:NAME`` or ``vit,key=value``.
+        config: Names the data set.
+        label: How the table names it; what the user wrote if ``None``.
+
+    Returns:
+        The candidate.
+
+    Raises:
+        InputError: There is no such network, or it does not take the images.
+    """
+    from nas.data.datasets import image_shape
+    from search_spaces.parents.whole_network import whole_network
+
+    classes, channels, size = image_shape(with_plugins(config).data)
+    architecture = whole_network(
+        source, num_classes=classes, in_channels=channels, image_size=size
+    )
+    return Candidate(label or source, architecture)
+
+
 def with_baselines(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Add the baselines of each candidate's backbone that are not there yet.
 
@@ -79,6 +106,8 @@ def with_baselines(candidates: Sequence[Candidate]) -> list[Candidate]:
     listed = {one.architecture.id: one for one in candidates}
     for one in candidates:
         a = one.architecture
+        if not isinstance(a.backbone, Backbone):
+            continue  # a network as it is has no placements beside it
         space = FreeSpace(
             replace(a.alternet_backbone, depths=a.placement.depths),
             a.attention,
@@ -108,22 +137,10 @@ def training_config(
     Returns:
         A config with the sampler ``given``.
     """
-    first = candidates[0].architecture
-    backbone = first.to_dict()["backbone"]
-    if "preset" in backbone:
-        backbone = {
-            "block": first.alternet_backbone.block,
-            "stem": first.alternet_backbone.stem,
-            "depths": list(first.placement.depths),
-            "widths": list(first.alternet_backbone.widths),
-            "strides": list(first.alternet_backbone.strides),
-        }
-    space = {
-        "kind": "free",
-        "backbone": backbone,
-        "attention": first.to_dict()["attention"],
-        "strided_msas": True,
-    }
+    listed = [one.architecture for one in candidates]
+    space: dict[str, Any] = {"kind": "free"} | _slots(
+        next((a for a in listed if isinstance(a.backbone, Backbone)), listed[0])
+    )
     data = config.to_dict()
     data["space"] = space
     data["search"] = {
@@ -137,6 +154,22 @@ def training_config(
         },
     }
     return SearchConfig.model_validate(data)
+
+
+def _slots(architecture: Architecture) -> dict[str, Any]:
+    """A space that a study of given architectures can name; it is not looked at."""
+    backbone = architecture.backbone
+    if not isinstance(backbone, Backbone):
+        return {"backbone": {"parent": backbone.to_dict()}, "kinds": "C"}
+    written = {
+        "block": backbone.block,
+        "stem": backbone.stem,
+        "depths": list(architecture.placement.depths),
+        "widths": list(backbone.widths),
+        "strides": list(backbone.strides),
+    }
+    attention = architecture.to_dict()["attention"]
+    return {"backbone": written, "attention": attention, "strided_msas": True}
 
 
 def check_fit(candidates: Iterable[Candidate], config: SearchConfig) -> None:

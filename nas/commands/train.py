@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument(
-    "architectures", metavar="ARCHITECTURE.yaml...", nargs=-1, required=True
+    "architectures", metavar="ARCHITECTURE.yaml|timm:NAME...", nargs=-1, required=True
 )
 @click.option(
     "--config",
@@ -70,16 +70,20 @@ def command(
 ) -> None:
     """Train architectures with the full recipe and several seeds.
 
-    ARCHITECTURE.yaml is an alternet/1 file or a directory that `nas export` wrote.
-    The all-Conv parent and the paper's rule are trained beside them at the same
-    budget. The accuracies are of the test split.
+    ARCHITECTURE.yaml is an alternet/1 file or a directory that `nas export` wrote. A
+    network is also named: timm:NAME or torchvision:NAME, or vit (ours, with global or
+    local attention), with options as in timm:vit_tiny_patch16_224,patch_size=4 or
+    vit,width=64,depth=6,reach=5; no weights are downloaded.
+    Of AlterNets, the all-Conv parent and the paper's rule are trained beside them at
+    the same budget. The accuracies are of the test split.
     """
     from nas.commands.paths import check_architectures, check_config
+    from search_spaces.parents.network_name import is_network
 
     check_config(config)
-    check_architectures(architectures)
+    check_architectures(name for name in architectures if not is_network(name))
     from nas.config import load_config
-    from nas.train_run import Candidate, train_architectures
+    from nas.train_run import Candidate, named_candidate, train_architectures
     from search_spaces import Architecture
 
     changes = list(overrides)
@@ -88,6 +92,9 @@ def command(
     settings = load_config(config, changes)
     candidates = []
     for name in architectures:
+        if is_network(name):
+            candidates.append(named_candidate(name, settings))
+            continue
         path = Path(name)
         path = path / "architecture.yaml" if path.is_dir() else path
         label = path.parent.name if path.name == "architecture.yaml" else path.stem

@@ -40,9 +40,11 @@ from nas.ledger.trial import Trial, TrialState
 from nas.pareto.find_trial import BEST, LATEST, find_trial
 from nas.pareto.table import ParetoTable, best_trial
 from nas.study.layout import TrialLayout
-from search_spaces import AlterNet, InputError
+from search_spaces import InputError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nas.data.datasets import Dataset
     from nas.study.study import Study
 
@@ -70,7 +72,7 @@ class Choice:
     reason: str
 
 
-def load_export(directory: str | Path) -> tuple[AlterNet, Preprocessing]:
+def load_export(directory: str | Path) -> "tuple[nn.Module, Preprocessing]":
     """Load an exported model.
 
     Args:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas.data.preprocessing import Preprocessing
-from search_spaces import AlterNet, Architecture, InputError
+from search_spaces import Architecture, InputError
+from search_spaces.parents.whole_network import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ class Exported:
     """The network that is exported, in eval mode on the CPU."""
 
     architecture: Architecture
-    model: AlterNet
+    model: nn.Module
     preprocessing: Preprocessing
 
     def example(self, batch: int) -> Tensor:
@@ -99,7 +100,7 @@ def require_packages(formats: tuple[Format, ...]) -> None:
         )
 
 
-def load_network(directory: Path) -> AlterNet:
+def load_network(directory: Path) -> nn.Module:
     """Build a network from its YAML file and load its weights.
 
     Args:
@@ -116,7 +117,7 @@ def load_network(directory: Path) -> AlterNet:
     )
 
 
-def load_weights(architecture: Architecture, path: Path) -> AlterNet:
+def load_weights(architecture: Architecture, path: Path) -> nn.Module:
     """Build a network and load its weights.
 
     Args:
@@ -132,7 +133,7 @@ def load_weights(architecture: Architecture, path: Path) -> AlterNet:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    model = architecture.build()
+    model = network_of(architecture)
     try:
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:

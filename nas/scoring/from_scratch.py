@@ -22,7 +22,8 @@ from nas.ledger.json_null import json_null
 from nas.scoring.training import DataParallelWorker, Epoch, Watch, train
 from nas.scoring.whitened_stem import whiten_stem
 from nas.study.layout import TrialLayout
-from search_spaces import AlterNet, Architecture, InputError
+from search_spaces import Architecture, InputError
+from search_spaces.parents.whole_network import network_of
 
 ReportRung = Callable[[int, dict[str, float]], bool]
 """Called after each epoch with its metrics; returns True to stop the trial there."""
@@ -146,11 +147,11 @@ def train_and_evaluate(
     return result
 
 
-def build(architecture: Architecture, config: Recipe, seed: int) -> AlterNet:
+def build(architecture: Architecture, config: Recipe, seed: int) -> torch.nn.Module:
     """Build a network whose initial weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return architecture.build(drop_path=config.training.drop_path)
+        return network_of(architecture, config.training.drop_path)
 
 
 def evaluate(

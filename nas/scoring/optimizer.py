@@ -74,7 +74,7 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> RecipeOptimizer:
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if parameter.ndim < 2 or name.endswith("position_bias"):
+        if _is_free(name, parameter):
             free.append(parameter)
         elif config.optimizer == "muon" and parameter not in outer:
             inner.append(parameter)
@@ -98,7 +98,15 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> RecipeOptimizer:
     return RecipeOptimizer(parts)
 
 
+_POSITIONS = ("position_bias", "pos_embed", "cls_token")
+"""Ends of the names of tables that say where a token is; timm's list, and ours."""
+
+
+def _is_free(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim < 2 or name.endswith(_POSITIONS)
+
+
 def _first_and_last(model: nn.Module) -> set[nn.Parameter]:
     """The first and the last weight of a network, in the order of its modules."""
-    weights = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    weights = [p for name, p in model.named_parameters() if not _is_free(name, p)]
     return {weights[0], weights[-1]} if weights else set()

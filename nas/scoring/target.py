@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
 from nas.config import Recipe, load_config
 from nas.ledger.regular_file import read_regular
-from nas.scoring.target_path import TIMM
 from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.errors import InputError
 
@@ -158,10 +157,10 @@ def load_target(
     """Load one network.
 
     Args:
-        source: Directory of an export or a trial, an architecture file, or
-            ``timm:NAME``.
-        dataset: Shapes a timm model.
-        weights: Safetensors file for an architecture file or a timm model.
+        source: Directory of an export or a trial, an architecture file, or a network
+            by name: ``timm:NAME,key=value``, ``torchvision:NAME``, ``vit,key=value``.
+        dataset: Shapes a network by name.
+        weights: Safetensors file for an architecture file or a network by name.
         pretrained: Let timm download the model's published weights.
 
     Returns:
@@ -173,9 +172,10 @@ def load_target(
     from nas.exporting.exporter import load_export
     from nas.exporting.formats import load_weights
     from search_spaces import Architecture
+    from search_spaces.parents.network_name import is_network
 
-    if source.startswith(TIMM):
-        return _load_timm(source, dataset, weights, pretrained)
+    if is_network(source):
+        return _load_network(source, dataset, weights, pretrained)
     if pretrained:
         raise InputError(f"--pretrained is for timm:NAME targets, got {source!r}")
     path = Path(source)
@@ -232,45 +232,33 @@ def _split_seed_of_export(directory: Path) -> int | None:
 def _drawn(architecture: Any) -> Any:
     import torch
 
+    from search_spaces.parents.whole_network import network_of
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return architecture.build()
+        return network_of(architecture)
 
 
-def _load_timm(
+def _load_network(
     source: str, dataset: "Dataset", weights: Path | None, pretrained: bool
 ) -> Target:
-    try:
-        import timm
-    except ImportError as error:
-        raise InputError(
-            "timm:NAME targets need the package timm: pip install 'alternet-nas[timm]'"
-        ) from error
     import torch
 
-    name = source.removeprefix(TIMM)
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        hint = f"; there are {', '.join(near)}, ..." if near else ""
-        raise InputError(f"timm has no model {name!r}{hint}")
-    options: dict[str, Any] = {
-        "pretrained": pretrained,
-        "num_classes": dataset.num_classes,
-        "in_chans": dataset.in_channels,
-    }
-    if pretrained:  # the published classes must stay
-        options = {"pretrained": True}
+    from search_spaces.parents.network_name import parse_network
+    from search_spaces.parents.whole_network import build_network
+
+    library, name, _ = parse_network(source)
+    if pretrained and library != "timm":
+        raise InputError(f"--pretrained is for timm:NAME targets, got {source!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        try:
-            model = timm.create_model(name, img_size=dataset.image_size, **options)
-        except TypeError:  # convolutional models take images of any size
-            model = timm.create_model(name, **options)
-        except (AssertionError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"timm cannot build {name!r} for {dataset.image_size} px images: "
-                f"{error}; choose another size with --set data.image_size=..."
-            ) from error
+        model: Any = build_network(
+            source,
+            num_classes=dataset.num_classes,
+            in_channels=dataset.in_channels,
+            image_size=dataset.image_size,
+            pretrained=pretrained,
+        )
     if weights is not None:
         from safetensors.torch import load_file
 
@@ -278,7 +266,7 @@ def _load_timm(
             model.load_state_dict(load_file(weights))
         except (OSError, RuntimeError) as error:
             raise InputError(
-                f"the weights of {weights} do not fit {name!r}: "
+                f"the weights of {weights} do not fit {name or source!r}: "
                 f"{' '.join(str(error).split())[:200]}"
             ) from error
     trained = pretrained or weights is not None
@@ -293,7 +281,7 @@ def _load_timm(
             dataset.image_size,
             dataset.class_names,
         )
-    return Target(name, source, model.eval(), "", trained, preprocessing)
+    return Target(name or source, source, model.eval(), "", trained, preprocessing)
 
 
 def measure(

@@ -6,17 +6,17 @@ from nas.config.study_path import CONFIG_FILE, find_study
 from nas.pareto.find_trial import find_trial
 from nas.study.study import Study
 from search_spaces.errors import InputError, shown
-
-TIMM = "timm:"
+from search_spaces.parents.network_name import is_network
 
 
 def find_target(source: str) -> str:
     """Check that a target is there, and resolve ``best`` and ``latest``.
 
     Args:
-        source: ``timm:NAME``, an architecture file, a directory with one, or a trial:
-            ``STUDY/trials/NUMBER`` or ``STUDY/NUMBER``, with ``best`` or ``latest`` for
-            the number and, in the second form, any name of a study.
+        source: A network by name (``timm:NAME``, ``vit``), an architecture file, a
+            directory with one, or a trial: ``STUDY/trials/NUMBER`` or ``STUDY/NUMBER``,
+            with ``best`` or ``latest`` for the number and, in the second form, any name
+            of a study.
 
     Returns:
         The target by its path.
@@ -24,7 +24,7 @@ def find_target(source: str) -> str:
     Raises:
         InputError: There is no such target.
     """
-    if source.startswith(TIMM):
+    if is_network(source):
         return source
     path = Path(source)
     try:

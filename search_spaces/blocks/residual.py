@@ -27,7 +27,7 @@ class DropPath(nn.Module):
         """Zero the branch of some images and rescale the others; identity in eval.
 
         Args:
-            x: ``(batch, channels, height, width)``.
+            x: ``(batch, channels, height, width)`` or ``(batch, tokens, channels)``.
 
         Returns:
             A tensor of the same shape.
@@ -35,7 +35,7 @@ class DropPath(nn.Module):
         if not self.training or self.rate == 0.0:
             return x
         keep = 1.0 - self.rate
-        mask = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
+        mask = x.new_empty(len(x), *[1] * (x.ndim - 1)).bernoulli_(keep)
         return x * mask / keep
 
 

@@ -188,6 +188,7 @@ def _convnext(model: nn.Module) -> BlockChain:
 
 
 _ADAPTERS: dict[str, Adapter] = {
+    "search_spaces.networks.vit.ViT": _vit,
     "timm.models.vision_transformer.VisionTransformer": _vit,
     "timm.models.swin_transformer.SwinTransformer": _swin,
     "timm.models.pit.PoolingVisionTransformer": _pit,

@@ -24,7 +24,8 @@ class ParentSlot(NamedTuple):
     """One block of a parent that a placement may replace.
 
     Attributes:
-        name: Module name of the block, e.g. ``layer1.0``.
+        name: Module name of the block, e.g. ``layer1.0``; ``""`` for the whole network
+            (:mod:`search_spaces.parents.whole_network`).
         stage: Stage, from 1; the blocks of a stage have equal outputs.
         in_channels: Channels of the block's input.
         out_channels: Channels of its output.
@@ -84,6 +85,11 @@ class ParentBackbone:
     def name(self) -> str:
         """Where the network comes from."""
         return self.model
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its one slot is the whole network, which no placement changes."""
+        return [slot.name for slot in self.slots] == [""]
 
     @property
     def depths(self) -> tuple[int, ...]:

@@ -4,12 +4,13 @@ from dataclasses import replace
 import pytest
 
 from nas.cli import main
-from nas.config import config_from_dict
+from nas.config import config_from_dict, load_config
 from nas.ledger.trial import Trial, TrialState
 from nas.scoring.held_out_test import TestResult
 from nas.train_run import (
     Candidate,
     check_fit,
+    named_candidate,
     train_architectures,
     train_table,
     training_config,
@@ -130,3 +131,13 @@ def test_train_runs_goes_on_and_refuses_another_run(tmp_path, capsys):
         train_architectures(
             [Candidate("mine", ARCHITECTURE)], CONFIG, num_seeds=2, out=out, quiet=True
         )
+
+
+def test_a_network_by_name_is_trained_beside_alternets_in_one_study():
+    config = load_config("quickstart", ["data.name=mnist5k"])
+    vit = named_candidate("vit,width=8,depth=1", config, "vit")
+    assert with_baselines([vit]) == [vit]
+    alone = training_config([vit], config, 2)
+    assert alone.space.backbone["parent"]["model"] == "vit,depth=1,width=8"
+    shape = (vit.architecture.num_classes, 1, vit.architecture.image_size)
+    assert len(list(alone.space.make(*shape).enumerate())) == 1

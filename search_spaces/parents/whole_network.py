@@ -1,0 +1,265 @@
+"""Networks that are trained as they are: no placement changes them.
+
+A network of timm, of torchvision or our own ViT takes the place of an AlterNet in
+trainings and comparisons. It is written as a parent whose one slot is the whole
+network, filled with its own block: the placement is ``C``, the file ``alternet/2``,
+and ledgers, configs and exports hold it like any other architecture.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from search_spaces.architecture import Architecture
+from search_spaces.block_cost import Cost
+from search_spaces.counting import count_macs, count_params
+from search_spaces.errors import InputError, shown
+from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
+from search_spaces.parents.network_name import parse_network
+from search_spaces.placement import Placement
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build_network(
+    source: str,
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    drop_path: float = 0.0,
+    pretrained: bool = False,
+) -> "nn.Module":
+    """Build a network with weights drawn from torch's global generator.
+
+    Args:
+        source: See :func:`parse_network`.
+        num_classes: Number of logits; a pretrained network keeps its own.
+        in_channels: Channels of the image.
+        image_size: Height (= width) of the image in pixels.
+        drop_path: Largest probability to drop a branch in training.
+        pretrained: Let timm or torchvision find the published weights.
+
+    Returns:
+        The network in training mode.
+
+    Raises:
+        InputError: The library is missing, there is no such network, or it cannot be
+            built with these options for these images.
+    """
+    library, name, options = parse_network(source)
+    if library == "vit":
+        return _vit(source, options, num_classes, in_channels, image_size, drop_path)
+    if library == "timm":
+        shape = {"num_classes": num_classes, "in_chans": in_channels}
+        return _timm(name, options, shape, image_size, drop_path, pretrained)
+    if in_channels != 3:
+        raise InputError(
+            f"networks of torchvision take 3 channels; the images have {in_channels}; "
+            "timm:NAME takes any number"
+        )
+    if drop_path:
+        raise InputError(
+            "training.drop_path must be 0 for networks of torchvision, got "
+            f"{drop_path:g}"
+        )
+    return _torchvision(name, options, num_classes, pretrained)
+
+
+def _vit(
+    source: str,
+    options: dict[str, Any],
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    drop_path: float,
+) -> "nn.Module":
+    from search_spaces.networks.vit import ViT
+
+    known = ("patch", "width", "depth", "heads", "mlp_ratio", "reach")
+    for key in options:
+        if key not in known:
+            raise InputError(
+                f"a vit has no option {shown(key)}; it has {', '.join(known)}"
+            )
+    return ViT(
+        **{"patch": default_patch(image_size), **options},
+        image_size=image_size,
+        in_channels=in_channels,
+        num_classes=num_classes,
+        drop_path=drop_path,
+    )
+
+
+def default_patch(image_size: int) -> int:
+    """Patch that cuts images into about 8x8 tokens, those of the paper's Conv-ViT.
+
+    Args:
+        image_size: Height (= width) of the image in pixels.
+
+    Returns:
+        The divisor of the size for which the map of tokens is nearest to 8x8 (by the
+        ratio; the larger map of two as near).
+    """
+    divisors = [d for d in range(1, image_size + 1) if image_size % d == 0]
+    return min(divisors, key=lambda d: (abs(math.log(image_size / d / 8)), d))
+
+
+def _timm(
+    name: str,
+    options: dict[str, Any],
+    shape: dict[str, int],
+    image_size: int,
+    drop_path: float,
+    pretrained: bool,
+) -> "nn.Module":
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError(
+            "timm:NAME needs the package timm: pip install 'alternet-nas[timm]'"
+        ) from error
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        hint = f"; there are {', '.join(near)}, ..." if near else ""
+        raise InputError(f"timm has no model {name!r}{hint}")
+    wanted = {"pretrained": pretrained, **options}
+    if not pretrained:  # the published classes must stay
+        wanted |= shape
+    if drop_path:
+        wanted["drop_path_rate"] = drop_path
+    try:
+        try:
+            model: nn.Module = timm.create_model(name, img_size=image_size, **wanted)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            # Convolutional models take images of any size.
+            model = timm.create_model(name, **wanted)
+    except Exception as error:  # whatever its constructor dislikes
+        raise InputError(
+            f"timm cannot build {name!r} for {image_size} px images: "
+            f"{' '.join(str(error).split())[:200]}; choose another size with --set "
+            "data.image_size=..., or options such as patch_size"
+        ) from error
+    return model
+
+
+def _torchvision(
+    name: str, options: dict[str, Any], num_classes: int, pretrained: bool
+) -> "nn.Module":
+    from torchvision import models
+
+    if name not in models.list_models():
+        near = [one for one in models.list_models() if one.startswith(name[:4])][:5]
+        hint = f"; there are {', '.join(near)}, ..." if near else ""
+        raise InputError(f"torchvision has no model {name!r}{hint}")
+    own = {"weights": "DEFAULT"} if pretrained else {"num_classes": num_classes}
+    try:
+        model: nn.Module = models.get_model(name, **own, **options)
+    except Exception as error:
+        raise InputError(
+            f"torchvision cannot build {name!r}: {' '.join(str(error).split())[:200]}"
+        ) from error
+    return model
+
+
+def whole_network(
+    source: str, *, num_classes: int, in_channels: int, image_size: int
+) -> Architecture:
+    """The architecture that stands for a network as it is.
+
+    Args:
+        source: See :func:`parse_network`.
+        num_classes: Number of logits.
+        in_channels: Channels of the image.
+        image_size: Height (= width) of the image in pixels.
+
+    Returns:
+        An architecture with the placement ``C``; two spellings of one network are
+        equal.
+
+    Raises:
+        InputError: It cannot be built, or does not map such images to logits.
+    """
+    import torch
+
+    library, name, options = parse_network(source)
+    entries = [f"{key}={_written(options[key])}" for key in sorted(options)]
+    canonical = ",".join([f"{library}:{name}" if name else library, *entries])
+    with torch.random.fork_rng(devices=[]):
+        model = build_network(
+            canonical,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            image_size=image_size,
+        ).eval()
+    shape = (2, in_channels, image_size, image_size)
+    try:
+        with torch.no_grad():
+            logits = model(torch.zeros(shape))
+        got = tuple(logits.shape)
+    except (RuntimeError, AssertionError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{source} cannot take images of {in_channels} channels and {image_size} "
+            f"px: {' '.join(str(error).split())[:160]}"
+        ) from error
+    if got != (2, num_classes):
+        raise InputError(
+            f"a network maps 2 images to logits (2, {num_classes}); {source} gives "
+            f"{got}"
+        )
+    model.requires_grad_(True)
+    params = count_params(model)
+    model.requires_grad_(False)  # the counter's hooks fail on views of weights
+    macs = count_macs(model, (1, *shape[1:]))
+    slot = ParentSlot(
+        "", 1, in_channels, num_classes, 1, image_size, 1, False, params, macs
+    )
+    backbone = ParentBackbone(canonical, (slot,), Cost(0, 0), image_size)
+    return Architecture(
+        backbone,
+        Placement.parse("C"),
+        num_classes=num_classes,
+        in_channels=in_channels,
+        image_size=image_size,
+    )
+
+
+def _written(value: Any) -> str:
+    """A value as :func:`parse_network` reads it: lists without blanks or quotes."""
+    if isinstance(value, list):
+        return f"[{','.join(_written(one) for one in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+def network_of(architecture: Architecture, drop_path: float = 0.0) -> "nn.Module":
+    """Build any architecture that needs no parent's weights.
+
+    Args:
+        architecture: An AlterNet, or a whole network.
+        drop_path: Largest probability to drop a branch in training.
+
+    Returns:
+        The network in training mode, with weights drawn from torch's global generator.
+
+    Raises:
+        InputError: It is a placement of a parent, or cannot be built here.
+    """
+    backbone = architecture.backbone
+    if not (isinstance(backbone, ParentBackbone) and backbone.is_whole):
+        return architecture.build(drop_path=drop_path)
+    if str(architecture.placement) != "C":
+        raise InputError(
+            f"{backbone.model} is trained as it is: its placement is C, got "
+            f"{architecture.placement}"
+        )
+    return build_network(
+        backbone.model,
+        num_classes=architecture.num_classes,
+        in_channels=architecture.in_channels,
+        image_size=architecture.image_size,
+        drop_path=drop_path,
+    )
