@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,6 +56,9 @@ class Epoch:
 Report = Callable[[Epoch], bool]
 """Called after each epoch; returns True to stop there."""
 
+Paths = Callable[[int], Sequence[str]]
+"""The letters of the paths of a supernet that are trained at a step, from 0."""
+
 Watch = Callable[[Epoch], None]
 """Called with each epoch, those before a continued checkpoint included."""
 
@@ -89,6 +92,7 @@ def train(
     watch: Watch | None = None,
     checkpoint: Path | None = None,
     worker: DataParallelWorker | None = None,
+    paths: Paths | None = None,
 ) -> list[Epoch]:
     """Train a network in place.
 
@@ -110,10 +114,13 @@ def train(
         checkpoint: File that keeps the state between epochs.
         worker: Which part of each batch this process takes, if several train one
             network together. Only the first validates, reports and saves.
+        paths: Of a supernet: each step runs all of its paths on the same images and
+            takes the mean of their gradients.
 
     Returns:
         One record per epoch, those before a continued checkpoint included; without
-        validation values in the other workers.
+        validation values in the other workers, and of a supernet: what its paths are
+        worth is known when their BatchNorm statistics are their own.
 
     Raises:
         DivergedError: The loss is not finite.
@@ -131,7 +138,7 @@ def train(
         config.decay,
         config.warmup_start,
     )
-    memory_format = _memory_format(config)
+    memory_format = memory_format_of(config)
     model.to(device).to(memory_format=memory_format)
     optimizer = make_optimizer(model, config)
     forward = model
@@ -170,24 +177,27 @@ def train(
                 if mix is not None:
                     batch, targets = mix(batch, labels, generator)
                 optimizer.set_learning_rate(schedule(step))
-                with autocast(config, device):
-                    logits = forward(batch.contiguous(memory_format=memory_format))
-                loss = functional.cross_entropy(
-                    logits.float(), targets, label_smoothing=config.label_smoothing
-                )
+                batch = batch.contiguous(memory_format=memory_format)
+                chosen = ((),) if paths is None else [(one,) for one in paths(step)]
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                for path in chosen:
+                    with autocast(config, device):
+                        logits = forward(batch, *path)
+                    loss = functional.cross_entropy(
+                        logits.float(), targets, label_smoothing=config.label_smoothing
+                    ) / len(chosen)
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    total += loss.detach()
                 if config.clip_norm:
                     nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
                 optimizer.step()
                 if average is not None:
                     average.update()
-                total += loss.detach()
                 # On CUDA a look at the value would stall the queue at every step.
                 if device.type == "cpu" or index == steps - 1:
                     _check_finite(total, step, num_epochs * steps)
             val_loss, val_accuracy = math.nan, math.nan
-            if is_first:
+            if is_first and paths is None:
                 is_last = epoch + 1 == num_epochs
                 with average.in_place() if average is not None else nullcontext():
                     val_loss, val_accuracy = validate(
@@ -245,7 +255,7 @@ def validate(
         Mean NLL and accuracy.
     """
     model.eval()
-    memory_format = _memory_format(config)
+    memory_format = memory_format_of(config)
     loss = torch.zeros((), device=device, dtype=torch.float64)
     correct = torch.zeros((), device=device, dtype=torch.int64)
     with torch.inference_mode(), autocast(config, device):
@@ -267,7 +277,8 @@ def autocast(
     return nullcontext()
 
 
-def _memory_format(config: TrainingConfig) -> torch.memory_format:
+def memory_format_of(config: TrainingConfig) -> torch.memory_format:
+    """How images and weights lie in memory, as the recipe asks for it."""
     if config.channels_last == "off":
         return torch.contiguous_format
     return torch.channels_last
