@@ -27,7 +27,7 @@ from nas.ledger.trial import Trial, TrialState
 from nas.sampling.baselines import baselines
 from nas.scoring.given_function import FromFunction
 from nas.scoring.held_out_test import chosen_trials, look_once
-from nas.scoring.scorer import Scorer
+from nas.scoring.scorer import Scorer, Step
 from nas.scoring.scorers import make_scorer
 from nas.scoring.scratch import FromScratch
 from nas.scoring.trial_run import TrialFunction
@@ -35,6 +35,7 @@ from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
 from nas.study.recorded_settings import NOTE as SETTINGS_NOTE
 from nas.study.recorded_settings import check_unchanged, settings_to_record
+from nas.study.status import StudyStatus
 from nas.study.study import Study
 from nas.terminal import say
 from nas.tracking.trackers import check_trackers, make_trackers
@@ -195,7 +196,8 @@ class _Search:
                     ledger.set_note(SETTINGS_NOTE, self._settings())
                     return self._run(ledger, self._config.search.trials)
             except InputError:
-                if not self._layout.trials.exists():
+                # What has been trained already stays, and can be resumed.
+                if not any(path.is_dir() for path in self._directory.iterdir()):
                     _empty(self._directory, remove=made)
                 raise
 
@@ -330,6 +332,7 @@ class _Search:
         from nas.sampling.halving import Halving, rungs
         from nas.sampling.proposer import Plan, Proposer
 
+        self._prepare()
         config, wanted = self._config, self._config.search
         deadline = time.time() + wanted.time_limit_s if wanted.time_limit_s else None
         plan = Plan(
@@ -350,7 +353,7 @@ class _Search:
         halving = None
         if wanted.fidelity is not None:
             factor = wanted.fidelity.reduction_factor
-            steps = rungs(wanted.fidelity.min_epochs, config.training.epochs, factor)
+            steps = rungs(wanted.fidelity.min_epochs, self._scorer.epochs, factor)
             halving = Halving(ledger.objectives, factor)
             for key, measured in ledger.measured_at_rungs():
                 halving.remember(key, measured)
@@ -363,6 +366,25 @@ class _Search:
         if finished:
             ledger.set_note("exhausted", proposer.exhausted)
         return self._close(finished=finished, exhausted=proposer.exhausted)
+
+    def _prepare(self) -> None:
+        """Have the searches done that this one needs, and what they lead to."""
+        for step in self._scorer.steps(self._directory):
+            if not self._quiet:
+                say(f"{step.what}: {step.directory}", err=True)
+            try:
+                self._take(step)
+            except SearchInterrupted as stop:
+                raise SearchInterrupted(
+                    f"the search was stopped; go on with: nas resume {self._directory}"
+                ) from stop
+        self._scorer.prepare(self._directory)
+
+    def _take(self, step: Step) -> None:
+        if not StudyLayout(step.directory).exists():
+            search(step.config, step.directory, quiet=self._quiet)
+        elif StudyStatus.of(Study.open(step.directory)).state != "finished":
+            resume(step.directory, quiet=self._quiet)
 
     def _run_on_ray(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from nas.terminal import say
+from search_spaces.errors import InputError
 
 
 @click.command()
@@ -20,7 +21,6 @@ from nas.terminal import say
     "--from",
     "weights",
     metavar="WEIGHTS",
-    type=click.Path(exists=True),
     help="The trained CNN, as for `nas search`.",
 )
 @click.option(
@@ -57,7 +57,7 @@ def command(
 
     changes = list(overrides)
     if weights is not None:
-        changes += start_from(weights, overrides)
+        changes += start_from(weights)
     settings = with_plugins(load_config(config, changes))
     from nas.data.datasets import load_dataset
     from nas.scoring.library_fitting import fit_library
@@ -68,7 +68,11 @@ def command(
         with_parent,
     )
 
-    parent_config(settings)
+    if parent_config(settings).train:
+        raise InputError(
+            "nas distill teaches blocks of a trained CNN; with parent.train that is "
+            "trained by nas search, which then teaches the blocks too"
+        )
     dataset = load_dataset(settings.data, quiet=quiet)
     parent = read_parent(settings, dataset)
     settings = with_parent(settings, parent)

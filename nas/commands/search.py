@@ -1,13 +1,16 @@
 """`nas search`: train and compare placements on your images."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from nas.commands.naming import STUDY
 from nas.terminal import say
+from search_spaces.errors import InputError, shown
+
+TRAIN = "train"
+"""What ``--from`` says if there are no weights yet."""
 
 
 @click.command()
@@ -37,10 +40,9 @@ from nas.terminal import say
 @click.option(
     "--from",
     "weights",
-    metavar="WEIGHTS",
-    type=click.Path(exists=True),
-    help="Start from a trained CNN: a directory of ours (export or trial), or the "
-    "weights of the config's parent.model. Nothing is trained but its block library.",
+    metavar="WEIGHTS|train",
+    help="Start from a trained CNN: a directory of ours (export or trial), the weights "
+    "of the config's parent.model, or `train` to train the all-Conv network first.",
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
@@ -68,7 +70,7 @@ def command(
     if trials is not None:
         changes.append(f"search.trials={trials}")
     if weights is not None:
-        changes += start_from(weights, overrides)
+        changes += start_from(weights)
     if seed is not None:
         changes.append(f"seed={seed}")
     if table is not None:
@@ -76,6 +78,9 @@ def command(
             f"scoring={json.dumps({'kind': 'recorded', 'table': str(table)})}"
         )
     settings = with_plugins(load_config(config, changes))
+    if weights is not None and settings.scoring.kind == "scratch":
+        changes.append("scoring.kind=distilled")
+        settings = with_plugins(load_config(config, changes))
     # Only now: a wrong config is answered before Ray and Optuna are imported.
     from nas.search_run import SearchInterrupted, search
 
@@ -101,19 +106,25 @@ def command(
     say(study.path)
 
 
-def start_from(weights: str, overrides: Sequence[str]) -> list[str]:
-    """The settings that ``--from`` stands for.
+def start_from(weights: str) -> list[str]:
+    """The settings of the parent that ``--from`` stands for.
 
     Args:
-        weights: A directory with an AlterNet, or a file of weights.
-        overrides: What the user has set by hand, which is left alone.
+        weights: A directory with an AlterNet, a file of weights, or ``train``.
 
     Returns:
         ``key.path=value`` texts.
+
+    Raises:
+        InputError: There is no such file or directory.
     """
+    if weights == TRAIN:
+        return ["parent.train=true"]
     path = Path(weights).absolute()
+    if not path.exists():
+        raise InputError(
+            "--from takes a directory with an AlterNet (an export, a trial), a file of "
+            f"weights, or `{TRAIN}`; there is no {shown(weights)}"
+        )
     what = "model" if path.is_dir() else "weights"
-    changes = [f"parent.{what}={json.dumps(str(path))}"]
-    if not any(one.startswith("scoring.kind=") for one in overrides):
-        changes.append("scoring.kind=distilled")
-    return changes
+    return [f"parent.{what}={json.dumps(str(path))}"]

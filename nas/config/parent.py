@@ -34,6 +34,8 @@ class ParentConfig(Section):
     """A trained CNN, and what is known about it.
 
     Attributes:
+        train: Train the all-``C`` network of ``space`` first, with the recipe of
+            ``training``, and take that; instead of ``model``.
         model: ``timm:NAME``, ``torchvision:NAME``, ``module:function`` (a function of
             yours that returns the network), or a directory with an AlterNet: an export,
             or ``STUDY/trials/NUMBER``.
@@ -44,11 +46,31 @@ class ParentConfig(Section):
         library: How replacement blocks are taught.
     """
 
-    model: str = Field(min_length=1)
+    train: bool = False
+    model: str | None = Field(default=None, min_length=1)
     weights: str | None = None
     pretrained: bool = False
     slots: list[str] | None = None
     library: LibraryConfig = LibraryConfig()
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if self.train and (given := self._given()):
+            raise InputError(
+                "parent.train trains the all-Conv network of the space, so "
+                f"{' and '.join(given)} must be left out"
+            )
+        if not self.train and self.model is None:
+            raise InputError(
+                "a parent is a trained CNN: name it as parent.model, or let the search "
+                "train the all-Conv network of the space with parent.train: true"
+            )
+        return self
+
+    def _given(self) -> list[str]:
+        """Keys that say what the network is."""
+        names = ("model", "weights", "pretrained", "slots")
+        return [f"parent.{name}" for name in names if getattr(self, name)]
 
     @model_validator(mode="after")
     def _one_source_of_weights(self) -> Self:

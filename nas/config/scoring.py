@@ -13,7 +13,8 @@ class ScoringConfig(Section):
     Attributes:
         kind: ``scratch`` trains every candidate from freshly drawn weights;
             ``recorded`` looks it up in a finished table; ``distilled`` puts the blocks
-            of a library into the trained CNN of section ``parent``. Further keys are
+            of a library into the trained CNN of section ``parent``; ``finetune`` trains
+            on from there. Further keys are
             the options of the kind, e.g. ``table`` of ``recorded``.
     """
 

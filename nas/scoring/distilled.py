@@ -6,10 +6,10 @@ answers differ.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,27 +21,19 @@ from evaluators.sampling import mean_and_error
 from nas.config import SearchConfig
 from nas.config.completion import metric_facts
 from nas.data.augmentation import make_augmentation
-from nas.data.datasets import load_dataset
 from nas.ledger.atomic_file import write_atomically
-from nas.scoring.block_library import BlockLibrary
-from nas.scoring.library_fitting import fit_library
-from nas.scoring.parent_space import (
-    parent_config,
-    read_parent,
-    replacements,
-    with_parent,
-)
-from nas.scoring.scorer import Scorer
+from nas.scoring.block_library import Key
+from nas.scoring.parent_search import ParentSearch
+from nas.scoring.replacement import replacement_option
+from nas.scoring.scorer import Scorer, Step
 from nas.scoring.scorers import check_no_options
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
 from nas.terminal import say
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
+from search_spaces.parents.parent import Parent
 from search_spaces.parents.placement_walk import Pieces
 from search_spaces.spaces.space import SearchSpace
-
-if TYPE_CHECKING:
-    pass
 
 MAX_WALKED = 4_096
 """Largest space that is scored as a whole, whatever the sampler (our choice: the
@@ -74,7 +66,8 @@ class Distilled(Scorer):
 
     Args:
         config: Has a section ``parent``. ``scoring.images``: validation images of a
-            score, the same for all placements.
+            score, the same for all placements. ``scoring.replacement``: ``library``,
+            or as a control ``random``: the same blocks, drawn and not taught.
         quiet: Show no progress.
 
     Raises:
@@ -85,40 +78,19 @@ class Distilled(Scorer):
     in_process: ClassVar[bool] = True
 
     def __init__(self, config: SearchConfig, quiet: bool = False) -> None:
-        check_no_options(config, ("images",))
-        self._num_images = config.scoring.options.get("images", DEFAULT_IMAGES)
+        check_no_options(config, ("images", "replacement"))
+        options = config.scoring.options
+        self._num_images = options.get("images", DEFAULT_IMAGES)
         if type(self._num_images) is not int or self._num_images < 2:
             raise InputError(
                 "scoring.images is a whole number of at least 2, got "
                 f"{self._num_images!r}"
             )
         self._quiet = quiet
-        parent_config(config)
-        self._images = load_dataset(config.data, quiet=quiet)
-        self._parent = read_parent(config, self._images)
-        config = with_parent(config, self._parent)
-        self._space = config.space.make(
-            self._images.num_classes, self._images.in_channels, self._images.image_size
-        )
-        self._wanted = replacements(self._space)
-        if self._space.size <= MAX_WALKED:
-            search = config.search.model_copy(
-                update={
-                    "sampler": "exhaustive",
-                    "trials": self._space.size,
-                    "options": {},
-                    "replicates": 1,
-                }
-            )
-            config = config.model_copy(update={"search": search})
-        elif config.search.replicates > 1:
-            search = config.search.model_copy(update={"replicates": 1})
-            config = config.model_copy(update={"search": search})
-        self._config = config
-        self._library: BlockLibrary | None = None
-        path = parent_config(config).library.path
-        if path is not None:  # a library of another parent is told before the search
-            self._library = self._fitted(Path(path))
+        replacement = replacement_option(options.get("replacement", "library"))
+        self._search = ParentSearch(config, quiet, replacement)
+        self._config = _scored_whole(self._search.config, self._search.space.size)
+        self._blocks: Mapping[Key, nn.Module] | None = None
 
     @property
     def config(self) -> SearchConfig:
@@ -128,7 +100,7 @@ class Distilled(Scorer):
     @property
     def space(self) -> SearchSpace:
         """Placements of the parent."""
-        return self._space
+        return self._search.space
 
     @property
     def function(self) -> TrialFunction:
@@ -141,16 +113,37 @@ class Distilled(Scorer):
         return 0
 
     @property
-    def parent(self) -> Any:
+    def parent(self) -> Parent:
         """The parent."""
-        return self._parent
+        return self._search.parent
+
+    @property
+    def blocks(self) -> Mapping[Key, nn.Module]:
+        """What may enter it, by stage, block and letter."""
+        if self._blocks is None:
+            raise RuntimeError("a scorer is prepared before it scores")
+        return self._blocks
+
+    def steps(self, study: Path) -> Iterator[Step]:
+        """The training of the parent, if that is asked for."""
+        return self._search.steps(study)
+
+    def prepare(self, study: Path) -> None:
+        """Fit the blocks that the library lacks.
+
+        Args:
+            study: Directory of the search.
+
+        Raises:
+            InputError: The library is of another parent, or cannot be read.
+        """
+        self._blocks = self._search.prepare(study, self._tell)
 
     @property
     def provenance(self) -> Mapping[str, Any]:
         """The parent's fingerprint, the images, and what the metrics mean."""
         return {
-            "parent": self._parent.fingerprint,
-            "data_fingerprint": self._images.fingerprint,
+            **self._search.provenance,
             "metrics": {**metric_facts(self._config), **EXTRA_METRICS},
         }
 
@@ -158,20 +151,7 @@ class Distilled(Scorer):
         if not self._quiet:
             say(line, err=True)
 
-    def _fitted(self, directory: Path) -> BlockLibrary:
-        return fit_library(
-            self._parent,
-            self._wanted,
-            self._images,
-            self._config,
-            directory,
-            tell=self._tell,
-        )
-
     def _score(self, run: TrialRun) -> TrialOutcome:
-        if self._library is None:
-            # <study>/trials/<number> is the run's own directory.
-            self._library = self._fitted(run.directory.parents[1] / "library")
         architecture = Architecture.from_dict(dict(run.architecture))
         letters = architecture.placement.letters
         if letters not in self._scores:
@@ -200,11 +180,11 @@ class Distilled(Scorer):
         self, architecture: Architecture, name: str, options: Mapping[str, Any]
     ) -> TrialOutcome:
         """An evaluator that needs the network itself."""
-        assert self._library is not None
-        network = self._parent.network(architecture, self._library.blocks)
+        network = self.parent.network(architecture, self.blocks)
         training = self._config.training
-        data = self._images.evaluation_data(
-            make_augmentation(training, self._images.image_size), training.weight_decay
+        data = self._search.images.evaluation_data(
+            make_augmentation(training, self._search.images.image_size),
+            training.weight_decay,
         )
         (evaluator,) = make_evaluators({name: dict(options)})
         found = evaluator.evaluate(network, data)
@@ -214,37 +194,36 @@ class Distilled(Scorer):
     def _scores(self) -> dict[str, TrialOutcome]:
         """Scores by letters; a space that is small enough is walked at once."""
         self._cache: dict[str, TrialOutcome] = {}
-        if self._space.size <= MAX_WALKED:
-            texts = {a.placement.letters for a in self._space.enumerate()}
+        if self._search.space.size <= MAX_WALKED:
+            texts = {a.placement.letters for a in self._search.space.enumerate()}
             self._walk(sorted(texts))
         return self._cache
 
     def _walk(self, placements: list[str]) -> None:
-        assert self._library is not None
         self._tell(f"scoring {len(placements)} placements on {self._count} images")
-        own = zip(self._parent.slots, self._parent.own_blocks(), strict=True)
+        own = zip(self.parent.slots, self.parent.own_blocks(), strict=True)
         blocks: list[dict[str, nn.Module]] = [
             {
                 "C": block,
                 **{
-                    letter: self._library.blocks[stage, number, letter]
-                    for letter in self._space.slot_letters(stage, number)
+                    letter: self.blocks[stage, number, letter]
+                    for letter in self._search.space.slot_letters(stage, number)
                     if letter != "C"
                 },
             }
             for (stage, number), block in own
         ]
-        names = self._parent.block_names
-        pieces = Pieces(self._parent.model, names)
+        names = self.parent.block_names
+        pieces = Pieces(self.parent.model, names)
         logits: list[list[Tensor]] = [[] for _ in placements]
         parents: list[Tensor] = []
         labels: list[Tensor] = []
-        held_out = self._images.image_set(self._images.validation)
+        held_out = self._search.images.image_set(self._search.images.validation)
         with torch.no_grad():
             for images, truth in held_out.batches(
                 _BATCH, torch.device("cpu"), self._num_images
             ):
-                parents.append(self._parent.model(images))
+                parents.append(self.parent.model(images))
                 labels.append(truth)
                 for index, values in pieces.walk(blocks, placements, images):
                     check_logits(values, truth)
@@ -255,7 +234,21 @@ class Distilled(Scorer):
 
     @property
     def _count(self) -> int:
-        return min(int(self._num_images), len(self._images.validation))
+        return min(int(self._num_images), len(self._search.images.validation))
+
+
+def _scored_whole(config: SearchConfig, size: int) -> SearchConfig:
+    """The config with which a small space is walked whole, and nothing twice.
+
+    Args:
+        config: Of the search.
+        size: Of its space.
+    """
+    changes: dict[str, Any] = {"replicates": 1}
+    if size <= MAX_WALKED:
+        changes |= {"sampler": "exhaustive", "trials": size, "options": {}}
+    search = config.search.model_copy(update=changes)
+    return config.model_copy(update={"search": search})
 
 
 def outcome(logits: Tensor, labels: Tensor, reference: Tensor) -> TrialOutcome:

@@ -62,6 +62,7 @@ def train_and_evaluate(
     device: torch.device | None = None,
     checkpoint: Path | None = None,
     worker: DataParallelWorker | None = None,
+    start: torch.nn.Module | None = None,
 ) -> TrialResult:
     """Train one architecture and score it with the configured evaluators.
 
@@ -84,6 +85,8 @@ def train_and_evaluate(
             removed when the trial is done.
         worker: Which part of each batch this process takes, if several train the
             network together. Only the first evaluates and writes.
+        start: The network of this architecture to start from, which is changed;
+            freshly drawn weights if ``None``.
 
     Returns:
         The metrics; none in the other workers.
@@ -95,9 +98,13 @@ def train_and_evaluate(
     started = time.perf_counter()
     device = device or default_device()
     dataset = dataset.resplit(split_seed)
-    model = build(architecture, config, seed)
-    if config.training.stem_init == "whitened":
-        whiten_stem(model, dataset.image_set(dataset.train), seed)
+    model: torch.nn.Module
+    if start is None:
+        model = drawn = build(architecture, config, seed)
+        if config.training.stem_init == "whitened":
+            whiten_stem(drawn, dataset.image_set(dataset.train), seed)
+    else:
+        model = start
     sizes = {"params": float(architecture.params), "macs": float(architecture.macs)}
     stopped = False
 

@@ -26,8 +26,10 @@ from nas.data.datasets import Dataset
 from nas.ledger.atomic_file import atomic_file
 from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary, Key, name_of
 from nas.scoring.parent_space import parent_config
+from nas.scoring.replacement import drawn_block
 from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks.strided_conv import safe_conv_gradients
+from search_spaces.errors import InputError
 from search_spaces.parents.parent import Parent
 
 STATE = "unfinished"
@@ -110,6 +112,58 @@ def fit_library(
     return library
 
 
+def check_library(
+    parent: Parent,
+    wanted: Mapping[Key, BlockSpec],
+    config: SearchConfig,
+    directory: Path,
+) -> None:
+    """See that a library, if there is one, is of this parent.
+
+    Args:
+        parent: The trained network.
+        wanted: Shapes of the blocks by stage, block and letter.
+        config: Section ``parent`` says how they are fitted.
+        directory: Of the library.
+
+    Raises:
+        InputError: It is of another parent, or cannot be read.
+    """
+    if (directory / LIBRARY_FILE).is_file():
+        settings = parent_config(config).library
+        made = {key: _made(spec, settings, config) for key, spec in wanted.items()}
+        BlockLibrary.load(directory, parent, wanted, made)
+
+
+def read_library(
+    parent: Parent,
+    wanted: Mapping[Key, BlockSpec],
+    config: SearchConfig,
+    directory: Path,
+) -> BlockLibrary:
+    """Read a library that has been fitted.
+
+    Args:
+        parent: The trained network.
+        wanted: Shapes of the blocks by stage, block and letter.
+        config: As when it was fitted.
+        directory: Of the library.
+
+    Raises:
+        InputError: There is none, it is of another parent, or it lacks a block.
+    """
+    settings = parent_config(config).library
+    made = {key: _made(spec, settings, config) for key, spec in wanted.items()}
+    library = BlockLibrary.load(directory, parent, wanted, made)
+    lacking = [name_of(key) for key in wanted if key not in library.blocks]
+    if lacking:
+        raise InputError(
+            f"the block library {directory} lacks {', '.join(lacking[:5])}, or has it "
+            "fitted with other settings"
+        )
+    return library
+
+
 def _made(spec: BlockSpec, settings: LibraryConfig, config: SearchConfig) -> str:
     """What a block depends on besides the parent: shapes, settings, images, seed."""
     own = settings.model_dump(exclude={"path"})
@@ -140,11 +194,7 @@ class _Fit:
         settings: LibraryConfig,
         directory: Path,
     ) -> None:
-        stage, block, letter = key
-        with torch.random.fork_rng(devices=[]):
-            # Its weights are the same whatever else is in the library.
-            torch.manual_seed(seed + 1_000_003 * stage + 1_009 * block + ord(letter))
-            self.block = parent.candidate(spec)
+        self.block = drawn_block(parent, key, spec, seed)
         self._file = directory / STATE / f"{name_of(key)}.pt"
         self._about = f"{parent.fingerprint} {made}"
         self.epoch = 0

@@ -38,7 +38,24 @@ def read_parent(config: SearchConfig, dataset: Dataset) -> Parent:
         InputError: There is no such network, its weights do not fit, it has no slots,
             or it does not fit the images.
     """
-    wanted = parent_config(config)
+    return load_for_images(parent_config(config), dataset)
+
+
+def load_for_images(wanted: ParentConfig, dataset: Dataset) -> Parent:
+    """A parent for the images of a data set.
+
+    Args:
+        wanted: Which, with which weights.
+        dataset: Gives classes, channels and size of the images.
+
+    Raises:
+        InputError: As for :func:`read_parent`.
+    """
+    if wanted.model is None:
+        raise InputError(
+            "a parent that the search trains is read from its study; this one is not "
+            "trained yet"
+        )
     return load_parent(
         wanted.model,
         num_classes=dataset.num_classes,

@@ -7,7 +7,9 @@ name of its scorer (column ``scorer``).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from search_spaces.errors import InputError
@@ -18,6 +20,21 @@ if TYPE_CHECKING:
     from nas.ledger.trial import Objective
     from nas.scoring.trial_run import TrialFunction
     from search_spaces.spaces.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Step:
+    """A search whose results another one needs: a study inside its study.
+
+    Attributes:
+        directory: The study of the step, inside that of the search.
+        config: Of the step.
+        what: What comes out of it, for progress.
+    """
+
+    directory: Path
+    config: "SearchConfig"
+    what: str
 
 
 class Scorer(ABC):
@@ -81,6 +98,24 @@ class Scorer(ABC):
         """What the header of the study says about where metrics come from."""
         return {}
 
+    def steps(self, study: Path) -> Iterator[Step]:
+        """Searches that must be finished before :meth:`prepare`, in their order.
+
+        Args:
+            study: Directory of this search.
+        """
+        return iter(())
+
+    def prepare(self, study: Path) -> None:  # noqa: B027 - most need nothing
+        """Have everything ready that runs need, once, before the first of them.
+
+        Args:
+            study: Directory of the search.
+
+        Raises:
+            InputError: Something that is needed cannot be used; no run was started.
+        """
+
     def check(self) -> None:
         """See that the search does not ask for what this scorer cannot do.
 
@@ -90,8 +125,8 @@ class Scorer(ABC):
         workers = self.config.resources.workers_per_trial
         if workers > 1 and not self.can_share:
             raise InputError(
-                "resources.workers_per_trial must be 1 where candidates are not "
-                f"trained (scoring.kind {self.name}), got {workers}"
+                "resources.workers_per_trial is for candidates that are trained from "
+                f"scratch; with scoring.kind {self.name} it must be 1, got {workers}"
             )
         if "split" in self.config.search.randomise and not self.can_resplit:
             raise InputError(

@@ -14,6 +14,7 @@ _HOMES: dict[str, str] = {
     "scratch": "nas.scoring.scratch:FromScratch",
     "recorded": "nas.scoring.recorded:FromRecord",
     "distilled": "nas.scoring.distilled:Distilled",
+    "finetune": "nas.scoring.finetune:FineTune",
 }
 """Where each is; imported when it is wanted, for some need torch."""
 

@@ -13,6 +13,8 @@ from search_spaces.architecture import Architecture
 from search_spaces.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nas.data.datasets import Dataset
     from nas.scoring.training import Epoch
 
@@ -93,11 +95,23 @@ def train_trial(run: TrialRun) -> TrialOutcome:
     Returns:
         The metrics.
     """
+    import_plugins(run.settings.plugins)
+    return train_run(run)
+
+
+def train_run(run: TrialRun, start: "nn.Module | None" = None) -> TrialOutcome:
+    """Train and measure the network of a run, and tell how it goes on.
+
+    Args:
+        run: As for :func:`train_trial`.
+        start: The network to start from; drawn weights if ``None``.
+
+    Returns:
+        The metrics.
+    """
     import torch
 
     from nas.scoring.from_scratch import train_and_evaluate
-
-    import_plugins(run.settings.plugins)
 
     def report(epoch: int, metrics: dict[str, float]) -> bool:
         if epoch not in run.rungs:
@@ -125,6 +139,7 @@ def train_trial(run: TrialRun) -> TrialOutcome:
         # A GPU that was not reserved is not used: all workers would meet on it.
         device=None if run.gpus > 0 else torch.device("cpu"),
         checkpoint=run.checkpoint,
+        start=start,
     )
     run.checkpoint.unlink(missing_ok=True)
     return TrialOutcome(result.metrics, result.standard_errors)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from evaluators.registry import make_evaluators
 from nas.cli import main
 from nas.config import config_from_dict
+from nas.data.datasets import load_dataset
 from nas.scoring.block_library import LIBRARY_FILE
 from nas.scoring.distilled import Distilled, outcome
 from nas.search_run import resume, search
@@ -73,13 +74,14 @@ def test_the_whole_space_is_scored(study):
 
 def test_scores_are_those_of_each_network_built_alone(study, parent_directory):
     scorer = Distilled(study.config, quiet=True)
-    scorer._library = scorer._fitted(study.path / "library")
-    images = scorer._images.image_set(scorer._images.validation)
+    scorer.prepare(study.path)
+    split = load_dataset(study.config.data, quiet=True)
+    images = split.image_set(split.validation)
     inputs, labels = next(images.batches(1000, torch.device("cpu"), 30))
     table = study.table().set_index("placement")
     for text in ("CC-CC", "MC-CP", "PM-CM"):
         architecture = scorer.space.architecture(Placement.parse(text))
-        network = scorer.parent.network(architecture, scorer._library.blocks)
+        network = scorer.parent.network(architecture, scorer.blocks)
         with torch.no_grad():
             logits = network(inputs)
             parent = scorer.parent.model(inputs)

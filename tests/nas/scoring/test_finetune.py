@@ -1,0 +1,289 @@
+"""Scorer ``finetune`` and ``parent.train``, against networks built and read alone."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from nas.cli import main
+from nas.config import config_from_dict
+from nas.scoring import training
+from nas.scoring.block_library import LIBRARY_FILE
+from nas.scoring.distilled import Distilled
+from nas.scoring.finetune import FineTune, FineTuneOptions
+from nas.scoring.trial_run import TrialRun
+from nas.search_run import resume, search
+from nas.study.study import Study
+from search_spaces import Architecture, Backbone, InputError, Placement
+
+BACKBONE = {"block": "basic", "stem": "patch2", "depths": [2, 2], "widths": [8, 16]}
+
+
+@pytest.fixture(scope="module")
+def parent_directory(tmp_path_factory):
+    path = tmp_path_factory.mktemp("parent")
+    architecture = Architecture(
+        Backbone("basic", "patch2", (2, 2), (8, 16)),
+        Placement.parse("CC-CC"),
+        num_classes=10,
+        in_channels=1,
+        image_size=16,
+    )
+    torch.manual_seed(0)
+    architecture.to_yaml(path / "architecture.yaml")
+    save_file(architecture.build().state_dict(), path / "weights.safetensors")
+    return path
+
+
+def settings(model=None, **changes):
+    parent = {"library": {"epochs": 1, "images": 64, "batch_size": 32}}
+    parent |= {"train": True} if model is None else {"model": str(model)}
+    return {
+        "data": {
+            "name": "digits", "image_size": 16, "max_train": 96, "max_validation": 40,
+        },
+        "parent": parent,
+        "scoring": {"kind": "finetune", "epochs": 2},
+        "space": {
+            "kinds": ["C", "CM"], "attention": {"heads": 1}, "backbone": BACKBONE,
+        },
+        "training": {"epochs": 1, "batch_size": 32, "warmup_epochs": 0.5},
+        "search": {"sampler": "exhaustive", "trials": 2},
+        **changes,
+    }  # fmt: skip
+
+
+def prepared(model, study, **changes):
+    scorer = FineTune(config_from_dict(settings(model, **changes)), quiet=True)
+    scorer.prepare(study)
+    return scorer
+
+
+def run_of(scorer, study, text, number=0, seed=0, **changes):
+    directory = study / "trials" / str(number)
+    directory.mkdir(parents=True, exist_ok=True)
+    return TrialRun(
+        number=number,
+        architecture=scorer.space.architecture(Placement.parse(text)).to_dict(),
+        seed=seed,
+        epochs=scorer.epochs,
+        directory=directory,
+        checkpoint=study / "checkpoints" / f"{text}-{seed}.pt",
+        settings=scorer.config,
+        data=scorer.data,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("replacement", ["library", "random"])
+def test_a_candidate_starts_from_the_parent_and_the_blocks(
+    parent_directory, tmp_path, replacement
+):
+    """With next to no learning rate the weights stay those it started from."""
+    scoring = {
+        "kind": "finetune",
+        "epochs": 1,
+        "learning_rate_factor": 1e-12,
+        "replacement": replacement,
+    }
+    scorer = prepared(parent_directory, tmp_path, scoring=scoring)
+    scorer.function(run_of(scorer, tmp_path, "CC-CM"))
+    after = load_file(tmp_path / "trials" / "0" / "weights.safetensors")
+    parent = load_file(parent_directory / "weights.safetensors")
+    kept = [n for n in parent if "running" not in n and "num_batches" not in n]
+    replaced = [name for name in after if name.startswith("stages.1.1.")]
+    for name in set(kept) - set(replaced) & set(after):
+        if not name.startswith("stages.1.1."):
+            assert torch.allclose(after[name], parent[name], atol=1e-6), name
+    # The blocks are those that the scores of this study are about.
+    given = settings(parent_directory)
+    given["scoring"] = {"kind": "distilled", "replacement": replacement}
+    scores = Distilled(config_from_dict(given), quiet=True)
+    scores.prepare(tmp_path)
+    block = scores.blocks[2, 2, "M"].state_dict()
+    for name, tensor in block.items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.allclose(after[f"stages.1.1.{name}"], tensor, atol=1e-6), name
+
+
+def test_a_library_is_not_what_was_drawn(parent_directory, tmp_path):
+    found = {}
+    for replacement in ("library", "random"):
+        given = settings(parent_directory)
+        given["scoring"] = {"kind": "distilled", "replacement": replacement}
+        scorer = Distilled(config_from_dict(given), quiet=True)
+        scorer.prepare(tmp_path)
+        found[replacement] = scorer.blocks[2, 2, "M"].state_dict()
+    assert any(
+        not torch.equal(found["library"][name], found["random"][name])
+        for name in found["random"]
+    )
+
+
+def test_all_candidates_see_the_same_images_in_the_same_order(
+    parent_directory, tmp_path, monkeypatch
+):
+    seen = []
+    real = training.functional.cross_entropy
+
+    def listen(logits, targets, **options):
+        if logits.requires_grad:
+            seen[-1].append(targets.tolist())
+        return real(logits, targets, **options)
+
+    monkeypatch.setattr(training.functional, "cross_entropy", listen)
+    scorer = prepared(parent_directory, tmp_path)
+    for number, (text, seed) in enumerate((("CC-CC", 0), ("CC-CM", 0), ("CC-CM", 1))):
+        seen.append([])
+        scorer.function(run_of(scorer, tmp_path, text, number, seed))
+    assert len({tuple(labels) for labels in seen[0]}) == 6  # 2 epochs of 3 batches
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_what_was_interrupted_ends_as_if_it_had_not_been(parent_directory, tmp_path):
+    def kill(epoch):
+        raise KeyboardInterrupt
+
+    scorer = prepared(parent_directory, tmp_path)
+    whole = scorer.function(run_of(scorer, tmp_path, "CC-CM", 0))
+    broken = run_of(scorer, tmp_path, "CC-CM", 1, watch=kill)
+    with pytest.raises(KeyboardInterrupt):
+        scorer.function(broken)
+    assert broken.checkpoint.is_file()
+    again = scorer.function(run_of(scorer, tmp_path, "CC-CM", 2))
+    assert again.metrics["nll"] == whole.metrics["nll"]
+
+
+def test_the_recipe_of_a_fine_tuning():
+    config = config_from_dict(
+        {
+            "training": {"recipe": "fast", "epochs": 10, "warmup_epochs": 2},
+            "scoring": {"kind": "finetune", "epochs": 5, "learning_rate_factor": 0.5},
+        }
+    )
+    recipe = FineTuneOptions.of(config).recipe(config.training)
+    assert (recipe.epochs, recipe.warmup_epochs) == (5, 1)
+    assert recipe.learning_rate == config.training.learning_rate / 2
+    assert recipe.muon_learning_rate == config.training.muon_learning_rate / 2
+    assert (config.training.stem_init, recipe.stem_init) == ("whitened", "random")
+
+
+def test_a_parent_that_has_changed_is_not_fine_tuned(parent_directory, tmp_path):
+    scoring = {"kind": "finetune", "replacement": "random"}
+    scorer = prepared(parent_directory, tmp_path, scoring=scoring)
+    run = run_of(scorer, tmp_path, "CC-CM")
+    changed = {**settings(parent_directory, scoring=scoring)}
+    other = tmp_path / "other.safetensors"
+    weights = load_file(parent_directory / "weights.safetensors")
+    save_file({name: tensor + 1 for name, tensor in weights.items()}, other)
+    changed["parent"]["weights"] = str(other)
+    second = FineTune(config_from_dict(changed), quiet=True)
+    run = TrialRun(**{**vars(run), "settings": second.config})
+    with pytest.raises(InputError, match="have changed since"):
+        scorer.function(run)
+
+
+def test_a_whole_search_with_a_parent_that_it_trains(tmp_path, local_ray, capsys):
+    """Interrupted after the parent, it goes on without training that again."""
+    config = config_from_dict(settings(name="own"))
+    out = tmp_path / "study"
+    real = FineTune.prepare
+
+    def stop(self, study):
+        raise KeyboardInterrupt
+
+    FineTune.prepare = stop
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search(config, out, quiet=True)
+    finally:
+        FineTune.prepare = real
+    parent = Study.open(out / "parent")
+    (trained,) = parent.trials()
+    assert (trained.scorer, trained.placement, trained.epochs) == (
+        "scratch",
+        "CC-CC",
+        1,
+    )
+    study = resume(out, quiet=True)
+    assert len(Study.open(out / "parent").trials()) == 1
+    table = study.table()
+    assert table["placement"].tolist() == ["CC-CC", "CC-CM"]
+    assert set(table["scorer"]) == {"finetune"}
+    assert set(table["state"]) == {"complete"}
+    assert set(table["epochs"]) == {2}
+    assert table["baseline"].tolist()[0] == "all_conv"
+    assert (out / "library" / LIBRARY_FILE).is_file()
+    assert len(study.test_results()) >= 1
+    # With a library of another parent in its place nothing is begun.
+    state = load_file(out / "library" / LIBRARY_FILE)
+    save_file(
+        state,
+        out / "library" / LIBRARY_FILE,
+        metadata={"format": "block-library/1", "parent": "0" * 16, "blocks": "{}"},
+    )
+    capsys.readouterr()
+    assert run("resume", out, "--trials", 3, "--quiet") == 2
+    error = capsys.readouterr().err
+    assert "belongs to one parent" in error and error.count("\n") == 1
+    assert len(Study.open(out).trials()) == 2
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([str(one) for one in arguments])
+    return stop.value.code
+
+
+@pytest.mark.slow
+def test_train_on_the_command_line_means_scores_of_an_own_parent(
+    tmp_path, local_ray, capsys
+):
+    given = settings()
+    del given["scoring"], given["parent"]["train"]
+    given["parent"]["library"]["epochs"] = 1
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps({**given, "parent": None}))
+    out = tmp_path / "study"
+    small = ["--set", "parent.library.epochs=1", "--set", "parent.library.images=32"]
+    arguments = [config, "--out", out, "--from", "train", "--quiet", *small]
+    assert run("search", *arguments) == 0
+    table = Study.open(out).table()
+    assert set(table["scorer"]) == {"distilled"}
+    own = table[table["placement"] == "CC-CC"].iloc[0]
+    assert own["kl_to_parent"] == 0
+    # The all-C score is that of the network which the search has trained.
+    trained = Study.open(out / "parent").table().iloc[0]
+    assert own["accuracy"] == pytest.approx(trained["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scoring": {"kind": "finetune", "epochs": 0}}, "scoring.epochs is a whole"),
+        ({"scoring": {"kind": "finetune", "learning_rate_factor": 0}}, "above 0"),
+        ({"scoring": {"kind": "finetune", "replacement": "best"}}, "library (blocks"),
+        ({"scoring": {"kind": "finetune", "rate": 1}}, "unknown key 'scoring.rate'"),
+        ({"parent": {"train": True, "model": "timm:resnet18"}}, "must be left out"),
+        ({"parent": {}}, "or let the search train"),
+        ({"parent": None}, "needs a trained CNN"),
+        ({"space": {"kinds": "C", "backbone": BACKBONE}}, "replaces no block"),
+        ({"resources": {"workers_per_trial": 2}}, "scoring.kind finetune it must be 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys, change, message):
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps({**settings(), **change}))
+    assert run("search", config, "--out", tmp_path / "s", "--quiet") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_distill_says_that_a_parent_to_be_trained_is_not_its_business(tmp_path, capsys):
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps(settings()))
+    assert run("distill", config, "--out", tmp_path / "l") == 2
+    assert "trained by nas search" in capsys.readouterr().err
