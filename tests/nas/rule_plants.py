@@ -64,16 +64,28 @@ def judged(plant, depths, num_rows, num_tables=200, per_design=5, seed=0, **aske
     ``plant(bits, depths)`` gives the truth of each row; the noise has an SD of one.
     Returns the verdicts, ``(num_tables,)``.
     """
+    plants = {"alone": plant}
+    found = judged_together(
+        plants, depths, num_rows, num_tables, per_design, seed, **asked
+    )
+    return found["alone"]
+
+
+def judged_together(
+    plants, depths, num_rows, num_tables=200, per_design=5, seed=0, **asked
+):
+    """The same for several plants by name, on the same designs and noise."""
     rng = np.random.default_rng(seed)
     noise = asked.pop("noise", lambda rng, bits, size: rng.normal(size=size))
     found = []
     for _ in range(num_tables // per_design):
         bits = np.unique(free_design(rng, num_rows, depths), axis=0).astype(float)
-        size = (len(bits), per_design)
-        responses = plant(bits, depths)[:, None] + noise(rng, bits, size)
+        errors = noise(rng, bits, (len(bits), per_design))
         design = VerdictDesign(bits, SlotLayout(depths))
-        found.append(design.judge(responses, **asked).verdicts)
-    return np.concatenate(found)
+        responses = [plant(bits, depths)[:, None] + errors for plant in plants.values()]
+        verdicts = design.judge(np.concatenate(responses, axis=1), **asked).verdicts
+        found.append(np.asarray(verdicts).reshape(len(plants), per_design))
+    return dict(zip(plants, np.concatenate(found, axis=1), strict=True))
 
 
 def on_slots(effects_of):
