@@ -1,5 +1,8 @@
 """Small networks with attention, data, and the dense Hessian they are judged by."""
 
+import copy
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -73,6 +76,11 @@ def make_data(
 
 def make_net(steps: int = 30, seed: int = 0) -> TinyNet:
     """A TinyNet trained for a few steps, so that its Hessian has both signs."""
+    return copy.deepcopy(_trained(steps, seed))
+
+
+@functools.cache
+def _trained(steps: int, seed: int) -> TinyNet:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = TinyNet()

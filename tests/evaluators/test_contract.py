@@ -26,6 +26,8 @@ SMALL = {
     "num_points": 3,
     "top_k": 2,
     "max_products": 12,
+    "num_products": 6,
+    "num_probes": 2,
 }
 
 

@@ -40,41 +40,48 @@ def linear_model():
     )
 
 
-def train_a_share(rank, name, path, store):
+def train_shares(rank, path, store):
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2
     )
-    model = linear_model()
     dataset = load_dataset(DataConfig(name="digits", max_train=128))
-    history = train(
-        model,
-        dataset,
-        CONFIGS[name],
-        seed=3,
-        device=torch.device("cpu"),
-        worker=DataParallelWorker(rank, 2),
-    )
-    assert (history[-1].val_accuracy == history[-1].val_accuracy) == (rank == 0)
-    torch.save(model.state_dict(), f"{path}/{rank}.pt")
+    for name, config in CONFIGS.items():
+        model = linear_model()
+        history = train(
+            model,
+            dataset,
+            config,
+            seed=3,
+            device=torch.device("cpu"),
+            worker=DataParallelWorker(rank, 2),
+        )
+        assert (history[-1].val_accuracy == history[-1].val_accuracy) == (rank == 0)
+        torch.save(model.state_dict(), f"{path}/{name}-{rank}.pt")
     distributed.destroy_process_group()
 
 
+@pytest.fixture(scope="module")
+def shares(tmp_path_factory):
+    """What two workers trained. They import torch once for all configs: 7 s each."""
+    path = tmp_path_factory.mktemp("shares")
+    multiprocessing.spawn(train_shares, (str(path), str(path / "store")), nprocs=2)
+    return path
+
+
+@pytest.mark.xdist_group("shares")
 @pytest.mark.parametrize("name", CONFIGS)
-def test_two_workers_train_the_network_that_one_trains(tmp_path, name):
+def test_two_workers_train_the_network_that_one_trains(shares, name):
     """Mean gradients over the shares of a batch are the batch's own gradient."""
-    multiprocessing.spawn(
-        train_a_share, (name, str(tmp_path), str(tmp_path / "store")), nprocs=2
-    )
     model = linear_model()
     dataset = load_dataset(DataConfig(name="digits", max_train=128))
     train(model, dataset, CONFIGS[name], seed=3, device=torch.device("cpu"))
     first, second = (
-        torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)
+        torch.load(shares / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1)
     )
-    for name, value in model.state_dict().items():
-        assert torch.equal(first[name], second[name])
-        torch.testing.assert_close(first[name], value, rtol=1e-3, atol=1e-5)
+    for key, value in model.state_dict().items():
+        assert torch.equal(first[key], second[key])
+        torch.testing.assert_close(first[key], value, rtol=1e-3, atol=1e-5)
 
 
 def test_workers_must_share_a_batch_evenly():
