@@ -1,10 +1,12 @@
 import json
 import os
 import pickle
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from nas.config import DataConfig
 from nas.data import cache_directory, decoded_images, decoder_pool
 from nas.data.datasets import data_fingerprint, load_dataset
 from search_spaces import InputError
+from tests.nas.data.child_process import ChildProcess
 from tests.nas.data.image_folders import at_rest, naive_splits, noise_folder
 
 
@@ -286,19 +289,6 @@ def test_a_full_disk_is_told_in_one_line(folder, monkeypatch, user_cache):
     assert list(user_cache.iterdir()) == []  # no drafts, no locks
 
 
-FULL_LATER = """
-import resource, signal, sys
-from nas.config import DataConfig
-from nas.data.datasets import load_dataset
-# every file stops growing at 3 kB, like a disk that fills up meanwhile
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-config = DataConfig(name="imagefolder", root=sys.argv[1], image_size=32)
-dataset = load_dataset(config)
-print(dataset.fingerprint, *dataset.notes, sep="\\n")
-"""
-
-
 def run_python(code, *arguments, **options):
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
@@ -308,13 +298,23 @@ def run_python(code, *arguments, **options):
     )
 
 
-def test_a_disk_that_fills_up_meanwhile_is_told_in_one_line(folder, user_cache):
-    done = run_python(FULL_LATER, folder)
-    assert done.returncode == 0, done.stderr
-    fingerprint, *notes = done.stdout.splitlines()
+def test_a_disk_that_fills_up_meanwhile_is_told_in_one_line(
+    folder, user_cache, tmp_path
+):
+    config = config_of(folder).model_copy(update={"image_size": 32})
+
+    def full_later():
+        # every file stops growing at 3 kB, like a disk that fills up meanwhile
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        dataset = load_dataset(config)
+        print(dataset.fingerprint, *dataset.notes, sep="\n")
+
+    child = ChildProcess(full_later, tmp_path / "output")
+    assert child.wait() == 0, child.output
+    fingerprint, *notes = child.output.splitlines()
     assert any("File too large" in note for note in notes)
     assert list(user_cache.iterdir()) == []
-    config = config_of(folder).model_copy(update={"image_size": 32})
     assert load_dataset(config).fingerprint == fingerprint
 
 
@@ -324,68 +324,47 @@ def test_pixels_that_fit_nowhere_are_refused(folder, monkeypatch):
         load_dataset(config_of(folder, cache=False))
 
 
-def test_two_processes_decode_once_between_them(folder, user_cache):
-    code = """
-import sys, time
-from nas.config import DataConfig
-from nas.data import decoded_images, decoder_pool
-from nas.data.datasets import load_dataset
-decoded_images._RESTING_NS = -(10**12)
-plain, count = decoder_pool.decode_image, 0
-def slow(*arguments):
-    global count
-    count += 1
-    time.sleep(0.05)
-    return plain(*arguments)
-decoder_pool.decode_image = slow
-print("ready", flush=True)
-sys.stdin.readline()
-config = DataConfig(name="imagefolder", root=sys.argv[1], image_size=6)
-print(load_dataset(config, quiet=False).fingerprint, count)
-"""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    answers = [process.communicate(timeout=60) for process in processes]
-    (first, one), (second, other) = (out.split() for out, _ in answers)
+def test_two_processes_decode_once_between_them(
+    folder, user_cache, decoded, monkeypatch, tmp_path
+):
+    counting = decoder_pool.decode_image
+
+    def slow(*arguments):
+        time.sleep(0.05)
+        return counting(*arguments)
+
+    def load():
+        print(load_dataset(config_of(folder), quiet=False).fingerprint, decoded())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder_pool, "decode_image", slow)
+        children = [ChildProcess(load, tmp_path / name) for name in "ab"]
+        assert [child.wait() for child in children] == [0, 0]
+    outputs = [child.output for child in children]
+    (first, one), (second, other) = (text.split()[-2:] for text in outputs)
     assert first == second == load_dataset(config_of(folder)).fingerprint
     assert int(one) + int(other) == 16
-    assert "another process decodes these images" in "".join(e for _, e in answers)
+    assert "another process decodes these images" in "".join(outputs)
     assert not list(user_cache.glob("*.lock")) + list(user_cache.glob("*.draft"))
 
 
-def test_killed_while_writing_leaves_nothing_that_is_read(folder, user_cache):
-    code = """
-import os, signal, sys
-from nas.config import DataConfig
-from nas.data import decoder_pool
-from nas.data.datasets import load_dataset
-plain, count = decoder_pool.decode_image, 0
-def deadly(*arguments):
-    global count
-    count += 1
-    if count == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return plain(*arguments)
-decoder_pool.decode_image = deadly
-decoder_pool._PART = 2
-load_dataset(DataConfig(name="imagefolder", root=sys.argv[1], image_size=6))
-"""
+@pytest.mark.parametrize("count", [1, 8, 14])
+def test_killed_while_writing_leaves_nothing_that_is_read(
+    folder, user_cache, monkeypatch, tmp_path, count
+):
     config = config_of(folder)
-    for count in (1, 8, 14):
-        assert run_python(code, folder, count).returncode == -signal.SIGKILL
+    plain, counts = decoder_pool.decode_image, iter(range(1, 100))
+
+    def deadly(*arguments):
+        if next(counts) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return plain(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder_pool, "decode_image", deadly)
+        patch.setattr(decoder_pool, "_PART", 2)
+        child = ChildProcess(lambda: load_dataset(config), tmp_path / "output")
+        assert child.wait() == -signal.SIGKILL
     assert list(user_cache.glob("*.draft"))
     assert_equal(load_dataset(config), naive_splits(config))
     assert not list(user_cache.glob("*.draft")) + list(user_cache.glob("*.lock"))
