@@ -10,7 +10,14 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep the Ray tests together when pytest-xdist spreads tests over processes."""
+    """Say which tests stay together when pytest-xdist spreads them over processes.
+
+    All tests of a module, so that its fixtures are made once; all that start Ray, in
+    one process and first, because they wait more than they compute.
+    """
     for item in items:
         if item.get_closest_marker("ray"):
             item.add_marker(pytest.mark.xdist_group("ray"))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)

@@ -11,7 +11,7 @@ import yaml
 from nas.cli import main
 from nas.study.study import Study
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.ray
 
 CONFIG = {
     "name": "journey",
@@ -32,7 +32,8 @@ CONFIG = {
     "resources": {"max_concurrent": 2},
 }  # fmt: skip
 
-ALL_FORMATS = "yaml,safetensors,onnx,pt2,timm"
+FORMATS = "yaml,safetensors,timm"
+"""What takes no compiler; test_export.py has the others in the fast suite."""
 
 
 def run(*words):
@@ -54,7 +55,7 @@ def study(local_ray, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(study):
     directory = study.parent / "model"
-    words = ["--to", directory, "--formats", ALL_FORMATS]
+    words = ["--to", directory, "--formats", FORMATS]
     assert run("export", study, "best", *words) == 0
     return directory
 
@@ -99,13 +100,24 @@ def test_the_report(study, tmp_path):
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
-def test_every_format(exported, study):
+def test_the_export_holds_what_was_asked_for(exported):
     names = {path.name for path in exported.iterdir()}
+    assert {
+        "architecture.yaml", "recipe.yaml", "model.safetensors", "config.json",
+        "modeling_alternet.py", "README.md",
+    } <= names  # fmt: skip
+
+
+@pytest.mark.slow
+def test_every_format(study, tmp_path):
+    words = ["--to", tmp_path / "all", "--formats", "all"]
+    assert run("export", study, "best", *words) == 0
+    names = {path.name for path in (tmp_path / "all").iterdir()}
     assert {
         "architecture.yaml", "recipe.yaml", "model.safetensors", "config.json",
         "model.onnx", "model.pt2", "README.md",
     } <= names  # fmt: skip
-    program = torch.export.load(exported / "model.pt2").module()
+    program = torch.export.load(tmp_path / "all" / "model.pt2").module()
     images = torch.zeros(3, 1, 8, 8)
     assert program(images).shape == (3, 10)
 
@@ -127,6 +139,7 @@ def test_the_whole_front(study, tmp_path, capsys):
     assert len([p for p in (tmp_path / "front").iterdir() if p.is_dir()]) == num
 
 
+@pytest.mark.slow
 def test_the_papers_figures_of_a_trial_and_of_the_export(exported, study, tmp_path):
     figures = tmp_path / "figures"
     evaluators = "low_pass,feature_variance,lesion,cka"

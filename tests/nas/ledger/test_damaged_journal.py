@@ -192,13 +192,16 @@ def test_an_old_journal_reads_as_before_and_is_gone_on_with(tmp_path):
     assert JournalReader(path, tmp_path / "none").problems == []
 
 
-def test_flipped_bits_of_an_old_journal_end_in_a_line_and_no_traceback(tmp_path):
+@pytest.mark.parametrize("num_flips", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_flipped_bits_of_an_old_journal_end_in_a_line_and_no_traceback(
+    tmp_path, num_flips
+):
     eventful(tmp_path, planned("random", num_trials=6, replicates=1))
     path = tmp_path / "study.log"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings()))
     whole = without_checksums(tmp_path)
     rng = random.Random(2)
-    for _ in range(500):
+    for _ in range(num_flips):
         changed, _ = flipped(whole, rng)
         path.write_bytes(changed)
         study = Study.open(tmp_path)

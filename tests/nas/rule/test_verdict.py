@@ -68,7 +68,6 @@ def verdicts_of(turned, depths, num_rows):
     return judged_together(TURNED if turned else EVERYTHING, depths, num_rows, 200)
 
 
-@pytest.mark.xdist_group("rivals")
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_rivals_are_not_support(name):
     for depths, num_rows in FAST:
@@ -77,7 +76,6 @@ def test_rivals_are_not_support(name):
         assert share(verdicts, "contradicted") <= at_most(0.05, 200)
 
 
-@pytest.mark.xdist_group("rivals")
 @pytest.mark.parametrize("name", TURNED)
 def test_rivals_turned_round_do_not_contradict(name):
     verdicts = verdicts_of(True, *FAST[0])[name]

@@ -17,7 +17,16 @@ def build(placement="CM-CM", **changes):
     return Architecture(**{**settings, **changes})
 
 
-@pytest.mark.parametrize("name", PRESETS)
+LARGE = {"resnet101", "resnet152"}  # resnet50 again, only deeper
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in LARGE else ())
+        for name in PRESETS
+    ],
+)
 @pytest.mark.parametrize("letter", "CM")
 def test_every_preset_builds_with_every_letter(name, letter):
     backbone = Backbone.preset(name, "patch2")
