@@ -113,6 +113,13 @@ class Backbone:
         """Heads of each stage that ``auto`` means: 3, 6, 12, 24, ... (the paper's)."""
         return tuple(3 * 2**stage for stage in range(self.num_stages))
 
+    @property
+    def strided_blocks(self) -> tuple[tuple[int, int], ...]:
+        """Stage and number, from 1, of the blocks that halve the map."""
+        return tuple(
+            (stage, 1) for stage, stride in enumerate(self.strides, 1) if stride > 1
+        )
+
     def slot_specs(
         self, image_size: int, depths: tuple[int, ...]
     ) -> Iterator[BlockSpec]:

@@ -61,7 +61,10 @@ def power_of_search(config: "SearchConfig") -> "VerdictPower | None":
     from nas.rule.power import VerdictPower
 
     placements = planned_placements(config)
-    return VerdictPower.of(placements) if placements else None
+    if not placements:
+        return None
+    strided = config.space.make_backbone().strided_blocks
+    return VerdictPower.of(placements, strided=strided)
 
 
 def thin_slots(config: "SearchConfig") -> str:

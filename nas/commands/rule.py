@@ -118,17 +118,25 @@ def _budgets(
     grid = Table(
         title=f"{found.letter} at the end of a stage, by epochs", title_justify="left"
     )
-    for column in ("epochs", "effect", "95% interval", "p"):
-        grid.add_column(column, justify="right")
-    rows = [(str(epochs), effect) for epochs, effect in found.effects.items()]
-    for name, effect in (*rows, ("last minus first", found.change)):
+    for column in ("epochs", "effect", "95% interval", "p", ""):
+        grid.add_column(column, justify="right" if column else "left")
+    rows = [
+        (str(epochs), effect, found.is_exploratory(epochs))
+        for epochs, effect in found.effects.items()
+    ]
+    change = ("last minus first", found.change, found.is_exploratory())
+    for name, effect, exploratory in (*rows, change):
+        remark = "exploratory" if exploratory else ""
         if effect.effect is None:
-            grid.add_row(name, "-", effect.reason, "")
+            grid.add_row(name, "-", effect.reason, "", remark)
         else:
-            grid.add_row(name, *_cells(effect))
+            grid.add_row(name, *_cells(effect), remark)
     console.print(grid)
     p = "" if found.sign.p is None else f" (p = {found.sign.p:.3g})"
-    console.print(f"Change of sign: {SIGN[found.sign.changes]}{p}", style="bold")
+    remark = ", exploratory" if found.is_exploratory() else ""
+    console.print(
+        f"Change of sign: {SIGN[found.sign.changes]}{p}{remark}", style="bold"
+    )
     for note in found.notes:
         console.print(f"Note: {note}.")
 

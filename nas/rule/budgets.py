@@ -17,9 +17,14 @@ from nas.rule import contrasts
 from nas.rule.effect import Effect, measured
 from nas.rule.letters import checked_letter
 from nas.rule.placement_means import PlacementMeans
-from nas.rule.placement_table import CheckedFrame, PlacementTable, Sampling
+from nas.rule.placement_table import (
+    CheckedFrame,
+    PlacementTable,
+    Sampling,
+    strided_blocks,
+)
+from nas.rule.plan import RulePlan
 from nas.rule.rule_test import Direction, known_direction, unbiased_part
-from nas.rule.slot_layout import SlotLayout
 from nas.study.layout import TrialLayout
 from nas.study.study import Study
 from nas.study.trial_view import read_history
@@ -100,6 +105,9 @@ class BudgetEffects:
         change: The effect after the last epoch minus that after the first budget,
             of the differences within trials.
         sign: Whether it changes its sign.
+        planned: The budget that the registered plan is about, in epochs; ``None`` if
+            there is no plan, or if it is about another metric or was changed.
+        has_plan: Whether a plan was registered: everything else is then exploratory.
         notes: What was left out or assumed.
     """
 
@@ -112,7 +120,17 @@ class BudgetEffects:
     effects: Mapping[int, Effect]
     change: Effect
     sign: SignChange
+    planned: int | None
+    has_plan: bool
     notes: tuple[str, ...]
+
+    def is_exploratory(self, epochs: int | None = None) -> bool:
+        """Whether nobody has planned to look at this.
+
+        Args:
+            epochs: A budget; ``None`` for what several budgets say together.
+        """
+        return self.has_plan and (epochs is None or epochs != self.planned)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -124,11 +142,17 @@ class BudgetEffects:
             "sampling": self.sampling,
             "letter": self.letter,
             "end_of_stage": [
-                {"epochs": epochs, **effect.to_dict()}
+                {
+                    "epochs": epochs,
+                    **effect.to_dict(),
+                    "exploratory": self.is_exploratory(epochs),
+                }
                 for epochs, effect in self.effects.items()
             ],
             "change": self.change.to_dict(),
             "sign": self.sign.to_dict(),
+            "exploratory": self.is_exploratory(),
+            "planned_epochs": self.planned,
             "notes": list(self.notes),
         }
 
@@ -184,6 +208,16 @@ def budget_effects(
             f"; before the last epoch on {study.config.training.watched_images} "
             "validation images"
         )
+    plan = RulePlan.of_study(study) if isinstance(study, Study) else None
+    planned = None
+    if plan is not None and plan.unchanged and plan.metric == metric:
+        planned = budgets[-1]
+    if plan is not None:
+        notes.append(
+            f"the registered plan is about {plan.metric!r} after the last epoch: "
+            "everything else here is exploratory, its p-values not corrected for the "
+            "number of looks"
+        )
     return BudgetEffects(
         metric=metric,
         direction=known_direction(metric, direction),
@@ -194,6 +228,8 @@ def budget_effects(
         effects=effects,
         change=_end_of_stage(unbiased_part(change)[0]),
         sign=sign_change(effects, level),
+        planned=planned,
+        has_plan=plan is not None,
         notes=(
             *used.notes,
             *notes,
@@ -287,11 +323,16 @@ def _table(
     kept = np.isfinite(values)
     frame[metric] = values
     return PlacementTable.of_trials(
-        frame[kept], study.config.search, metric, str(study.path), letter
+        frame[kept],
+        study.config.search,
+        metric,
+        str(study.path),
+        letter,
+        strided_blocks(study.config),
     )
 
 
 def _end_of_stage(table: PlacementTable) -> Effect:
     regression = PlacementMeans.of(table).regression()
-    contrast = contrasts.end_of_stage(regression, SlotLayout(table.depths))
+    contrast = contrasts.end_of_stage(regression, table.layout)
     return measured(regression, contrast)

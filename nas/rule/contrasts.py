@@ -70,15 +70,16 @@ def end_of_stage_with_strided(design: SlotDesign, layout: SlotLayout) -> Contras
     )
 
 
-def last_over_first(design: SlotDesign, layout: SlotLayout) -> Contrast:
+def last_over_first(
+    design: SlotDesign, layout: SlotLayout, stages: Iterable[int] | None = None
+) -> Contrast:
     """Last slot minus the first, of stages whose first slot is not strided."""
     return _last_minus(
         design,
         layout,
-        lambda stage: [
-            i for i in layout.inner(stage) if i == layout.of_stage(stage)[0]
-        ],
+        layout.plain_first,
         "in no stage was the last slot varied apart from a first one without a stride",
+        stages,
     )
 
 
@@ -139,6 +140,8 @@ def _last_minus(
     used = []
     for stage in layout.stages if stages is None else stages:
         last = layout.of_stage(stage)[-1]
+        if last in layout.strided:
+            continue  # its effect is that of the stride as well
         others = [
             other
             for other in others_of(stage)

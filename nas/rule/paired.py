@@ -8,36 +8,21 @@ placements are compared on the splits that they share, and on no others.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nas.rule.effect import Effect
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.slot_layout import SlotLayout
 from nas.rule.slot_regression import Estimate
-
-Floats = npt.NDArray[np.float64]
+from nas.rule.swap_block import SwapBlock, swap_blocks
 
 MIN_BLOCKS = 3
 """Fewer blocks of a stage give no interval (our choice: two blocks have one degree of
 freedom, and an interval 12.7 standard errors to each side)."""
-
-
-@dataclass(frozen=True)
-class SwapBlock:
-    """Rows that differ in where one MSA of one stage stands.
-
-    Attributes:
-        stage: The stage, from 1.
-        rows: Row by the slot that has the MSA.
-    """
-
-    stage: int
-    rows: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,7 @@ def paired_effects(means: PlacementMeans, layout: SlotLayout) -> PairedEffects:
     Returns:
         The differences, or why there are none.
     """
-    if means.clusterings or means.others is not None:
+    if (means.clusterings and not means.are_swaps) or means.others is not None:
         reason = (
             "rows that share a cluster, and kinds of blocks beside C and "
             "the compared one, are not paired"
@@ -90,9 +75,6 @@ def paired_effects(means: PlacementMeans, layout: SlotLayout) -> PairedEffects:
     values = means.by_split or tuple({"": float(mean)} for mean in means.means)
     splits = None if means.by_split is None else [set(one) for one in means.by_split]
     blocks = swap_blocks(means.bits, layout, splits)
-
-    def first(stage: int) -> list[int]:
-        return [i for i in layout.of_stage(stage)[:1] if i not in layout.strided]
 
     def strided(stage: int) -> list[int]:
         return [i for i in layout.of_stage(stage)[:1] if i in layout.strided]
@@ -104,68 +86,9 @@ def paired_effects(means: PlacementMeans, layout: SlotLayout) -> PairedEffects:
         num_blocks,
         *(
             _difference(blocks, values, layout, find)
-            for find in (layout.inner, first, layout.middle, strided)
+            for find in (layout.inner, layout.plain_first, layout.middle, strided)
         ),
     )
-
-
-def swap_blocks(
-    bits: Floats, layout: SlotLayout, splits: Sequence[Set[str]] | None = None
-) -> list[SwapBlock]:
-    """Blocks among the rows: the last slot of a stage and others have one MSA.
-
-    No row is in two blocks, so that blocks are independent. Rows that follow one
-    another go first: the blocks of the sampler ``swaps`` are found again as it made
-    them.
-
-    Args:
-        bits: ``(rows, slots)``, distinct rows, 1 where the slot has an MSA.
-        layout: The slots.
-        splits: The train/validation splits of each row; a row that shares none with
-            the last slot's is not in its block.
-
-    Returns:
-        The blocks; each has its last slot and at least another one.
-    """
-    found: list[SwapBlock] = []
-    for stage in layout.stages:
-        *others, last = layout.of_stage(stage)
-        families: dict[bytes, dict[int, int]] = defaultdict(dict)
-        for row, letters in enumerate(bits):
-            for slot in (slot for slot in (*others, last) if letters[slot]):
-                rest = letters.copy()
-                rest[slot] = 0
-                families[rest.tobytes()][slot] = row
-        middles = set(layout.middle(stage))
-        for rows in families.values():
-            if last not in rows:
-                continue
-            if splits is not None:
-                own = splits[rows[last]]
-                rows = {
-                    s: row for s, row in rows.items() if not own.isdisjoint(splits[row])
-                }
-            chosen = {last: rows[last]}
-            # of several middle slots the one that was trained next to the last one
-            for slot in sorted(set(rows) - {last}, key=lambda one: rows[one]):
-                if slot not in middles or middles.isdisjoint(chosen):
-                    chosen[slot] = rows[slot]
-            if len(chosen) > 1:
-                found.append(SwapBlock(stage, chosen))
-    found.sort(key=lambda block: (_is_scattered(block), max(block.rows.values())))
-    used: set[int] = set()
-    kept = []
-    for block in found:
-        if used.isdisjoint(block.rows.values()):
-            used.update(block.rows.values())
-            kept.append(block)
-    return kept
-
-
-def _is_scattered(block: SwapBlock) -> bool:
-    """Whether other rows lie between those of the block."""
-    rows = block.rows.values()
-    return max(rows) - min(rows) >= len(rows)
 
 
 def _difference(

@@ -34,6 +34,7 @@ class PlacementMeans:
         clusterings: Ways in which the rows share luck; see
             :class:`~nas.rule.slot_design.SlotDesign`.
         num_placements: Distinct placements.
+        are_swaps: Whether the clusters are blocks of swaps.
         by_split: Mean metric of each placement on each train/validation split, where
             trials have splits of their own.
     """
@@ -50,6 +51,7 @@ class PlacementMeans:
     clusterings: tuple[Labels, ...]
     num_placements: int
     by_split: tuple[dict[str, float], ...] | None = None
+    are_swaps: bool = False
 
     @classmethod
     def of(cls, table: PlacementTable) -> "PlacementMeans":
@@ -104,6 +106,7 @@ class PlacementMeans:
         return cls(
             bits, convs, means, counts, weights, params, sd, df, others, clusterings,
             len(names), _means_by_split(table, group, num),
+            table.are_swaps,
         )  # fmt: skip
 
     def regression(self, controls: Floats | None = None) -> SlotRegression:

@@ -20,15 +20,20 @@ import pandas as pd
 from nas.ledger.columns import is_reserved
 from nas.rule.letters import checked_placement, letters_of
 from nas.rule.plan import RulePlan
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.swap_block import swap_blocks
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
-    from nas.config import SamplingConfig
+    from nas.config import SamplingConfig, SearchConfig
     from nas.study.study import Study
 
 Floats = npt.NDArray[np.float64]
 Sampling = Literal["uniform", "adaptive", "unknown"]
+
+StridedBlocks = tuple[tuple[int, int], ...] | None
+"""Stage and number, from 1, of the blocks that halve the map, if anybody knows."""
 
 CLUSTERS = ("cluster", "supernet", "parent")
 """Columns whose rows of one value share weights or luck; the first one found counts."""
@@ -60,6 +65,9 @@ class PlacementTable:
             where no two rows share more than their placement.
         failures: Placements of the trials that failed.
         plan: The plan that was registered before the first trial, if any.
+        strided: Stage and number of the blocks that halve the map; ``None`` where the
+            table does not tell.
+        are_swaps: Whether the clusters are the blocks of a swap design.
         splits: The train/validation split of each used row, ``(rows,)`` of texts, or
             ``None`` where all have that of the study.
         family: Tables of the other metrics of the study, if there is a plan: those
@@ -81,11 +89,18 @@ class PlacementTable:
     plan: RulePlan | None = None
     family: "tuple[PlacementTable, ...]" = ()
     splits: npt.NDArray[np.str_] | None = None
+    strided: tuple[tuple[int, int], ...] | None = None
+    are_swaps: bool = False
 
     @property
     def depths(self) -> tuple[int, ...]:
         """Blocks of each stage, the same for every row."""
         return tuple(map(len, str(self.placements[0]).split("-")))
+
+    @cached_property
+    def layout(self) -> SlotLayout:
+        """Where each slot stands."""
+        return SlotLayout(self.depths, self.strided)
 
     @cached_property
     def letters(self) -> npt.NDArray[np.str_]:
@@ -161,8 +176,10 @@ class PlacementTable:
         """
         frame, search = study.table(), study.config.search
 
+        strided = strided_blocks(study.config)
+
         def of_metric(name: str) -> PlacementTable:
-            return cls.of_trials(frame, search, name, str(study.path), letter)
+            return cls.of_trials(frame, search, name, str(study.path), letter, strided)
 
         table, plan = of_metric(metric), RulePlan.of_study(study)
         if plan is None:
@@ -182,6 +199,7 @@ class PlacementTable:
         metric: str = "accuracy",
         source: str = "the table",
         letter: str = "M",
+        strided: StridedBlocks = None,
     ) -> "PlacementTable":
         """Trials of a search whose sampler is known.
 
@@ -191,6 +209,7 @@ class PlacementTable:
             metric: Column to test.
             source: Where it came from, for messages.
             letter: Letter to compare with C.
+            strided: Stage and number of the blocks that halve the map, if known.
 
         Returns:
             The checked table.
@@ -205,13 +224,68 @@ class PlacementTable:
             fixed = frame["baseline"].notna()
             sampled = np.where(startup | fixed, "startup", search.sampler)
             frame = frame.assign(sampled=sampled)
-        return cls.of_frame(
+        table = cls.of_frame(
             frame,
             metric,
             source,
             "trial {}",
             sampling="uniform" if uniform else "adaptive",
             letter=letter,
+        )
+        if search.sampler == "swaps":
+            table = table.with_swap_clusters()
+        return table.with_strides(strided)
+
+    def with_strides(self, strided: StridedBlocks) -> "PlacementTable":
+        """The same table, and which of its blocks are known to halve the map.
+
+        Args:
+            strided: Stage and number of each; ``None`` if that is not known.
+
+        Returns:
+            The table, with a note where they are not those of the paper's networks.
+        """
+        known = {
+            (stage, block)
+            for stage, depth in enumerate(self.depths, start=1)
+            for block in range(1, depth + 1)
+        }
+        if strided is None or not known.issuperset(strided):
+            return self
+        table = replace(self, strided=strided)
+        if table.layout.is_as_assumed:
+            return table
+        said = ", ".join(f"stage {stage} block {block}" for stage, block in strided)
+        note = f"strided blocks, as the space of the study says: {said or 'none'}"
+        return replace(table, notes=(*self.notes, note))
+
+    def with_swap_clusters(self) -> "PlacementTable":
+        """The same table with every block of swaps as one cluster.
+
+        Its placements share the rest of the network, and a split if they draw one.
+        """
+        distinct = list(dict.fromkeys(self.placements))
+        if self.clusters is not None or set(np.unique(self.letters)) - {
+            "C",
+            self.letter,
+        }:
+            return self
+        bits = np.asarray(letters_of(distinct) == self.letter, dtype=float)
+        blocks = swap_blocks(bits, SlotLayout(self.depths))
+        label = np.arange(len(distinct))
+        for block in blocks:
+            rows = list(block.rows.values())
+            label[rows] = label[rows[0]]
+        of = dict(zip(distinct, np.unique(label, return_inverse=True)[1], strict=True))
+        clusters = np.array([of[one] for one in self.placements], dtype=np.intp)
+        if len(set(of.values())) == len(distinct):
+            return self
+        note = (
+            "the placements of one block of swaps share the rest of the network and "
+            f"count as one cluster: {len(set(of.values()))} clusters"
+        )
+        return replace(
+            self, clusters=clusters, are_swaps=True, notes=(*self.notes, note)
         )
 
     @classmethod
@@ -323,6 +397,21 @@ def read_frame(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:  # pandas' and arrow's errors are ValueErrors
         problem = " ".join(str(error).split())
         raise InputError(f"{str(path)!r} is not a readable table: {problem}") from error
+
+
+def strided_blocks(config: "SearchConfig") -> StridedBlocks:
+    """The blocks that halve the map, as the space of a search says.
+
+    Args:
+        config: Of the search.
+
+    Returns:
+        Stage and number of each; ``None`` if the space cannot be read.
+    """
+    try:
+        return config.space.make_backbone().strided_blocks
+    except InputError:  # of a version or a plugin that is not here
+        return None
 
 
 def _num_startup(search: "SamplingConfig") -> int:

@@ -52,12 +52,18 @@ class VerdictPower:
         self._seed = seed
 
     @classmethod
-    def of(cls, placements: Sequence[object], letter: str = "M") -> "VerdictPower":
+    def of(
+        cls,
+        placements: Sequence[object],
+        letter: str = "M",
+        strided: tuple[tuple[int, int], ...] | None = None,
+    ) -> "VerdictPower":
         """The power of a design before it is run.
 
         Args:
             placements: Distinct placements to train, once each.
             letter: The letter that is compared with C.
+            strided: Stage and number of the blocks that halve the map, if known.
 
         Returns:
             Its power.
@@ -65,7 +71,7 @@ class VerdictPower:
         letters = letters_of(placements)
         bits = np.asarray(letters == letter, dtype=float)
         depths = tuple(map(len, str(placements[0]).split("-")))
-        return cls(VerdictDesign(bits, SlotLayout(depths)))
+        return cls(VerdictDesign(bits, SlotLayout(depths, strided)))
 
     @property
     def num_rows(self) -> int:

@@ -277,7 +277,7 @@ def _corrected(table: PlacementTable) -> tuple[float | None, float]:
             continue
         means = PlacementMeans.of(unbiased_part(one)[0])
         regression = means.regression()
-        layout = SlotLayout(one.depths)
+        layout = one.layout
         found = measured(regression, contrasts.end_of_stage(regression, layout))
         if one is table and found.p is None:
             return None, 1.0
@@ -378,7 +378,7 @@ def _test(
     smallest_effect: float | None,
 ) -> RuleTest:
     means = PlacementMeans.of(table)
-    layout = SlotLayout(table.depths)
+    layout = table.layout
     regression = means.regression()
     design = VerdictDesign(
         means.bits, layout, means.weights, means.others, means.clusterings

@@ -16,9 +16,13 @@ class SlotLayout:
 
     Attributes:
         depths: Blocks of each stage.
+        strided_blocks: Stage and number (from 1) of the blocks that halve the map;
+            ``None`` where nobody knows: then the first blocks of stages 2, 3, ..., as
+            in the paper's networks, whose first stage keeps the size of its map.
     """
 
     depths: tuple[int, ...]
+    strided_blocks: tuple[tuple[int, int], ...] | None = None
 
     @property
     def num_slots(self) -> int:
@@ -46,11 +50,20 @@ class SlotLayout:
 
     @cached_property
     def strided(self) -> list[int]:
-        """First blocks of stages 2, 3, ...: there an MSA also changes the stride.
-
-        Of the paper's networks, whose first stage keeps the size of its map.
-        """
+        """Blocks that halve the map: there an MSA also changes how that is done."""
+        if self.strided_blocks is not None:
+            return [self.slots.index(one) for one in self.strided_blocks]
         return [self.of_stage(stage)[0] for stage in self.stages if stage > 1]
+
+    @property
+    def is_as_assumed(self) -> bool:
+        """Whether the strided blocks are those of the paper's networks."""
+        return self.strided == SlotLayout(self.depths).strided
+
+    def plain_first(self, stage: int) -> list[int]:
+        """The first slot of a stage of two or more, if it is not strided."""
+        first, *rest = self.of_stage(stage)
+        return [first] if rest and first not in self.strided else []
 
     @cached_property
     def last(self) -> list[int]:
@@ -62,8 +75,8 @@ class SlotLayout:
         return [i for i in self.of_stage(stage)[:-1] if i not in self.strided]
 
     def middle(self, stage: int) -> list[int]:
-        """Slots of a stage that are neither first nor last."""
-        return self.of_stage(stage)[1:-1]
+        """Slots of a stage that are neither first nor last nor strided."""
+        return [i for i in self.of_stage(stage)[1:-1] if i not in self.strided]
 
     def unit(self, indices: int | Iterable[int]) -> Floats:
         """Weights that average the slots of the given indices."""

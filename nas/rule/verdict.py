@@ -4,7 +4,7 @@ One implementation for one table and for thousands of tables of one design, so t
 power that is printed is the power of the verdict that is read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -172,6 +172,8 @@ class TableReadings:
         named: Contrasts of the checks by name.
         stages: The end-of-stage contrast of each stage alone.
         without: The same with one stage left out, by that stage.
+        first_without: Last over first with one stage left out, where several stages
+            have a first slot without a stride.
         off_line: The ways in which stages lie off a line over depth.
         constant: Where the metric is the same in every row, ``(tables,)``.
     """
@@ -180,6 +182,7 @@ class TableReadings:
     named: dict[str, Readings]
     stages: dict[int, Readings]
     without: dict[int, Readings]
+    first_without: dict[int, Readings]
     off_line: tuple[Readings, ...]
     constant: Flags
 
@@ -190,6 +193,7 @@ class TableReadings:
             {key: one.shifted(slot_effects) for key, one in self.named.items()},
             {key: one.shifted(slot_effects) for key, one in self.stages.items()},
             {key: one.shifted(slot_effects) for key, one in self.without.items()},
+            {key: one.shifted(slot_effects) for key, one in self.first_without.items()},
             tuple(one.shifted(slot_effects) for one in self.off_line),
             self.constant,
         )
@@ -233,6 +237,17 @@ class VerdictDesign:
     def _without(self, stage: int) -> Contrast:
         rest = [other for other in self.headline.stages if other != stage]
         return contrasts.end_of_stage(self.plain, self.layout, rest)
+
+    def _first_without(self) -> dict[int, Contrast]:
+        stages = contrasts.last_over_first(self.plain, self.layout).stages
+        if len(stages) < 2:
+            return {}
+        return {
+            stage: contrasts.last_over_first(
+                self.plain, self.layout, [other for other in stages if other != stage]
+            )
+            for stage in stages
+        }
 
     @property
     def _levels_are_dear(self) -> bool:
@@ -285,6 +300,9 @@ class VerdictDesign:
                 stage: plain.read(self._without(stage))
                 for stage in self.headline.stages
                 if len(self.headline.stages) > 1
+            },
+            first_without={
+                stage: plain.read(one) for stage, one in self._first_without().items()
             },
             off_line=tuple(joint.read(Contrast(one)) for one in self._off_line),
             constant=np.ptp(responses, axis=0)
@@ -366,21 +384,7 @@ class VerdictDesign:
                 f"only stage {self.headline.stages[0]} has two blocks to compare that "
                 "are not strided",
             )
-        found = list(read.without.values())
-        missing = [one for one in found if one.reason]
-        if missing:
-            return missing[0]
-        p = np.stack([one.one_sided(side) for one in found])
-        # among equal p-values (exact data) the smallest effect
-        sizes = np.stack([side * one.effects for one in found])
-        pick = np.lexsort((-sizes, p), axis=0)[-1]
-        every = np.arange(num)
-        return Readings(
-            np.stack([one.effects for one in found])[pick, every],
-            np.stack([one.errors for one in found])[pick, every],
-            np.stack([one.df for one in found])[pick, every],
-            self.headline.stages,
-        )
+        return _worst(read.without, side, self.headline.stages)
 
     def _need_levels(self, read: "TableReadings") -> Flags:
         """Where the step must also stand beside a level for each stage."""
@@ -419,10 +423,15 @@ class VerdictDesign:
             "better at the end on average over the stages whichever one is left out",
         )  # fmt: skip
         if self._has_first:
+            first = readings["last_over_first"]
+            if read.first_without:
+                # Ends that beat the firsts of one stage alone would carry the mean.
+                first = _worst(read.first_without, side, first.stages)
+            several = ", whichever stage is left out" if read.first_without else ""
             ask(
-                "last_over_first", readings["last_over_first"],
-                "the last slot is worse than the first",
-                "the last slot is better than the first",
+                "last_over_first", first,
+                f"the last slot is worse than the first{several}",
+                f"the last slot is better than the first{several}",
             )  # fmt: skip
         if self._has_middle:
             ask(
@@ -491,11 +500,11 @@ class VerdictDesign:
 
     @property
     def _has_first(self) -> bool:
-        return self.layout.depths[0] > 1
+        return any(map(self.layout.plain_first, self.layout.stages))
 
     @property
     def _has_middle(self) -> bool:
-        return max(self.layout.depths) > 2
+        return any(map(self.layout.middle, self.layout.stages))
 
     def _blocked(self, headline: Readings, sign: int) -> str:
         """Why there can be no verdict at all, or ``""``."""
@@ -510,6 +519,27 @@ class VerdictDesign:
         if sign == 0:
             return "neither side of the metric is the better one"
         return ""
+
+
+def _worst(
+    found: Mapping[int, Readings], side: Floats, stages: tuple[int, ...]
+) -> Readings:
+    """Of contrasts that leave out a stage each, the one with the largest p-value."""
+    each = list(found.values())
+    missing = [one for one in each if one.reason]
+    if missing:
+        return missing[0]
+    p = np.stack([one.one_sided(side) for one in each])
+    # among equal p-values (exact data) the smallest effect
+    sizes = np.stack([side * one.effects for one in each])
+    pick = np.lexsort((-sizes, p), axis=0)[-1]
+    every = np.arange(len(side))
+    return Readings(
+        np.stack([one.effects for one in each])[pick, every],
+        np.stack([one.errors for one in each])[pick, every],
+        np.stack([one.df for one in each])[pick, every],
+        stages,
+    )
 
 
 def _disagreement(stages: list[Readings]) -> tuple[Floats, int, Floats] | None:

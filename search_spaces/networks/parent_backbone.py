@@ -107,6 +107,16 @@ class ParentBackbone:
         return tuple(stage[0].stride for stage in self._stages())
 
     @property
+    def strided_blocks(self) -> tuple[tuple[int, int], ...]:
+        """Stage and number, from 1, of the slots that halve the map."""
+        return tuple(
+            (slot.stage, block)
+            for stage in self._stages()
+            for block, slot in enumerate(stage, start=1)
+            if slot.stride > 1
+        )
+
+    @property
     def auto_heads(self) -> tuple[int, ...]:
         """Heads of each stage that ``auto`` means."""
         return tuple(

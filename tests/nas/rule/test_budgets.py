@@ -185,3 +185,14 @@ def test_the_command_reads_a_real_study(published_copy, tmp_path):
     assert "Change of sign: its sign changes" in run().output
     with pytest.raises(InputError, match="--smallest-effect"):
         run("--smallest-effect", "0.1")
+
+
+def test_with_a_plan_all_but_its_metric_at_its_budget_is_exploratory(plant):
+    plain = budget_effects(plant([0.0, 0.02, 0.04]))
+    record = dataclasses.replace(plain, has_plan=True, planned=3).to_dict()
+    said = [one["exploratory"] for one in record["end_of_stage"]]
+    assert said == [True, True, False]
+    assert record["exploratory"] and record["planned_epochs"] == 3
+    without = plain.to_dict()
+    assert not without["exploratory"]
+    assert not any(one["exploratory"] for one in without["end_of_stage"])

@@ -8,11 +8,13 @@ import pytest
 from rule_plants import free_design, placements, table
 from scipy import stats
 
-from nas.rule.paired import paired_effects, swap_blocks
+from nas.rule.paired import paired_effects
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.placement_table import PlacementTable
 from nas.rule.rule_test import rule_test
 from nas.rule.slot_layout import SlotLayout
+from nas.rule.swap_block import swap_blocks
+from nas.rule.verdict import VerdictDesign
 from nas.sampling.swaps import swap_design
 from search_spaces.backbone import Backbone
 from search_spaces.spaces.free_space import FreeSpace
@@ -175,3 +177,44 @@ def test_one_seed_on_two_splits_is_two_trials():
     )
     assert len(PlacementTable.of_frame(frame).values) == 1
     assert len(PlacementTable.of_frame(frame.assign(split_seed=[1, 2])).values) == 2
+
+
+def test_the_luck_of_a_block_does_not_pass_for_an_effect():
+    """Nothing planted but luck of blocks: 95% intervals must not miss zero often."""
+    rng = np.random.default_rng(0)
+    missed = {"clusters": [], "rows by themselves": []}
+    for seed in range(10):
+        bits = swaps(90, seed)
+        values = np.stack(
+            [values_of(bits, 0, rng, 4.0, 1.0) for _ in range(20)], axis=1
+        )
+        plain = table(bits, np.zeros(90), DEPTHS)
+        for name, one in zip(missed, (plain.with_swap_clusters(), plain), strict=True):
+            means = PlacementMeans.of(one)
+            design = VerdictDesign(
+                means.bits, LAYOUT, means.weights, clusterings=means.clusterings
+            )
+            read = design.read(values)
+            missed[name].append(
+                [
+                    np.abs(one.effects) > one.half_width(0.95)
+                    for one in (read.headline, read.named["ends"])
+                ]
+            )
+    shares = {name: np.mean(found, axis=(0, 2)) for name, found in missed.items()}
+    assert (shares["clusters"] < 0.11).all()
+    assert (shares["rows by themselves"] > 0.12).all()
+
+
+def test_blocks_of_a_swap_study_are_clusters_and_still_paired():
+    rng = np.random.default_rng(5)
+    bits = swaps(54)
+    plain = table(bits, values_of(bits, 1, rng, 2.0, 1.0), DEPTHS)
+    found = plain.with_swap_clusters()
+    assert len(np.unique(found.clusters)) == 18
+    test = rule_test(found)
+    assert test.design["num_clusters"] == 18
+    assert test.paired.end_of_stage == rule_test(plain).paired.end_of_stage
+    assert any("count as one cluster: 18" in note for note in test.notes)
+    only_uniform = table(np.eye(9, dtype=int), np.arange(9.0), DEPTHS)
+    assert len(np.unique(only_uniform.with_swap_clusters().clusters)) < 9
