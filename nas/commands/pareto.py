@@ -168,6 +168,8 @@ def _print_table(
     from rich.table import Table
 
     from nas.pareto.table import format_value
+    from nas.study.parent_difference import ParentComparison
+    from nas.study.reliability import reliability_by_metric
 
     # Without a terminal nothing may be cut off: the width is then our own.
     console = make_console(200)
@@ -187,6 +189,8 @@ def _print_table(
     of_seeds = "num_seeds" if table.num_seeds else "seed"
     grid.add_column(of_seeds, justify="right")
     grid.add_column("baseline")
+    comparison = ParentComparison.of(table.trainings, axes[0])
+    is_doubtful = False
     best_first = sorted(
         range(len(rows)),
         key=lambda i: (not rows[i]["is_pareto"], _loss(table, i)),
@@ -199,6 +203,9 @@ def _print_table(
             format_value(float(value), row.get(f"{metric}_se"))
             for metric, value in zip(axes, table.front.values[index], strict=True)
         ]
+        found = comparison and comparison.difference(table.trials[index])
+        if found is not None and not found.can_be_told:
+            values[0], is_doubtful = f"≈ {values[0]}", True
         grid.add_row(
             str(row["number"]),
             row["placement"],
@@ -222,6 +229,11 @@ def _print_table(
         + (f" ({share:.1%} of the box up to the best values)" if share else "")
         + f", reference point {point}.",
     )
+    if comparison is not None and is_doubtful:
+        console.print(f"≈ {comparison.sentence()}.")
+    for metric, icc in reliability_by_metric(table.trainings).items():
+        if metric in axes:
+            console.print(f"Reliability of one training of {metric}: {icc}.")
     if is_tested:
         console.print(
             "Accuracies are of validation images, by which networks were chosen; the "

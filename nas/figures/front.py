@@ -2,28 +2,65 @@
 
 `front_figure` computes everything that will be seen; `draw` only draws it. Colours
 are of Okabe & Ito (2008), and every kind of point also has a shape of its own.
+
+Every panel stands for its two metrics: the diamonds and the line are the front of those
+two. Points on the front of all metrics together that lie off that line are best in a
+third one; they are drawn as small diamonds.
 """
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.figures.figure_file import require_figure_file
+from nas.ledger.trial import Trial
 from nas.pareto.front import Floats, ParetoFront, non_dominated, reference_point
 from nas.pareto.table import ParetoTable, format_value
+from nas.study.parent_difference import ParentComparison
+from nas.study.reliability import reliability_by_metric
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Rows = NDArray[np.intp]
 
 MAX_AXES = 4
 """Four metrics make six panels; more cannot be read in one figure."""
 
 STUDY_COLOURS = ("#0072B2", "#D55E00")
 GREY = "#999999"
+
+
+MAX_BARS = 60
+"""Error bars in one panel; more hide the points (our choice). The front comes first."""
+
+MAX_LABELS = 12
+"""Placements written beside points of one panel (our choice)."""
+
+LABEL_PLACES = (
+    ((6, 4), "left"),
+    ((-6, 4), "right"),
+    ((6, -10), "left"),
+    ((-6, -10), "right"),
+)
+"""Where a label may stand, in points from its mark, the preferred place first."""
+
+BASELINE_MARKERS = {
+    "all_conv": "o",
+    "paper_rule": "^",
+    "stage_starts": "v",
+    "last_stage": ">",
+    "all_msa": "s",
+}
+"""Each baseline looks the same in every figure and on every page."""
+
+OTHER_MARKERS = "PX*ph"
 
 
 class Points(NamedTuple):
@@ -33,11 +70,22 @@ class Points(NamedTuple):
     y: tuple[float, ...]
 
 
+class Bars(NamedTuple):
+    """Standard errors of points, all of equal length; 0 where there is none."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    x_error: tuple[float, ...]
+    y_error: tuple[float, ...]
+
+
 class Panel(NamedTuple):
     """Two metrics against each other, for one study.
 
-    ``step`` is the line along the front of these two metrics alone; with more than
-    two axes, points of ``front`` may lie off it: they are best in a third metric.
+    ``front`` and ``step`` are of these two metrics alone; ``elsewhere`` are the points
+    that are on the front of all the metrics but not on this one. ``labels`` and
+    ``can_be_told`` belong to ``front``: the placement of each point, and whether it can
+    be told from the all-Conv parent by the y metric (``None`` where that is unknown).
     """
 
     x_metric: str
@@ -45,8 +93,12 @@ class Panel(NamedTuple):
     dominated: Points
     infeasible: Points
     front: Points
+    elsewhere: Points
     baselines: dict[str, Points]
     step: Points
+    labels: tuple[str, ...]
+    can_be_told: tuple[bool | None, ...]
+    bars: Bars
 
 
 class Progress(NamedTuple):
@@ -57,12 +109,17 @@ class Progress(NamedTuple):
 
 
 class StudyFigure(NamedTuple):
-    """What is drawn of one study."""
+    """What is drawn of one study.
+
+    ``notes`` say what cannot be seen: reliability of a single training, and what the
+    hollow points mean.
+    """
 
     name: str
     panels: tuple[Panel, ...]
     progress: Progress
     num_pareto: int
+    notes: tuple[str, ...]
 
 
 class FrontFigure(NamedTuple):
@@ -154,11 +211,32 @@ def draw(figure: FrontFigure, path: Path) -> None:
         for axis, panel in zip(axes, study.panels, strict=False):
             _draw_panel(axis, panel, study.name, colour, index, figure)
         _draw_progress(axes[num_panels - 1], study, colour, figure)
-    handles, labels = axes[0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside lower center", ncols=4)
-    canvas.suptitle(
-        " and ".join(f"{s.name}: {s.num_pareto} on the front" for s in figure.studies)
+    handles = {
+        label: handle
+        for axis in axes[:num_panels]
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        if num_panels == 1 or axis is not axes[num_panels - 1]
+    }
+    canvas.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=4
     )
+    title = " and ".join(
+        f"{s.name}: {s.num_pareto} on the front" for s in figure.studies
+    )
+    several = len(figure.studies) > 1
+    notes = [
+        textwrap.fill(f"{s.name}: {note}" if several else note, 66 * num_columns)
+        for s in figure.studies
+        for note in s.notes
+    ]
+    text = "\n".join([title, *notes])
+    canvas.suptitle(text, fontsize="medium")
+    canvas.set_figheight(4.4 * num_rows + 0.6 + 0.2 * text.count("\n"))
+    canvas.draw_without_rendering()  # labels must know where the panels end up
+    canvas.set_layout_engine("none")
+    for axis, panel in zip(axes, figure.studies[0].panels, strict=False):
+        if not several:
+            _draw_labels(axis, panel)
     canvas.savefig(path)
 
 
@@ -166,38 +244,97 @@ def _study_figure(table: ParetoTable, reference: Floats) -> StudyFigure:
     front = table.front
     pairs = itertools.combinations(range(len(front.metrics)), 2)
     volumes = front.hypervolume_over_trials(reference)
+    comparisons = {
+        metric: ParentComparison.of(table.trainings, metric) for metric in front.metrics
+    }
+    # The second metric goes along x: the first is what one reads the height of.
+    panels = tuple(_panel(table, x, y, comparisons[front.metrics[y]]) for y, x in pairs)
     return StudyFigure(
         table.name,
-        # The second metric goes along x: the first is what one reads the height of.
-        tuple(_panel(table, x, y) for y, x in pairs),
+        panels,
         Progress(tuple(range(1, len(volumes) + 1)), tuple(volumes.tolist())),
         int(front.is_pareto.sum()),
+        _notes(table, panels, comparisons),
     )
 
 
-def _panel(table: ParetoTable, x: int, y: int) -> Panel:
+def _notes(
+    table: ParetoTable,
+    panels: Sequence[Panel],
+    comparisons: dict[str, ParentComparison | None],
+) -> tuple[str, ...]:
+    known = [
+        f"{metric} {one}"
+        for metric, one in reliability_by_metric(table.trainings).items()
+        if metric in table.front.metrics
+    ]
+    notes = [f"one training: {', '.join(known)}"] if known else []
+    doubtful = dict.fromkeys(p.y_metric for p in panels if False in p.can_be_told)
+    for metric in doubtful:
+        one = comparisons[metric]
+        if one is not None:
+            notes.append(f"hollow: {one.sentence()}")
+    return tuple(notes)
+
+
+def _panel(
+    table: ParetoTable, x: int, y: int, comparison: ParentComparison | None
+) -> Panel:
     front = table.front
     values = front.values[:, [x, y]]
     shown = ~np.isnan(values).any(axis=1)
-    on_front = front.is_pareto & shown
     names = sorted({trial.baseline for trial in table.trials if trial.baseline})
-    flat = non_dominated(
+    on_line = non_dominated(
         np.where(front.feasible[:, None], values, np.nan),
         [front.directions[x], front.directions[y]],
     )
+    elsewhere = front.is_pareto & shown & ~on_line
+    rows = np.flatnonzero(on_line)
+    rows = rows[np.argsort(values[rows, 0], kind="stable")]
+    metrics = front.metrics[x], front.metrics[y]
+    is_baseline = np.array([bool(t.baseline) for t in table.trials], dtype=bool)
+    # What people look at first gets its bar first.
+    order = np.flatnonzero(shown)
+    first = on_line | is_baseline
+    order = order[np.argsort(~first[order], kind="stable")][:MAX_BARS]
     return Panel(
-        front.metrics[x],
-        front.metrics[y],
-        _points(values[shown & front.feasible & ~on_front]),
+        *metrics,
+        _points(values[shown & front.feasible & ~on_line & ~elsewhere]),
         _points(values[shown & ~front.feasible]),
-        _points(values[on_front]),
+        _points(values[rows]),
+        _points(values[elsewhere]),
         {
             name: _points(
                 values[shown & np.array([t.baseline == name for t in table.trials])]
             )
             for name in names
         },
-        _step(values[flat], front.directions[x]),
+        _step(values[on_line], front.directions[x]),
+        tuple(table.trials[i].placement for i in rows),
+        tuple(_can_be_told(comparison, table.trials[i]) for i in rows),
+        _bars(table, values, order, metrics),
+    )
+
+
+def _can_be_told(comparison: ParentComparison | None, trial: Trial) -> bool | None:
+    found = None if comparison is None else comparison.difference(trial)
+    return None if found is None else found.can_be_told
+
+
+def _bars(
+    table: ParetoTable, values: Floats, rows: Rows, metrics: tuple[str, str]
+) -> Bars:
+    errors = [
+        [table.trials[i].standard_errors.get(metric, 0.0) for metric in metrics]
+        for i in rows
+    ]
+    kept = [(values[i], error) for i, error in zip(rows, errors, strict=True)]
+    kept = [(value, error) for value, error in kept if any(error)]
+    return Bars(
+        tuple(float(value[0]) for value, _ in kept),
+        tuple(float(value[1]) for value, _ in kept),
+        tuple(error[0] for _, error in kept),
+        tuple(error[1] for _, error in kept),
     )
 
 
@@ -223,6 +360,17 @@ def _draw_panel(
     axis: "Axes", panel: Panel, name: str, colour: str, index: int, figure: FrontFigure
 ) -> None:
     prefix = f"{name}: " if len(figure.studies) > 1 else ""
+    axis.errorbar(
+        panel.bars.x,
+        panel.bars.y,
+        xerr=panel.bars.x_error,
+        yerr=panel.bars.y_error,
+        fmt="none",
+        ecolor=colour,
+        elinewidth=0.8,
+        alpha=0.45,
+        label=f"{prefix}standard error" if panel.bars.x else None,
+    )
     axis.scatter(
         *panel.infeasible,
         c="none",
@@ -232,30 +380,43 @@ def _draw_panel(
         label=f"{prefix}breaks a constraint" if panel.infeasible.x else None,
     )
     axis.scatter(*panel.dominated, c=colour, alpha=0.35, s=14, label=f"{prefix}trials")
-    axis.plot(
-        *panel.step,
-        color=colour,
-        linewidth=1,
-        alpha=0.7,
-        label=f"{prefix}front of these two" if len(figure.metrics) > 2 else None,
-    )
-    axis.scatter(
-        *panel.front,
-        c=colour,
-        marker="D" if index == 0 else "s",
-        edgecolors="black",
-        linewidths=0.6,
-        s=42,
-        label=f"{prefix}front",
-        zorder=3,
-    )
-    markers = itertools.cycle("^v<>P*X")
+    axis.plot(*panel.step, color=colour, linewidth=1, alpha=0.7)
+    if panel.elsewhere.x:
+        axis.scatter(
+            *panel.elsewhere,
+            c=colour,
+            marker="d",
+            s=24,
+            label=f"{prefix}front of all {len(figure.metrics)} metrics",
+        )
+    shape = "D" if index == 0 else "s"
+    doubtful = np.array([told is False for told in panel.can_be_told], dtype=bool)
+    front = np.array([panel.front.x, panel.front.y])
+    of_two = " of these two" if len(figure.metrics) > 2 else ""
+    for hollow, text in (
+        (False, f"{prefix}front{of_two}"),
+        (True, f"{prefix}front, cannot be told from all-Conv"),
+    ):
+        chosen = front[:, doubtful == hollow]
+        if chosen.size:
+            axis.scatter(
+                chosen[0],
+                chosen[1],
+                c="white" if hollow else colour,
+                marker=shape,
+                edgecolors=colour if hollow else "black",
+                linewidths=1.2 if hollow else 0.6,
+                s=42,
+                label=text,
+                zorder=3,
+            )
+    others = itertools.cycle(OTHER_MARKERS)
     for baseline, points in panel.baselines.items():
         axis.scatter(
             *points,
             c="none",
             edgecolors="black",
-            marker=next(markers),
+            marker=BASELINE_MARKERS.get(baseline) or next(others),
             linewidths=1.2,
             s=110,
             label=f"{prefix}{baseline}",
@@ -264,7 +425,46 @@ def _draw_panel(
     directions = dict(zip(figure.metrics, figure.directions, strict=True))
     axis.set_xlabel(_axis_label(panel.x_metric, directions[panel.x_metric]))
     axis.set_ylabel(_axis_label(panel.y_metric, directions[panel.y_metric]))
+    axis.margins(0.08)
     axis.grid(alpha=0.25)
+
+
+def _draw_labels(axis: "Axes", panel: Panel) -> None:
+    """Write placements beside the front, those that would run into others left out."""
+    from matplotlib.transforms import Bbox
+
+    if not panel.labels:
+        return
+    canvas = axis.figure.get_figure(root=True)
+    assert canvas is not None
+    points = list(zip(*panel.front, panel.labels, strict=True))
+    # From both ends: the extremes of a front are what is looked up.
+    order = sorted(range(len(points)), key=lambda i: min(i, len(points) - 1 - i))
+    marks = [panel.front, *panel.baselines.values()]
+    places = [point for mark in marks for point in zip(*mark, strict=True)]
+    taken: list[Bbox] = [
+        Bbox.from_bounds(x - 6, y - 6, 12, 12)
+        for x, y in axis.transData.transform(places)
+    ]
+    num_taken = len(taken)
+    inside = axis.get_window_extent()
+    renderer = canvas.canvas.get_renderer()  # type: ignore[attr-defined]
+    for i in order:
+        x, y, label = points[i]
+        if len(taken) - num_taken >= MAX_LABELS:
+            break
+        for offset, side in LABEL_PLACES:
+            text = axis.annotate(
+                label, (x, y), offset, textcoords="offset points", fontsize=6.5,
+                family="monospace", ha=side, color="0.1", zorder=5,
+                bbox={"facecolor": "white", "alpha": 0.5, "linewidth": 0, "pad": 0.5},
+            )  # fmt: skip
+            box = text.get_window_extent(renderer)
+            fits = inside.x0 <= box.x0 and box.x1 <= inside.x1 and box.y0 >= inside.y0
+            if fits and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def _draw_progress(

@@ -79,7 +79,8 @@ class ContrastMark:
         effect: The contrast, or ``None`` if there is none.
         low: Lower end of the 95% interval.
         high: Upper end of the 95% interval.
-        is_headline: Whether the verdict is about it.
+        is_headline: Whether the verdict is about it; its interval is then the one
+            that the verdict is read from, which need not be the 95% one.
         reason: Why there is none.
     """
 
@@ -137,7 +138,7 @@ def rule_figure(test: RuleTest) -> RuleFigure:
         )
         x += 1.0
     contrasts = [
-        _mark("end of stage", test.end_of_stage, is_headline=True),
+        _headline(test),
         *(_mark(f"    stage {stage} alone", effect) for stage, effect in test.stages),
         _mark("    worst without a stage", test.controls["worst_without_a_stage"]),
         _mark("    last over first", test.controls["last_over_first"]),
@@ -153,7 +154,7 @@ def rule_figure(test: RuleTest) -> RuleFigure:
         open_question=_open_question(test),
         subtitle=(
             f"{test.num_trials} trials of {test.num_placements} placements, "
-            f"{test.sampling} sampling, 95% intervals"
+            f"{test.sampling} sampling, 95% intervals{_other_interval(test)}"
         ),
         label=f"change of {test.metric}",
         better={"maximize": 1, "minimize": -1, "none": 0}[test.direction],
@@ -171,8 +172,22 @@ def _open_question(test: RuleTest) -> str:
     return f"not ruled out: {', '.join(failed)}"
 
 
-def _mark(name: str, effect: Effect, is_headline: bool = False) -> ContrastMark:
-    return ContrastMark(name, effect.effect, *effect.ci, is_headline, effect.reason)
+def _headline(test: RuleTest) -> ContrastMark:
+    effect, interval = test.end_of_stage, test.verdict_interval
+    low, high = effect.ci if interval is None else (interval.low, interval.high)
+    return ContrastMark("end of stage", effect.effect, low, high, True, effect.reason)
+
+
+def _other_interval(test: RuleTest) -> str:
+    """Says so where the headline's interval is not like the others."""
+    interval = test.verdict_interval
+    if interval is None or abs(interval.confidence - 0.95) < 1e-9:
+        return ""
+    return f" (end of stage: {interval.name}, as the verdict)"
+
+
+def _mark(name: str, effect: Effect) -> ContrastMark:
+    return ContrastMark(name, effect.effect, *effect.ci, reason=effect.reason)
 
 
 def draw(figure: RuleFigure, path: Path) -> None:

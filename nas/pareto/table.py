@@ -107,6 +107,7 @@ class ParetoTable:
         constraints: Bounds that decide which points are feasible.
         num_seeds: Over how many seeds each point is a mean; empty if every trial is
             a point of its own.
+        trainings: Every single training behind the points.
     """
 
     name: str
@@ -114,6 +115,7 @@ class ParetoTable:
     front: ParetoFront
     constraints: tuple[Constraint, ...] = ()
     num_seeds: tuple[int, ...] = ()
+    trainings: tuple[Trial, ...] = ()
 
     @classmethod
     def of(
@@ -147,6 +149,7 @@ class ParetoTable:
             )
         )
         num_seeds: list[int] = []
+        trainings = trials
         if mean_of_seeds:
             merged, num_seeds = average_seeds(trials)
             trials = tuple(merged)
@@ -163,7 +166,14 @@ class ParetoTable:
             [axis.direction for axis in axes],
             [all(c.holds(trial) for c in constraints) for trial in trials],
         )
-        return cls(study.name, trials, front, tuple(constraints), tuple(num_seeds))
+        return cls(
+            study.name,
+            trials,
+            front,
+            tuple(constraints),
+            tuple(num_seeds),
+            trainings,
+        )
 
     def rows(
         self, tested: Mapping[int, TestResult] | None = None

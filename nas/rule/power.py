@@ -51,6 +51,11 @@ class VerdictPower:
         self._level = level
         self._seed = seed
 
+    @property
+    def level(self) -> float:
+        """Two-sided level of the verdict."""
+        return self._level
+
     @classmethod
     def of(
         cls,

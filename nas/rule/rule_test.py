@@ -27,6 +27,7 @@ from nas.rule.rivals import msa_counts
 from nas.rule.slot_layout import SlotLayout
 from nas.rule.slot_regression import LEVEL, SlotRegression
 from nas.rule.verdict import Check, Judgements, Verdict, VerdictDesign
+from nas.rule.verdict_interval import VerdictInterval, verdict_interval
 from search_spaces.errors import InputError
 
 Direction = Literal["maximize", "minimize", "none"]
@@ -136,6 +137,11 @@ class RuleTest:
         size, noise = self.power.detectable, self.noise["residual_sd"]
         return None if size is None or noise is None else size * noise
 
+    @property
+    def verdict_interval(self) -> VerdictInterval | None:
+        """The interval of ``end_of_stage`` that the verdict is read from."""
+        return verdict_interval(self.end_of_stage, self.power.level, self.verdict)
+
     def _repr_html_(self) -> str:
         """Verdict, contrast and slots as a table, for notebooks."""
         rows = "".join(
@@ -154,6 +160,7 @@ class RuleTest:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, see docs/rule.md."""
+        interval = self.verdict_interval
         return {
             "metric": self.metric,
             "direction": self.direction,
@@ -164,6 +171,7 @@ class RuleTest:
             "end_of_stage": self.end_of_stage.to_dict(),
             "end_of_model": self.end_of_model.to_dict(),
             "verdict": self.verdict,
+            "verdict_interval": interval and interval.to_dict(),
             "ends_help": self.ends_help,
             "end_of_stage_with_strided": self.end_of_stage_with_strided.to_dict(),
             "verdict_reasons": list(self.reasons),

@@ -2,7 +2,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from nas.figures.front import draw, front_figure
+from nas.figures.front import BASELINE_MARKERS, draw, front_figure
 from nas.ledger.trial import Objective
 from nas.pareto.table import Constraint, ParetoTable, parse_axes
 from search_spaces.errors import InputError
@@ -48,7 +48,7 @@ def test_infeasible_points_are_apart(known_study):
     assert max(panel.step.y) == 0.90
 
 
-def test_three_metrics_make_three_panels(make_study, make_trials):
+def test_three_metrics_make_three_panels_with_a_front_each(make_study, make_trials):
     study = make_study(make_trials(30))
     axes = parse_axes("accuracy,params,low_pass:maximize", study.objectives)
     figure = figure_of(study, axes)
@@ -56,7 +56,50 @@ def test_three_metrics_make_three_panels(make_study, make_trials):
     assert pairs == [
         ("accuracy", "params"), ("accuracy", "low_pass"), ("params", "low_pass")
     ]  # fmt: skip
-    assert len({len(p.front.x) for p in figure.studies[0].panels}) == 1
+    table = ParetoTable.of(study, axes)
+    for panel in figure.studies[0].panels:
+        two = ParetoTable.of(
+            study, [a for a in axes if a.metric in (panel.x_metric, panel.y_metric)]
+        )
+        assert len(panel.front.x) == two.front.is_pareto.sum()
+        assert set(panel.front.y) <= set(panel.step.y)
+        both = len(panel.front.x) + len(panel.elsewhere.x)
+        assert both >= table.front.is_pareto.sum()
+
+
+def test_labels_and_bars_belong_to_the_points(known_study):
+    panel = figure_of(known_study).studies[0].panels[0]
+    assert panel.labels == ("CC-CC", "CC-CM", "MM-MM")
+    assert panel.bars == ((200,), (0.90,), (0.0,), (0.02,))
+
+
+def test_points_that_cannot_be_told_from_the_parent_are_marked(make_study, make_trial):
+    error = {"standard_errors": {"accuracy": 0.01}}
+    trials = [
+        make_trial(0, "CC", accuracy=0.70, params=1, baseline="all_conv", **error),
+        make_trial(1, "CM", accuracy=0.71, params=2, **error),
+        make_trial(2, "MM", accuracy=0.80, params=3, **error),
+    ]
+    study = figure_of(make_study(trials)).studies[0]
+    assert study.panels[0].can_be_told == (None, False, True)
+    assert any("hollow: cannot be told" in note for note in study.notes)
+
+
+def test_the_reliability_of_one_training_is_written_below(make_study, make_trial):
+    trials = [
+        make_trial(4 * i + s, p, accuracy=0.5 + 0.1 * i + 0.01 * s, params=i, seed=s)
+        for i, p in enumerate(("CC", "CM", "MM"))
+        for s in range(3)
+    ]
+    (note, *_) = figure_of(make_study(trials)).studies[0].notes
+    assert note.startswith("one training: accuracy ICC 0.99 [")
+
+
+def test_every_baseline_has_its_own_marker():
+    from nas.sampling.baselines import BASELINES
+
+    assert set(BASELINE_MARKERS) == set(BASELINES)
+    assert len(set(BASELINE_MARKERS.values())) == len(BASELINES)
 
 
 def test_two_studies_share_the_reference(known_study, make_study, make_trial):
