@@ -203,7 +203,8 @@ def _print_table(
             format_value(float(value), row.get(f"{metric}_se"))
             for metric, value in zip(axes, table.front.values[index], strict=True)
         ]
-        found = comparison and comparison.difference(table.trials[index])
+        trial = table.trials[index]
+        found = None if comparison is None else comparison.difference(trial)
         if found is not None and not found.can_be_told:
             values[0], is_doubtful = f"≈ {values[0]}", True
         grid.add_row(
