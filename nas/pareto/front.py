@@ -58,10 +58,8 @@ def hypervolume(
 ) -> float:
     """Volume that the points dominate, up to the reference point.
 
-    Exact: the WFG recursion over exclusive volumes (While, Bradstreet & Barone,
-    IEEE TEC 2012), which ends in a sweep over two objectives. Points that are not
-    better than the reference in every objective add nothing, nor do points with a
-    missing value.
+    Exact, by moocore. Points that are not better than the reference in every
+    objective add nothing, nor do points with a missing value.
 
     Args:
         values: ``(points, objectives)``.
@@ -109,8 +107,8 @@ def hypervolume_over_trials(
             if np.isinf(gain).any():
                 totals[index:] = math.inf
                 return totals
-            total += _exclusive_volume(gain, front)
             front = np.vstack([front[~(front <= gain).all(axis=1)], gain])
+            total = max(total, _volume(front))  # rounding must not make it fall
         totals[index] = total
     return totals
 
@@ -307,51 +305,27 @@ def _gains(
 def _minimal(losses: Floats) -> Mask:
     """``(points,)``, true where no other row is as small everywhere and smaller once.
 
-    Rows must be free of NaN. Sorted lexicographically, a row can only be beaten by
-    an earlier one, so one pass over the survivors suffices.
+    Rows must be free of NaN.
     """
     if losses.shape[1] == 0 or len(losses) == 0:
         return np.ones(len(losses), dtype=bool)
-    unique, inverse = np.unique(losses, axis=0, return_inverse=True)
-    candidates = np.arange(len(unique))
-    position = 0
-    while position < len(candidates):
-        rows = unique[candidates]
-        survives = (rows < rows[position]).any(axis=1)
-        survives[: position + 1] = True
-        candidates = candidates[survives]
-        position += 1
-    minimal = np.zeros(len(unique), dtype=bool)
-    minimal[candidates] = True
-    front: Mask = minimal[inverse.reshape(-1)]
-    return front
+    import moocore  # not at the top: reading a study must not wait for it
+
+    # Ranks instead of values keep the order and are finite: moocore 0.3.2 reads outside
+    # its memory where one of three or more objectives is infinite.
+    ranks = [np.unique(column, return_inverse=True)[1] for column in losses.T]
+    minimal: Mask = moocore.is_nondominated(
+        np.stack(ranks, axis=1).astype(float), keep_weakly=True
+    )
+    return minimal
 
 
 def _volume(gains: Floats) -> float:
     """Volume of the union of the boxes from 0 to each row of positive gains."""
-    num_points, num_objectives = gains.shape
-    if num_points == 0:
+    if len(gains) == 0:
         return 0.0
-    if num_objectives == 1:
+    if gains.shape[1] == 1:
         return float(gains.max())
-    if num_objectives == 2:
-        first, second = gains[np.argsort(-gains[:, 0], kind="stable")].T
-        widths = first - np.append(first[1:], 0.0)
-        return float(widths @ np.maximum.accumulate(second))
-    # From the smallest last gain on: all later boxes reach beyond this one there,
-    # so what this box adds is a prism over a volume of one objective less.
-    gains = gains[np.argsort(gains[:, -1], kind="stable")]
-    return float(
-        sum(
-            gain[-1] * _exclusive_volume(gain[:-1], gains[index + 1 :, :-1])
-            for index, gain in enumerate(gains)
-        )
-    )
+    import moocore
 
-
-def _exclusive_volume(gain: Floats, others: Floats) -> float:
-    """Volume of the box up to ``gain`` that the other boxes do not cover."""
-    covered = np.minimum(others, gain)
-    if len(gain) > 2:
-        covered = covered[_minimal(-covered)]
-    return max(0.0, float(np.prod(gain)) - _volume(covered))
+    return float(moocore.hypervolume(gains, np.zeros(gains.shape[1]), maximise=True))
