@@ -173,6 +173,7 @@ class Study(reading.Study):
         to: str | os.PathLike[str],
         formats: Sequence[str] = ("yaml", "safetensors"),
         force: bool = False,
+        plugins: Sequence[str] = (),
     ) -> list[Path]:
         """Write models that run without the search.
 
@@ -181,6 +182,7 @@ class Study(reading.Study):
             to: Directory.
             formats: Any of yaml, safetensors, onnx, pt2, timm.
             force: Replace an earlier export.
+            plugins: Modules of yours whose functions make the parent.
 
         Returns:
             The directory of each model.
@@ -190,13 +192,20 @@ class Study(reading.Study):
         """
         from nas.exporting.exporter import export
         from nas.exporting.formats import Format
+        from nas.scoring.trial_network import trial_network
 
         known = [str(one) for one in Format]
         for name in formats:
             if name not in known:
                 raise InputError(f"formats are {', '.join(known)}; got {name!r}")
         return export(
-            self, str(which), Path(to), [Format(f) for f in formats], force=force
+            self,
+            str(which),
+            Path(to),
+            [Format(f) for f in formats],
+            force=force,
+            plugins=plugins,
+            network_of=trial_network,
         )
 
     def _pareto_table(self, metrics: Sequence[str]) -> ParetoTable:

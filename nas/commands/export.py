@@ -35,7 +35,8 @@ KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
     "plugins",
     metavar="MODULE",
     multiple=True,
-    help="Import this module of yours first: it registers the study's data set.",
+    help="Import this module of yours first: it registers the study's data set or kind "
+    "of block, or makes its parent.",
 )
 def command(
     study: Path,
@@ -57,6 +58,7 @@ def command(
     from nas.exporting.exporter import export
     from nas.exporting.formats import Format
     from nas.plugins import import_plugins
+    from nas.scoring.trial_network import trial_network
     from search_spaces.errors import InputError
 
     import_plugins(plugins)
@@ -66,6 +68,14 @@ def command(
     for name in names:
         if name not in list(Format):
             raise InputError(f"formats are {KNOWN}; got {name!r}")
-    written = export(opened, which, directory, [Format(n) for n in names], force=force)
+    written = export(
+        opened,
+        which,
+        directory,
+        [Format(n) for n in names],
+        force=force,
+        plugins=plugins,
+        network_of=trial_network,
+    )
     for path in written:
         say(path)

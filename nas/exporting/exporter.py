@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,16 +30,16 @@ from nas.exporting.formats import (
     Exported,
     ExportError,
     Format,
+    Network,
     load_network,
-    load_weights,
     require_packages,
 )
 from nas.exporting.model_card import Origin, model_card
 from nas.exporting.timm_module import MODULE
+from nas.exporting.trial_network import NetworkOf, TrialNetwork, network_of_weights
 from nas.ledger.trial import Trial, TrialState
 from nas.pareto.find_trial import BEST, LATEST, find_trial
 from nas.pareto.table import ParetoTable, best_trial
-from nas.study.layout import TrialLayout
 from search_spaces import InputError
 
 if TYPE_CHECKING:
@@ -72,11 +72,15 @@ class Choice:
     reason: str
 
 
-def load_export(directory: str | Path) -> "tuple[nn.Module, Preprocessing]":
+def load_export(
+    directory: str | Path, plugins: Collection[str] = ()
+) -> tuple[Network, Preprocessing]:
     """Load an exported model.
 
     Args:
         directory: What ``nas export --to`` wrote, for one model.
+        plugins: Modules of yours whose functions may be called: needed where the
+            parent is such a function, because a file alone runs no code.
 
     Returns:
         The network in eval mode and the preprocessing of its images.
@@ -97,7 +101,7 @@ def load_export(directory: str | Path) -> "tuple[nn.Module, Preprocessing]":
             f"{str(directory)!r} has no {' and no '.join(missing)}"
         )
     preprocessing = Preprocessing.from_json(directory / PREPROCESSING)
-    return load_network(directory), preprocessing
+    return load_network(directory, plugins), preprocessing
 
 
 def choose_trials(study: "Study", which: str) -> Choice:
@@ -148,6 +152,8 @@ def export(
     formats: Sequence[Format] = (Format.YAML, Format.SAFETENSORS),
     *,
     force: bool = False,
+    plugins: Sequence[str] = (),
+    network_of: NetworkOf = network_of_weights,
 ) -> list[Path]:
     """Write models of a study into a directory.
 
@@ -159,6 +165,8 @@ def export(
             directory ``trial-<number>`` a model, beside front.csv.
         formats: What to write; YAML, preprocessing and weights are always written.
         force: Replace an earlier export.
+        plugins: Modules of the user whose functions may build a parent.
+        network_of: Finds the network of a trial.
 
     Returns:
         The absolute directory of each model.
@@ -185,17 +193,18 @@ def export(
             "the export is checked on them; the config now leads to others "
             f"({dataset.fingerprint})"
         )
+    writer = _Writer(study, choice.reason, dataset, chosen, tuple(plugins), network_of)
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     try:
         if which != "pareto":
-            _write(study, choice.trials[0], choice.reason, dataset, partial, chosen)
+            writer.write(choice.trials[0], partial)
             names = [""]
         else:
             names = [f"trial-{trial.number}" for trial in choice.trials]
             for trial, name in zip(choice.trials, names, strict=True):
                 (partial / name).mkdir()
-                _write(study, trial, choice.reason, dataset, partial / name, chosen)
+                writer.write(trial, partial / name)
             _write_front(study, partial / FRONT)
         _move(partial, directory)
     finally:
@@ -238,42 +247,75 @@ def _is_export(directory: Path) -> bool:
     return one or (directory / FRONT).is_file()
 
 
-def _write(
-    study: "Study",
-    trial: Trial,
-    reason: str,
-    dataset: "Dataset",
-    directory: Path,
-    formats: tuple[Format, ...],
-) -> None:
-    architecture = study.architecture(trial.number)
-    dataset = dataset.resplit(trial.split_seed)
-    weights = TrialLayout(study.trial_directory(trial.number)).weights
-    exported = Exported(
-        architecture, load_weights(architecture, weights), Preprocessing.of(dataset)
-    )
-    for chosen in formats:
-        WRITERS[chosen](directory, exported)
-    _write_recipe(study, trial, directory / RECIPE)
-    origin = Origin(
-        study.name,
-        trial,
-        reason,
-        study.config.data.model_dump(mode="json", exclude={"root"})
-        | ({} if trial.split_seed is None else {"resplit_seed": trial.split_seed}),
-        study.config.training.model_dump(mode="json"),
-        dataset.fingerprint,
-        {
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "test": len(dataset.test),
-        },
-        _reproduce(study, trial, dataset, directory),
-        {name: _version(name) for name in ("alternet-nas", "torch")},
-        study.test_results().get(trial.number),
-    )
-    card = model_card(exported, origin, formats)
-    (directory / CARD).write_text(card, encoding="utf-8")
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the export of one trial after the other."""
+
+    study: "Study"
+    reason: str
+    dataset: "Dataset"
+    formats: tuple[Format, ...]
+    plugins: tuple[str, ...]
+    network_of: NetworkOf
+
+    def write(self, trial: Trial, directory: Path) -> None:
+        """Write everything of one model, and check it."""
+        study, dataset = self.study, self.dataset.resplit(trial.split_seed)
+        found = self.network_of(study, trial, self.plugins)
+        exported = Exported(
+            study.architecture(trial.number),
+            found.model,
+            Preprocessing.of(dataset),
+            self.plugins,
+        )
+        for chosen in self.formats:
+            WRITERS[chosen](directory, exported)
+        _write_recipe(study, trial, directory / RECIPE)
+        origin = Origin(
+            study.name,
+            trial,
+            self.reason,
+            study.config.data.model_dump(mode="json", exclude={"root"})
+            | ({} if trial.split_seed is None else {"resplit_seed": trial.split_seed}),
+            {} if found.made else study.config.training.model_dump(mode="json"),
+            dataset.fingerprint,
+            {
+                "train": len(dataset.train),
+                "validation": len(dataset.validation),
+                "test": len(dataset.test),
+            },
+            self._reproduce(trial, found, dataset, directory),
+            {name: _version(name) for name in ("alternet-nas", "torch")},
+            study.test_results().get(trial.number),
+            found.made,
+        )
+        card = model_card(exported, origin, self.formats)
+        (directory / CARD).write_text(card, encoding="utf-8")
+
+    def _reproduce(
+        self, trial: Trial, found: TrialNetwork, dataset: "Dataset", directory: Path
+    ) -> float | None:
+        """Validation accuracy of the written files, checked against the record."""
+        from evaluators.registry import make_evaluators
+
+        recorded = trial.metrics.get("accuracy")
+        options = self.study.config.evaluators.get("accuracy")
+        if recorded is None or options is None:
+            return None
+        if found.num_images is not None:
+            options = {**options, "max_images": found.num_images}
+        (evaluator,) = make_evaluators({"accuracy": options})
+        model, preprocessing = load_export(directory, self.plugins)
+        if (preprocessing.mean, preprocessing.std) != (dataset.mean, dataset.std):
+            raise ExportError("the written preprocessing is not that of the data")
+        measured = evaluator(model, dataset.evaluation_data())["accuracy"]
+        if not abs(measured - recorded) <= ACCURACY_TOLERANCE:
+            raise ExportError(
+                f"trial {trial.number}: the exported model has validation accuracy "
+                f"{measured:.4f}, recorded is {recorded:.4f}; are the data those of "
+                "the search?"
+            )
+        return measured
 
 
 def _write_recipe(study: "Study", trial: Trial, path: Path) -> None:
@@ -287,30 +329,6 @@ def _write_recipe(study: "Study", trial: Trial, path: Path) -> None:
     if trial.split_seed is not None:
         kept["data"]["resplit_seed"] = trial.split_seed
     path.write_text(yaml.safe_dump(kept, sort_keys=False), encoding="utf-8")
-
-
-def _reproduce(
-    study: "Study", trial: Trial, dataset: "Dataset", directory: Path
-) -> float | None:
-    """Validation accuracy of the written files, checked against the record."""
-    from evaluators.registry import make_evaluators
-
-    recorded = trial.metrics.get("accuracy")
-    options = study.config.evaluators.get("accuracy")
-    if recorded is None or options is None:
-        return None
-    (evaluator,) = make_evaluators({"accuracy": options})
-    model, preprocessing = load_export(directory)
-    if (preprocessing.mean, preprocessing.std) != (dataset.mean, dataset.std):
-        raise ExportError("the written preprocessing is not that of the data")
-    measured = evaluator(model, dataset.evaluation_data())["accuracy"]
-    if not abs(measured - recorded) <= ACCURACY_TOLERANCE:
-        raise ExportError(
-            f"trial {trial.number}: the exported model has validation accuracy "
-            f"{measured:.4f}, recorded is {recorded:.4f}; are the data those of the "
-            "search?"
-        )
-    return measured
 
 
 def _write_front(study: "Study", path: Path) -> None:

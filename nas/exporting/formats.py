@@ -9,7 +9,7 @@ import importlib.util
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from nas.data.preprocessing import Preprocessing
-from search_spaces import Architecture, InputError
-from search_spaces.parents.whole_network import network_of
+from search_spaces import AlterNet, Architecture, InputError
+from search_spaces.networks.hybrid import HybridNetwork
+from search_spaces.parents import build_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,10 @@ CHECKED_BATCHES = (1, 2, 5)
 """Batch sizes of the check; not only the one with which the graph was traced."""
 
 
+Network = AlterNet | HybridNetwork
+"""A placement of one of our backbones, or of another parent."""
+
+
 class ExportError(RuntimeError):
     """A written file does not do what the network does."""
 
@@ -60,11 +65,19 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class Exported:
-    """The network that is exported, in eval mode on the CPU."""
+    """The network that is exported, in eval mode on the CPU.
+
+    Attributes:
+        architecture: Its architecture.
+        model: The network.
+        preprocessing: Of its images.
+        plugins: Modules of the user whose functions may build the parent anew.
+    """
 
     architecture: Architecture
-    model: nn.Module
+    model: Network
     preprocessing: Preprocessing
+    plugins: tuple[str, ...] = ()
 
     def example(self, batch: int) -> Tensor:
         """Fixed network inputs ``(batch, channels, height, width)``."""
@@ -100,11 +113,12 @@ def require_packages(formats: tuple[Format, ...]) -> None:
         )
 
 
-def load_network(directory: Path) -> nn.Module:
+def load_network(directory: Path, plugins: Collection[str] = ()) -> Network:
     """Build a network from its YAML file and load its weights.
 
     Args:
         directory: Holds architecture.yaml and model.safetensors.
+        plugins: Modules of the user whose functions may build a parent.
 
     Returns:
         The network in eval mode.
@@ -112,17 +126,19 @@ def load_network(directory: Path) -> nn.Module:
     Raises:
         InputError: A file is missing or does not fit.
     """
-    return load_weights(
-        Architecture.from_yaml(directory / ARCHITECTURE), directory / WEIGHTS
-    )
+    architecture = Architecture.from_yaml(directory / ARCHITECTURE)
+    return load_weights(architecture, directory / WEIGHTS, plugins)
 
 
-def load_weights(architecture: Architecture, path: Path) -> nn.Module:
+def load_weights(
+    architecture: Architecture, path: Path, plugins: Collection[str] = ()
+) -> Network:
     """Build a network and load its weights.
 
     Args:
         architecture: What to build.
         path: A safetensors file.
+        plugins: Modules of the user whose functions may build a parent.
 
     Returns:
         The network in eval mode.
@@ -130,18 +146,11 @@ def load_weights(architecture: Architecture, path: Path) -> nn.Module:
     Raises:
         InputError: The file is missing or its tensors do not fit.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    model = network_of(architecture)
-    try:
-        model.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        problem = " ".join(str(error).split())
+    if not path.is_file():
         raise InputError(
-            f"{path} must hold the weights of {architecture.placement}: {problem}"
-        ) from error
-    return model.eval()
+            f"{path} must hold the weights of {architecture.placement}, and is missing"
+        )
+    return build_network.load_network(architecture, path, plugins)
 
 
 def write_yaml(directory: Path, exported: Exported) -> None:
@@ -158,11 +167,13 @@ def write_safetensors(directory: Path, exported: Exported) -> None:
     """Write model.safetensors; the network rebuilt from it must agree exactly."""
     from safetensors.torch import save
 
-    tensors = {k: v.contiguous() for k, v in exported.model.state_dict().items()}
+    # Copies, because a parent may use one tensor under two names.
+    named = build_network.network_tensors(exported.model).items()
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in named}
     # "pt" is what timm and the Hugging Face libraries look for. Written by ourselves,
     # because save_file makes a file that others may not read.
     (directory / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
-    rebuilt = load_weights(exported.architecture, directory / WEIGHTS)
+    rebuilt = load_weights(exported.architecture, directory / WEIGHTS, exported.plugins)
     _compare(WEIGHTS, exported, rebuilt, tolerance=0.0)
 
 
@@ -206,6 +217,8 @@ def write_onnx(directory: Path, exported: Exported) -> None:
 
 def write_timm(directory: Path, exported: Exported) -> None:
     """Write config.json and the module, then build the network through timm."""
+    if isinstance(exported.model, HybridNetwork):
+        raise InputError("the format timm is for AlterNets")
     import timm
 
     from nas.exporting.timm_module import MODULE, write_timm

@@ -21,6 +21,8 @@ from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import Trial
 from nas.pareto.table import format_value
 from search_spaces.diagram import to_text
+from search_spaces.kinds.block_kinds import block_kind
+from search_spaces.networks.parent_backbone import ParentBackbone
 
 _READ = """import json
 
@@ -84,6 +86,7 @@ class Origin:
             ``None`` if the study does not record one.
         versions: Version by package.
         tested: How the network did on the test images, if they were looked at.
+        made: How the network came about, if not by training.
     """
 
     study: str
@@ -96,6 +99,7 @@ class Origin:
     reproduced: float | None
     versions: dict[str, str]
     tested: TestResult | None = None
+    made: str = ""
 
 
 def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) -> str:
@@ -118,9 +122,8 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
     names = exported.preprocessing.class_names
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
-        f"# AlterNet {architecture.placement}",
-        "An image classifier of Conv blocks (C) and self-attention blocks (M, MSA), "
-        "found by a search over their placement.",
+        f"# {_title(exported)}",
+        *_introduction(exported, origin),
         f"```text\n{_plain_picture(exported)}\n```",
         "## Results",
         _metric_table(trial, origin.tested),
@@ -132,7 +135,7 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
                 "trial": f"{trial.number} ({origin.reason})",
                 "architecture": f"`{architecture.id}`, see `{ARCHITECTURE}`",
                 "seed": trial.seed,
-                "epochs": trial.epochs,
+                **({} if origin.made else {"epochs": trial.epochs}),
                 "made with": ", ".join(f"{k} {v}" for k, v in origin.versions.items()),
             }
         ),
@@ -145,8 +148,7 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
                 "classes": ", ".join(names[:20]) + (", …" if len(names) > 20 else ""),
             }
         ),
-        "## Recipe",
-        _bullets(origin.recipe),
+        *(["## Recipe", _bullets(origin.recipe)] if origin.recipe else []),
         "## Use",
         f"Input: float32 `(batch, {architecture.in_channels}, "
         f"{architecture.image_size}, {architecture.image_size})`; any batch size. "
@@ -155,6 +157,32 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
         *_usage(exported, formats),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _title(exported: Exported) -> str:
+    backbone, placement = exported.architecture.backbone, exported.architecture
+    what = backbone.model if isinstance(backbone, ParentBackbone) else "AlterNet"
+    return f"{what} {placement.placement}"
+
+
+def _introduction(exported: Exported, origin: Origin) -> list[str]:
+    architecture = exported.architecture
+    kinds = [
+        block_kind(letter) for letter in sorted(set(architecture.placement.letters))
+    ]
+    blocks = ", ".join(f"{kind.name} ({kind.letter})" for kind in kinds)
+    backbone = architecture.backbone
+    if isinstance(backbone, ParentBackbone):
+        text = (
+            f"The image classifier {backbone.model} in whose residual blocks a search "
+            f"placed blocks of these kinds: {blocks}. C is the model's own block."
+        )
+    else:
+        text = (
+            f"An image classifier of blocks of these kinds, whose placement a search "
+            f"found: {blocks}."
+        )
+    return [text, *([f"It is {origin.made}."] if origin.made else [])]
 
 
 def _usage(exported: Exported, formats: Sequence[Format]) -> list[str]:
