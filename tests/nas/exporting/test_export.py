@@ -191,8 +191,8 @@ def test_only_trained_trials_can_be_exported(make_study, make_trial):
 def test_a_wrong_output_fails_the_export_and_leaves_nothing(
     trained_study, tmp_path, monkeypatch
 ):
-    def scaled(architecture, path):
-        model = load_weights(architecture, path)
+    def scaled(architecture, path, plugins):
+        model = load_weights(architecture, path, plugins)
         with torch.no_grad():
             model.head.linear.weight.mul_(1.01)
         return model
