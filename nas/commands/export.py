@@ -55,7 +55,7 @@ def command(
 
     opened = Study.open(study)
     # Only now: a wrong path is answered before torch is imported.
-    from nas.exporting.exporter import export
+    from nas.exporting.exporter import export, formats_of
     from nas.exporting.formats import Format
     from nas.plugins import import_plugins
     from nas.scoring.trial_network import trial_network
@@ -64,7 +64,7 @@ def command(
     import_plugins(plugins)
     names = [name.strip() for name in formats.split(",")]
     if "all" in names:
-        names = [str(one) for one in Format]
+        names = [str(one) for one in formats_of(opened)]
     for name in names:
         if name not in list(Format):
             raise InputError(f"formats are {KNOWN}; got {name!r}")

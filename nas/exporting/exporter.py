@@ -35,12 +35,13 @@ from nas.exporting.formats import (
     require_packages,
 )
 from nas.exporting.model_card import Origin, model_card
+from nas.exporting.timm_hybrid import timm_name
 from nas.exporting.timm_module import MODULE
 from nas.exporting.trial_network import NetworkOf, TrialNetwork, network_of_weights
 from nas.ledger.trial import Trial, TrialState
 from nas.pareto.find_trial import BEST, LATEST, find_trial
 from nas.pareto.table import ParetoTable, best_trial
-from search_spaces import InputError
+from search_spaces import Backbone, InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,6 +144,20 @@ def choose_trials(study: "Study", which: str) -> Choice:
             f"a trial must be complete to be exported, trial {number} is {trial.state}"
         )
     return Choice((trial,), "by number" if which != LATEST else "trained last")
+
+
+def formats_of(study: "Study") -> list[Format]:
+    """Every format that models of a study can be written in.
+
+    Args:
+        study: The study.
+
+    Returns:
+        All, without timm's where the parent is neither an AlterNet nor timm's.
+    """
+    backbone = study.config.space.make_backbone()
+    foreign = not isinstance(backbone, Backbone) and timm_name(backbone) is None
+    return [f for f in Format if not (foreign and f == Format.TIMM)]
 
 
 def export(

@@ -217,13 +217,11 @@ def write_onnx(directory: Path, exported: Exported) -> None:
 
 def write_timm(directory: Path, exported: Exported) -> None:
     """Write config.json and the module, then build the network through timm."""
-    if isinstance(exported.model, HybridNetwork):
-        raise InputError("the format timm is for AlterNets")
     import timm
 
     from nas.exporting.timm_module import MODULE, write_timm
 
-    write_timm(directory, exported.architecture, exported.preprocessing)
+    write_timm(directory, exported)
     path = directory / f"{MODULE}.py"
     spec = importlib.util.spec_from_file_location(MODULE, path)
     if spec is None or spec.loader is None:

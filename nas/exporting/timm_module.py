@@ -2,8 +2,9 @@
 
 timm builds a model from a directory with ``config.json`` and ``model.safetensors``,
 but only if it knows the architecture by name. The file written here holds the code
-of the network, copied from search_spaces, and registers it under the name
-``alternet``; importing it is all that timm needs.
+of the network, copied from search_spaces, and registers it under the names
+``alternet`` and, for placements of timm's own models, ``alternet_hybrid``; importing it
+is all that timm needs.
 """
 
 import inspect
@@ -12,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nas.data.preprocessing import Preprocessing
+from nas.exporting import timm_hybrid
+from nas.exporting.formats import Exported
 from search_spaces import Architecture
-from search_spaces.backbone import EXPANSION
+from search_spaces.backbone import EXPANSION, Backbone
 from search_spaces.blocks import residual, strided_conv
 from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.networks import alternet
@@ -22,15 +24,20 @@ from search_spaces.networks import alternet
 MODULE = "modeling_alternet"
 NAME = "alternet"
 
-HEADER = '''"""An AlterNet for timm, written by `nas export`. Importing it registers it.
+HEADER = '''"""AlterNets for timm, written by `nas export`. Importing it registers them.
 
     import modeling_alternet, timm
     model = timm.create_model("local-dir:DIRECTORY", pretrained=True).eval()
+
+Feature maps for detection and segmentation:
+
+    timm.create_model("local-dir:DIRECTORY", pretrained=True, features_only=True)
 """
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, cast
 
+import timm
 import torch
 from timm.models import build_model_with_cfg, register_model
 from torch import Tensor, nn
@@ -89,6 +96,15 @@ class TimmAlterNet(AlterNet):
         self.num_features = self.head_hidden_size = width
         if num_classes == 0:
             self.head.linear = nn.Identity()
+        self.feature_info: list[dict[str, Any]] = []
+        reduction = {"imagenet": 4, "cifar": 1, "patch2": 2}[stem_kind]
+        for index, stage in enumerate(blocks):
+            for block in stage:
+                reduction *= block.get("stride", 1)
+            width = stage[-1]["out_channels"]
+            self.feature_info.append(
+                {"num_chs": width, "reduction": reduction, "module": f"stages.{index}"}
+            )
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images to the last feature map ``(batch, channels, height, width)``."""
@@ -97,6 +113,78 @@ class TimmAlterNet(AlterNet):
             for block in stage:
                 x = block(x)
         return x
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Any:
+        """Images to the maps after stages, as timm's models give them.
+
+        Args:
+            x: Images ``(batch, channels, height, width)``.
+            indices: Stages from 0; the last ones if it is a number, all if ``None``.
+            norm: Normalise and activate the map of the last stage, as the head does.
+            stop_early: Do not run the stages after the last one that is wanted.
+            output_fmt: Only "NCHW".
+            intermediates_only: Leave out the last feature map.
+
+        Returns:
+            The last feature map and the list of maps, or the list alone.
+        """
+        if output_fmt != "NCHW":
+            raise ValueError(f"maps are NCHW, got {output_fmt!r}")
+        wanted = self._stage_indices(indices)
+        maps = []
+        x = self.stem(x)
+        for index, stage in enumerate(self.stages):
+            for block in stage:
+                x = block(x)
+            if index in wanted:
+                last = index == len(self.feature_info) - 1
+                maps.append(torch.relu(self.head.norm(x)) if norm and last else x)
+            if stop_early and index == max(wanted):
+                break
+        return maps if intermediates_only else (x, maps)
+
+    def prune_intermediate_layers(
+        self,
+        indices: int | Sequence[int] = 1,
+        prune_norm: bool = False,
+        prune_head: bool = True,
+    ) -> list[int]:
+        """Remove what the wanted maps do not need.
+
+        Args:
+            indices: See forward_intermediates.
+            prune_norm: Remove the norm of the head.
+            prune_head: Remove the classifier.
+
+        Returns:
+            The indices of the stages whose maps are wanted.
+        """
+        wanted = self._stage_indices(indices)
+        del self.stages[max(wanted) + 1 :]
+        if prune_norm:
+            self.head.norm = nn.Identity()
+        if prune_head:
+            self.reset_classifier(0)
+        return wanted
+
+    def _stage_indices(self, indices: int | Sequence[int] | None) -> list[int]:
+        number = len(self.feature_info)
+        if indices is None:
+            return list(range(number))
+        if isinstance(indices, int):
+            indices = range(number - indices, number)
+        wanted = [i + number if i < 0 else i for i in indices]
+        if not wanted or min(wanted) < 0 or max(wanted) >= number:
+            raise ValueError(f"stages are 0 to {number - 1}, got {indices!r}")
+        return wanted
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """The last feature map to logits, or to pooled features."""
@@ -122,19 +210,25 @@ class TimmAlterNet(AlterNet):
 
 
 @register_model
-def alternet(pretrained: bool = False, **kwargs: Any) -> TimmAlterNet:
+def alternet(pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """The AlterNet that config.json describes."""
-    return build_model_with_cfg(TimmAlterNet, "alternet", pretrained, **kwargs)
+    stages = kwargs.get("blocks", ())
+    features = {"feature_cls": "getter", "out_indices": tuple(range(len(stages)))}
+    return build_model_with_cfg(
+        TimmAlterNet, "alternet", pretrained, feature_cfg=features, **kwargs
+    )
 '''
 
 
-def module_source(letters: str = "CM") -> str:
+def module_source(letters: str = "") -> str:
     """The text of the self-contained file.
 
     Args:
-        letters: The kinds of blocks whose code it holds.
+        letters: The kinds of blocks whose code it holds, besides those of this project:
+            the files of most exports are thus the same, and one program can load
+            several.
     """
-    kinds = [block_kind(letter) for letter in sorted(set(letters))]
+    kinds = [block_kind(letter) for letter in sorted({*"CMPS", *letters})]
     copied: list[Callable[..., Any]] = [
         strided_conv.StridedConv1x1,
         residual.DropPath,
@@ -143,42 +237,37 @@ def module_source(letters: str = "CM") -> str:
     for kind in kinds:
         copied += [*kind.needs, kind.block]
     copied += [alternet.Head, alternet.BlockRef, alternet.make_stem, alternet.AlterNet]
+    copied += timm_hybrid.COPIED
     objects = {one.__name__: one for one in copied}
-    parts = [HEADER, f"EXPANSION = {EXPANSION!r}\n"]
+    parts = [HEADER, f"EXPANSION = {EXPANSION!r}\n\n{timm_hybrid.NAMES}"]
     parts += ["\n" + inspect.getsource(one) for one in objects.values()]
     table = "".join(f'    "{kind.letter}": {kind.block.__name__},\n' for kind in kinds)
     parts.append(f"\nBLOCKS: dict[str, Any] = {{\n{table}}}\n")
-    return "\n".join(parts) + FOOTER
+    return "\n".join(parts) + FOOTER + timm_hybrid.FOOTER
 
 
-def timm_config(
-    architecture: Architecture, preprocessing: Preprocessing
-) -> dict[str, Any]:
+def timm_config(exported: Exported) -> dict[str, Any]:
     """The ``config.json`` that goes with the weights.
 
     Args:
-        architecture: The exported architecture.
-        preprocessing: Its preprocessing.
+        exported: An AlterNet, or a placement of a timm model.
 
     Returns:
         Plain data in the layout of timm and the Hugging Face hub.
+
+    Raises:
+        InputError: It is a placement of another parent.
     """
-    stages: list[list[dict[str, Any]]] = [[] for _ in architecture.placement.stages]
-    for spec in architecture.block_specs:
-        block = {"letter": spec.letter, **block_kind(spec.letter).arguments(spec)}
-        stages[spec.stage - 1].append(block)
+    architecture, preprocessing = exported.architecture, exported.preprocessing
+    if isinstance(architecture.backbone, Backbone):
+        own = _alternet_config(architecture)
+    else:
+        own = timm_hybrid.hybrid_config(exported)
     size = architecture.image_size
     return {
-        "architecture": NAME,
+        **own,
         "num_classes": architecture.num_classes,
-        "num_features": architecture.block_specs[-1].out_channels,
-        "global_pool": "avg",
         "label_names": list(preprocessing.class_names),
-        "model_args": {
-            "stem_kind": architecture.alternet_backbone.stem,
-            "stem_width": architecture.alternet_backbone.stem_width,
-            "blocks": stages,
-        },
         "pretrained_cfg": {
             "custom_load": False,
             "input_size": [architecture.in_channels, size, size],
@@ -190,25 +279,43 @@ def timm_config(
             "std": list(preprocessing.std),
             "num_classes": architecture.num_classes,
             "pool_size": None,
-            "first_conv": "stem.0",
-            "classifier": "head.linear",
+            **own["pretrained_cfg"],
         },
     }
 
 
-def write_timm(
-    directory: Path, architecture: Architecture, preprocessing: Preprocessing
-) -> None:
+def _alternet_config(architecture: Architecture) -> dict[str, Any]:
+    backbone = architecture.alternet_backbone
+    stages: list[list[dict[str, Any]]] = [[] for _ in architecture.placement.stages]
+    for spec in architecture.block_specs:
+        block = {"letter": spec.letter, **block_kind(spec.letter).arguments(spec)}
+        stages[spec.stage - 1].append(block)
+    return {
+        "architecture": NAME,
+        "num_features": architecture.block_specs[-1].out_channels,
+        "global_pool": "avg",
+        "model_args": {
+            "stem_kind": backbone.stem,
+            "stem_width": backbone.stem_width,
+            "blocks": stages,
+        },
+        "pretrained_cfg": {"first_conv": "stem.0", "classifier": "head.linear"},
+    }
+
+
+def write_timm(directory: Path, exported: Exported) -> None:
     """Write ``config.json`` and the module beside ``model.safetensors``.
 
     Args:
         directory: The export.
-        architecture: The exported architecture.
-        preprocessing: Its preprocessing.
+        exported: An AlterNet, or a placement of a timm model.
+
+    Raises:
+        InputError: It is a placement of another parent.
     """
-    config = timm_config(architecture, preprocessing)
+    config = timm_config(exported)
     text = json.dumps(config, indent=1) + "\n"
     (directory / "config.json").write_text(text, encoding="utf-8")
     (directory / f"{MODULE}.py").write_text(
-        module_source(architecture.placement.letters), encoding="utf-8"
+        module_source(exported.architecture.placement.letters), encoding="utf-8"
     )

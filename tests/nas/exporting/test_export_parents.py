@@ -1,6 +1,7 @@
 """Placements of a foreign parent: scored, exported, and run without this project."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ import yaml
 from elsewhere import run_elsewhere
 from safetensors.torch import load_file, save_file
 
+import nas
 from nas.cli import main
 from nas.config import config_from_dict
-from nas.exporting.exporter import load_export
+from nas.exporting.exporter import formats_of, load_export
+from nas.exporting.formats import Exported
+from nas.exporting.timm_hybrid import hybrid_config
 from nas.scoring.distilled import Distilled
 from nas.scoring.trial_network import trial_network
 from nas.search_run import search
@@ -63,7 +67,7 @@ def swapped(study):
 @pytest.fixture(scope="module")
 def exported(study, swapped, tmp_path_factory):
     directory = tmp_path_factory.mktemp("exports") / "model"
-    study_export(study, swapped.number, directory)
+    nas.Study(study.path).export(swapped.number, to=directory, formats=["timm"])
     return directory
 
 
@@ -133,17 +137,58 @@ def test_the_card_says_that_nothing_was_trained(exported, swapped):
 
 def test_the_parent_itself_can_be_exported(study, weights, tmp_path):
     parent = next(t for t in study.trials() if set(t.placement) <= {"C", "-"})
-    (path,) = study_export(study, parent.number, tmp_path / "parent")
+    (path,) = nas.Study(study.path).export(parent.number, to=tmp_path / "parent")
     images = torch.zeros(1, 1, 32, 32)
     with torch.no_grad():
         expected = load_parent(MODEL, weights=weights, **SHAPE).model(images)
         assert torch.equal(load_export(path)[0](images), expected)
 
 
-def study_export(study, number, directory):
-    import nas
+@pytest.mark.slow
+def test_timm_loads_it_where_nothing_of_ours_is(exported, truth):
+    """Logits and feature maps, bit for bit; another number of classes."""
+    images, logits = truth
+    np.save(exported / "images.npy", images.numpy())
+    network = load_export(exported)[0].model
+    with torch.no_grad():
+        maps = network.forward_intermediates(images, intermediates_only=True)
+    printed = run_elsewhere(
+        "import numpy, torch, timm\n"
+        "sys.path.append('.')\n"
+        "import modeling_alternet\n"
+        "images = torch.from_numpy(numpy.load('images.npy'))\n"
+        "model = timm.create_model('local-dir:.', pretrained=True).eval()\n"
+        "maps = timm.create_model('local-dir:.', pretrained=True, features_only=True)\n"
+        "two = timm.create_model('local-dir:.', pretrained=True, features_only=True,\n"
+        "                        out_indices=(1, 2)).eval()\n"
+        "other = timm.create_model('local-dir:.', pretrained=True, num_classes=3)\n"
+        "with torch.no_grad():\n"
+        "    torch.save([model(images), maps.eval()(images), two(images)], 'out.pt')\n"
+        "    print(tuple(other.eval()(images).shape), maps.feature_info.channels(),\n"
+        "          maps.feature_info.reduction(), model.pretrained_cfg['mean'])\n",
+        exported,
+    )
+    found, found_maps, two = torch.load(exported / "out.pt", weights_only=True)
+    assert torch.equal(found, logits)
+    assert len(maps) == len(found_maps) == 5  # those of a ResNet
+    assert all(map(torch.equal, found_maps, maps))
+    assert all(map(torch.equal, two, maps[1:3]))
+    assert printed.startswith("(3, 3) [64, 64, 128, 256, 512] [2, 4, 8, 16, 32] "), (
+        printed
+    )
 
-    return nas.Study(study.path).export(number, to=directory)
+
+def test_parents_of_other_libraries_have_no_timm_layout():
+    parent = load_parent(
+        "torchvision:resnet18", num_classes=3, in_channels=3, image_size=32
+    )
+    architecture = parent.architecture()
+    exported = Exported(architecture, parent.network(architecture), None)
+    with pytest.raises(InputError, match="placements of timm models; the parent is to"):
+        hybrid_config(exported)
+    space = {"backbone": {"parent": parent.backbone.to_dict()}}
+    known = SimpleNamespace(config=config_from_dict({"space": space}))
+    assert formats_of(known) == ["yaml", "safetensors", "onnx", "pt2"]
 
 
 def test_own_weights_of_a_trial_come_before_parent_and_library(study, swapped):

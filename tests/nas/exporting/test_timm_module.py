@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nas.data.preprocessing import Preprocessing
+from nas.exporting.formats import Exported
 from nas.exporting.timm_module import MODULE, module_source, timm_config
 from search_spaces import Architecture, Attention, Backbone, Placement
 
@@ -57,9 +58,13 @@ def case(request):
     return CASES[request.param]
 
 
+def config_of(case):
+    return timm_config(Exported(case, case.build().eval(), preprocessing_of(case)))
+
+
 def test_builds_the_same_network(module, case):
     model = case.build().eval()
-    config = timm_config(case, preprocessing_of(case))
+    config = config_of(case)
     rebuilt = module.TimmAlterNet(
         num_classes=config["num_classes"],
         in_chans=case.in_channels,
@@ -93,7 +98,7 @@ def test_the_file_has_no_undefined_name(tmp_path):
 
 
 def test_behaves_like_a_timm_classifier(module, case):
-    config = timm_config(case, preprocessing_of(case))
+    config = config_of(case)
     model = module.TimmAlterNet(
         num_classes=7, in_chans=case.in_channels, **config["model_args"]
     ).eval()
@@ -113,8 +118,68 @@ def test_behaves_like_a_timm_classifier(module, case):
         module.TimmAlterNet(global_pool="max", **config["model_args"])
 
 
+def stage_maps(model, images):
+    """The maps after the stages of one of our own networks, walked by hand."""
+    x, maps = model.stem(images), []
+    for stage in model.stages:
+        for block in stage:
+            x = block(x)
+        maps.append(x)
+    return maps
+
+
+def test_gives_the_maps_of_its_stages(module, case):
+    torch.manual_seed(0)
+    model = case.build().eval()
+    copy = module.TimmAlterNet(
+        num_classes=case.num_classes,
+        in_chans=case.in_channels,
+        **config_of(case)["model_args"],
+    ).eval()
+    copy.load_state_dict(model.state_dict())
+    images = torch.randn(2, case.in_channels, case.image_size, case.image_size)
+    with torch.no_grad():
+        truth = stage_maps(model, images)
+        last, maps = copy.forward_intermediates(images)
+        assert torch.equal(last, truth[-1])
+        assert all(map(torch.equal, maps, truth))
+        for info, one in zip(copy.feature_info, truth, strict=True):
+            assert info["num_chs"] == one.shape[1]
+            assert info["reduction"] == case.image_size // one.shape[2]
+        (only,) = copy.forward_intermediates(
+            images, indices=[-2], stop_early=True, intermediates_only=True
+        )
+        assert torch.equal(only, truth[-2])
+        (normed,) = copy.forward_intermediates(images, 1, True, intermediates_only=True)
+        assert torch.equal(normed.mean((2, 3)), copy.forward_head(last, True))
+    for wrong in ([5], [], [-3]):
+        with pytest.raises(ValueError, match="stages are 0 to 1"):
+            copy.forward_intermediates(images, wrong)
+
+
+def test_timm_makes_a_backbone_of_it(module, case):
+    import timm
+
+    config = config_of(case)
+    args = {**config["model_args"], "in_chans": case.in_channels}
+    images = torch.zeros(2, case.in_channels, case.image_size, case.image_size)
+    torch.manual_seed(0)
+    whole = timm.create_model("alternet", **args).eval()
+    torch.manual_seed(0)
+    backbone = timm.create_model("alternet", features_only=True, **args).eval()
+    with torch.no_grad():
+        truth = stage_maps(whole, images)
+        assert all(map(torch.equal, backbone(images), truth))
+    assert backbone.feature_info.channels() == [one.shape[1] for one in truth]
+    first = timm.create_model(
+        "alternet", features_only=True, out_indices=(0,), **args
+    ).eval()
+    assert [tuple(m.shape) for m in first(images)] == [tuple(truth[0].shape)]
+    assert len(first.model.stages) == 1  # the others are not kept
+
+
 def test_config_has_what_timm_reads(case):
-    config = timm_config(case, preprocessing_of(case))
+    config = config_of(case)
     assert config["architecture"] == "alternet"
     assert config["num_classes"] == case.num_classes
     cfg = config["pretrained_cfg"]
