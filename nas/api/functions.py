@@ -209,10 +209,14 @@ def export(
     to: str | os.PathLike[str],
     formats: Sequence[str] = ("yaml", "safetensors"),
     force: bool = False,
+    quantize: bool = False,
+    plugins: Sequence[str] = (),
 ) -> list[Path]:
     """Write models of a study; see :meth:`Study.export`."""
     opened = study if isinstance(study, Study) else Study(study)
-    return opened.export(which, to=to, formats=formats, force=force)
+    return opened.export(
+        which, to=to, formats=formats, force=force, quantize=quantize, plugins=plugins
+    )
 
 
 def report(

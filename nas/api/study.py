@@ -173,6 +173,7 @@ class Study(reading.Study):
         to: str | os.PathLike[str],
         formats: Sequence[str] = ("yaml", "safetensors"),
         force: bool = False,
+        quantize: bool = False,
         plugins: Sequence[str] = (),
     ) -> list[Path]:
         """Write models that run without the search.
@@ -182,6 +183,7 @@ class Study(reading.Study):
             to: Directory.
             formats: Any of yaml, safetensors, onnx, pt2, timm.
             force: Replace an earlier export.
+            quantize: Also write the ONNX graph in 8-bit integers, and measure it.
             plugins: Modules of yours whose functions make the parent.
 
         Returns:
@@ -204,6 +206,7 @@ class Study(reading.Study):
             Path(to),
             [Format(f) for f in formats],
             force=force,
+            quantize=quantize,
             plugins=plugins,
             network_of=trial_network,
         )

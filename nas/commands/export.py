@@ -29,6 +29,12 @@ KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
     show_default=True,
     help=f"Comma-separated: {KNOWN}.",
 )
+@click.option(
+    "--quantize",
+    is_flag=True,
+    help="Also write the ONNX graph in 8-bit integers, with ranges from training "
+    "images, and measure its accuracy.",
+)
 @click.option("--force", is_flag=True, help="Replace an earlier export.")
 @click.option(
     "--plugin",
@@ -43,6 +49,7 @@ def command(
     which: str,
     directory: Path,
     formats: str,
+    quantize: bool,
     force: bool,
     plugins: tuple[str, ...],
 ) -> None:
@@ -74,8 +81,10 @@ def command(
         directory,
         [Format(n) for n in names],
         force=force,
+        quantize=quantize,
         plugins=plugins,
         network_of=trial_network,
+        tell=lambda line: say(line, err=True),
     )
     for path in written:
         say(path)

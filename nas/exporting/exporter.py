@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from nas.exporting.formats import (
     RECIPE,
     WEIGHTS,
     WRITERS,
+    WRITTEN,
     Exported,
     ExportError,
     Format,
@@ -35,6 +36,7 @@ from nas.exporting.formats import (
     require_packages,
 )
 from nas.exporting.model_card import Origin, model_card
+from nas.exporting.quantized import INT8, Quantized, write_int8
 from nas.exporting.timm_hybrid import timm_name
 from nas.exporting.timm_module import MODULE
 from nas.exporting.trial_network import NetworkOf, TrialNetwork, network_of_weights
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 CARD = "README.md"
 FRONT = "front.csv"
 FILES = (
-    ARCHITECTURE, PREPROCESSING, RECIPE, WEIGHTS, ONNX, PROGRAM, "config.json",
+    ARCHITECTURE, PREPROCESSING, RECIPE, WEIGHTS, ONNX, INT8, PROGRAM, "config.json",
     f"{MODULE}.py", CARD, FRONT,
 )  # fmt: skip
 """Every file an export may write; `--force` removes no other."""
@@ -167,8 +169,10 @@ def export(
     formats: Sequence[Format] = (Format.YAML, Format.SAFETENSORS),
     *,
     force: bool = False,
+    quantize: bool = False,
     plugins: Sequence[str] = (),
     network_of: NetworkOf = network_of_weights,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
     """Write models of a study into a directory.
 
@@ -180,8 +184,10 @@ def export(
             directory ``trial-<number>`` a model, beside front.csv.
         formats: What to write; YAML, preprocessing and weights are always written.
         force: Replace an earlier export.
+        quantize: Also write the ONNX graph in 8-bit integers, and measure it.
         plugins: Modules of the user whose functions may build a parent.
         network_of: Finds the network of a trial.
+        tell: Is told in a line what is being done, and what was found.
 
     Returns:
         The absolute directory of each model.
@@ -194,12 +200,12 @@ def export(
     from nas.data.datasets import load_dataset
 
     directory = Path(os.path.abspath(directory))
-    chosen = tuple(
-        f for f in WRITERS if f in {Format.YAML, Format.SAFETENSORS, *formats}
-    )
+    asked = {Format.YAML, Format.SAFETENSORS, *formats}
+    chosen = tuple(f for f in WRITERS if f in asked or (quantize and f == Format.ONNX))
     require_packages(chosen)
     choice = choose_trials(study, which)
     check_target(directory, force=force)
+    tell(f"reading the images of {study.config.data.name}")
     dataset = load_dataset(study.config.data)
     recorded = study.header.get("data_fingerprint")
     if recorded is not None and recorded != dataset.fingerprint:
@@ -208,7 +214,16 @@ def export(
             "the export is checked on them; the config now leads to others "
             f"({dataset.fingerprint})"
         )
-    writer = _Writer(study, choice.reason, dataset, chosen, tuple(plugins), network_of)
+    writer = _Writer(
+        study,
+        choice.reason,
+        dataset,
+        chosen,
+        quantize,
+        tuple(plugins),
+        network_of,
+        tell,
+    )
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     try:
@@ -270,12 +285,16 @@ class _Writer:
     reason: str
     dataset: "Dataset"
     formats: tuple[Format, ...]
+    quantize: bool
     plugins: tuple[str, ...]
     network_of: NetworkOf
+    tell: Callable[[str], None]
 
     def write(self, trial: Trial, directory: Path) -> None:
         """Write everything of one model, and check it."""
         study, dataset = self.study, self.dataset.resplit(trial.split_seed)
+        name = f"trial {trial.number}"
+        self.tell(f"{name}: building {trial.placement} and reading its weights")
         found = self.network_of(study, trial, self.plugins)
         exported = Exported(
             study.architecture(trial.number),
@@ -284,7 +303,16 @@ class _Writer:
             self.plugins,
         )
         for chosen in self.formats:
+            self.tell(
+                f"{name}: writing {WRITTEN[chosen]}, comparing it with the network"
+            )
             WRITERS[chosen](directory, exported)
+        quantized = None
+        if self.quantize:
+            self.tell(f"{name}: quantising on training images")
+            quantized = self._quantized(found, dataset, exported, directory)
+            self.tell(f"{name}: {quantized.sentence()}")
+        self.tell(f"{name}: measuring the written files on the validation images")
         _write_recipe(study, trial, directory / RECIPE)
         origin = Origin(
             study.name,
@@ -303,9 +331,25 @@ class _Writer:
             {name: _version(name) for name in ("alternet-nas", "torch")},
             study.test_results().get(trial.number),
             found.made,
+            quantized,
         )
         card = model_card(exported, origin, self.formats)
         (directory / CARD).write_text(card, encoding="utf-8")
+
+    def _quantized(
+        self,
+        found: TrialNetwork,
+        dataset: "Dataset",
+        exported: Exported,
+        directory: Path,
+    ) -> Quantized:
+        return write_int8(
+            directory / ONNX,
+            exported,
+            dataset.image_set(dataset.train),
+            dataset.image_set(dataset.validation),
+            found.num_images,
+        )
 
     def _reproduce(
         self, trial: Trial, found: TrialNetwork, dataset: "Dataset", directory: Path

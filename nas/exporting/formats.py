@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.data.preprocessing import Preprocessing
+from nas.exporting.onnx_metadata import complete
 from search_spaces import AlterNet, Architecture, InputError
 from search_spaces.networks.hybrid import HybridNetwork
 from search_spaces.parents import build_network
@@ -86,6 +88,34 @@ class Exported:
         shape = (batch, self.architecture.in_channels, size, size)
         return torch.randn(shape, generator=generator)
 
+    def logits(self, batch: int) -> Tensor:
+        """What the network says of :meth:`example`, ``(batch, classes)``."""
+        if batch not in self._logits:
+            with torch.no_grad():
+                self._logits[batch] = self.model(self.example(batch))
+        return self._logits[batch]
+
+    @cached_property
+    def _logits(self) -> dict[int, Tensor]:
+        return {}
+
+    @cached_property
+    def program(self) -> Any:
+        """The network as ``torch.export`` traces it, for any batch size.
+
+        Traced once for all formats: it takes seconds. The memory layout must be planned
+        for attention as matrix products, which is what the ONNX exporter makes of it:
+        after the fused kernel's layout that fails on a view.
+        """
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        with torch.no_grad(), _quiet(), sdpa_kernel(SDPBackend.MATH):
+            return torch.export.export(
+                self.model,
+                (self.example(2),),
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            )
+
 
 def require_packages(formats: tuple[Format, ...]) -> None:
     """Check that what the formats need is installed, before anything is written.
@@ -150,7 +180,13 @@ def load_weights(
         raise InputError(
             f"{path} must hold the weights of {architecture.placement}, and is missing"
         )
-    return build_network.load_network(architecture, path, plugins)
+    try:
+        return build_network.load_network(architecture, path, plugins)
+    except InputError as error:
+        raise InputError(
+            f"{path} must hold the weights of {architecture.placement}: {error}",
+            hint=error.hint,
+        ) from error
 
 
 def write_yaml(directory: Path, exported: Exported) -> None:
@@ -180,7 +216,7 @@ def write_safetensors(directory: Path, exported: Exported) -> None:
 def write_pt2(directory: Path, exported: Exported) -> None:
     """Write a torch.export program for any batch size."""
     with _quiet():
-        torch.export.save(_program(exported), directory / PROGRAM)
+        torch.export.save(exported.program, directory / PROGRAM)
         loaded = torch.export.load(directory / PROGRAM).module()
     _compare(PROGRAM, exported, loaded)
 
@@ -190,11 +226,9 @@ def write_onnx(directory: Path, exported: Exported) -> None:
     import onnxruntime
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    # The exporter writes attention out as matrix products. It must also plan the
-    # memory layout for them: after the fused kernel's layout it fails on a view.
-    with _quiet(), sdpa_kernel(SDPBackend.MATH):
+    with _quiet(), sdpa_kernel(SDPBackend.MATH):  # attention becomes matrix products
         program = torch.onnx.export(
-            _program(exported),
+            exported.program,
             dynamo=True,
             input_names=["images"],
             output_names=["logits"],
@@ -204,6 +238,7 @@ def write_onnx(directory: Path, exported: Exported) -> None:
         if program is None:
             raise ExportError("PyTorch made no ONNX graph")
         program.save(directory / ONNX)
+    complete(directory / ONNX, exported)
     session = onnxruntime.InferenceSession(
         directory / ONNX, providers=["CPUExecutionProvider"]
     )
@@ -249,14 +284,14 @@ WRITERS: dict[Format, Callable[[Path, Exported], None]] = {
 }
 """One function a format; architecture and weights come first."""
 
-
-def _program(exported: Exported) -> Any:
-    with torch.no_grad():
-        return torch.export.export(
-            exported.model,
-            (exported.example(2),),
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-        )
+WRITTEN = {
+    Format.YAML: ARCHITECTURE,
+    Format.SAFETENSORS: WEIGHTS,
+    Format.PT2: PROGRAM,
+    Format.ONNX: ONNX,
+    Format.TIMM: "timm's layout",
+}
+"""What each of them writes, in words."""
 
 
 def _compare(
@@ -268,7 +303,7 @@ def _compare(
     with torch.no_grad():
         for batch in CHECKED_BATCHES:
             images = exported.example(batch)
-            expected, got = exported.model(images), other(images)
+            expected, got = exported.logits(batch), other(images)
             if got.shape != expected.shape:
                 raise ExportError(
                     f"{name}: a batch of {batch} gives {tuple(got.shape)} instead of "

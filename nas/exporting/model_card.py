@@ -16,6 +16,7 @@ from nas.exporting.formats import (
     Exported,
     Format,
 )
+from nas.exporting.quantized import Quantized
 from nas.exporting.timm_module import MODULE
 from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import Trial
@@ -87,6 +88,7 @@ class Origin:
         versions: Version by package.
         tested: How the network did on the test images, if they were looked at.
         made: How the network came about, if not by training.
+        quantized: What became of it in 8-bit integers, if that was asked for.
     """
 
     study: str
@@ -100,6 +102,7 @@ class Origin:
     versions: dict[str, str]
     tested: TestResult | None = None
     made: str = ""
+    quantized: Quantized | None = None
 
 
 def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) -> str:
@@ -128,6 +131,11 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
         "## Results",
         _metric_table(trial, origin.tested),
         _reproduction(origin),
+        *(
+            [f"In 8-bit integers, {origin.quantized.sentence()}."]
+            if origin.quantized
+            else []
+        ),
         "## Origin",
         _bullets(
             {
@@ -252,6 +260,12 @@ def _reproduction(origin: Origin) -> str:
         f"{text} The exported weights reproduce its accuracy: {origin.reproduced!r}, "
         f"recorded {recorded!r}."
     )
+
+
+def _eight_bits(quantized: Quantized | None) -> list[str]:
+    if quantized is None:
+        return []
+    return [f"In 8-bit integers, {quantized.sentence()}. It runs like `{ONNX}`."]
 
 
 def _bullets(items: dict[str, Any]) -> str:

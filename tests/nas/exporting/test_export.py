@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import shutil
 import stat
 import sys
@@ -31,13 +32,62 @@ def names(directory):
 def exported(trained_study, tmp_path_factory):
     """One model in every format."""
     directory = tmp_path_factory.mktemp("exports") / "model"
-    export(trained_study, "1", directory, list(Format))
+    export(trained_study, "1", directory, list(Format), quantize=True, tell=TOLD.append)
     return directory
+
+
+TOLD = []
+
+
+def test_what_takes_time_is_told(exported):
+    text = "\n".join(TOLD)
+    for part in (
+        "reading the images",
+        "model.pt2",
+        "model.onnx",
+        "quantising",
+        "timm's",
+    ):
+        assert part in text
+
+
+def test_the_graph_says_what_it_is(exported):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    for name in ("model.onnx", "model.int8.onnx"):
+        session = onnxruntime.InferenceSession(exported / name)
+        assert session.get_inputs()[0].shape == ["batch", 1, 8, 8]
+        assert session.get_outputs()[0].shape == ["batch", 10]
+        found = session.get_modelmeta().custom_metadata_map
+        record = json.loads((exported / "preprocessing.json").read_text())
+        for key in ("class_names", "mean", "std", "image_size"):
+            assert json.loads(found[key]) == record[key]
+        assert found["placement"] == "C-CM"
+
+
+def test_the_integer_graph_is_measured(exported, trained_study):
+    """Its accuracy, counted by hand, is what the card and the terminal say."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    import onnx
+
+    dataset = load_dataset(trained_study.config.data)
+    session = onnxruntime.InferenceSession(exported / "model.int8.onnx")
+    _, preprocessing = load_export(exported)
+    inputs = preprocessing(torch.from_numpy(dataset.validation.images)).numpy()
+    (logits,) = session.run(None, {"images": inputs})
+    right = float((logits.argmax(1) == dataset.validation.labels).mean())
+    sentence = f"model.int8.onnx: validation accuracy {right:.4f}"
+    assert sentence in (exported / "README.md").read_text()
+    assert any(sentence in line for line in TOLD)
+    weights = onnx.load(exported / "model.int8.onnx").graph.initializer
+    eight_bits = [w for w in weights if w.data_type == onnx.TensorProto.INT8]
+    stored = sum(len(w.raw_data) for w in eight_bits)
+    assert stored > 0.8 * trained_study.architecture(1).params * 0.9
 
 
 def test_every_format_is_written(exported):
     assert names(exported) == BASIC | {
-        "model.onnx", "model.pt2", "config.json", "modeling_alternet.py"
+        "model.onnx", "model.int8.onnx", "model.pt2", "config.json",
+        "modeling_alternet.py",
     }  # fmt: skip
     for path in exported.iterdir():
         assert path.stat().st_mode & stat.S_IRGRP, f"{path.name} is for others, too"
