@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from search_spaces.kinds.block_kinds import block_kind, register_block_kind
     from search_spaces.latency_table import LatencyTable
     from search_spaces.networks.alternet import AlterNet, BlockRef
-    from search_spaces.parents.build_network import build_network
+    from search_spaces.parents.network_files import draw_network
     from search_spaces.spaces.constraints import Constraints
     from search_spaces.spaces.free_space import FreeSpace
     from search_spaces.spaces.per_stage_count_space import PerStageCountSpace
@@ -47,7 +47,7 @@ _HOMES = {
     "PerStageCountSpace": "spaces.per_stage_count_space",
     "SearchSpace": "spaces.space",
     "block_kind": "kinds.block_kinds",
-    "build_network": "parents.build_network",
+    "draw_network": "parents.network_files",
     "count_macs": "counting",
     "count_params": "counting",
     "register_block_kind": "kinds.block_kinds",
@@ -75,7 +75,7 @@ __all__ = [
     "SearchSpace",
     "Slot",
     "block_kind",
-    "build_network",
+    "draw_network",
     "count_macs",
     "count_params",
     "register_block_kind",

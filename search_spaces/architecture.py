@@ -172,7 +172,7 @@ class Architecture:
         if not isinstance(self.backbone, Backbone):
             raise InputError(
                 f"a placement of {self.backbone.model} is built by its parent: "
-                "search_spaces.build_network(architecture)"
+                "search_spaces.draw_network(architecture)"
             )
         from search_spaces.networks.alternet import AlterNet, Head, make_stem
 

@@ -31,7 +31,6 @@ from nas.exporting.formats import (
     Exported,
     ExportError,
     Format,
-    Network,
     load_network,
     require_packages,
 )
@@ -77,7 +76,7 @@ class Choice:
 
 def load_export(
     directory: str | Path, plugins: Collection[str] = ()
-) -> tuple[Network, Preprocessing]:
+) -> "tuple[nn.Module, Preprocessing]":
     """Load an exported model.
 
     Args:
@@ -295,7 +294,7 @@ class _Writer:
         study, dataset = self.study, self.dataset.resplit(trial.split_seed)
         name = f"trial {trial.number}"
         self.tell(f"{name}: building {trial.placement} and reading its weights")
-        found = self.network_of(study, trial, self.plugins)
+        found = self.network_of(study, trial, dataset, self.plugins)
         exported = Exported(
             study.architecture(trial.number),
             found.model,

@@ -22,9 +22,8 @@ from torch import Tensor, nn
 
 from nas.data.preprocessing import Preprocessing
 from nas.exporting.onnx_metadata import complete
-from search_spaces import AlterNet, Architecture, InputError
-from search_spaces.networks.hybrid import HybridNetwork
-from search_spaces.parents import build_network
+from search_spaces import Architecture, InputError
+from search_spaces.parents import network_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,10 +44,6 @@ float32; 1e-6 is usual, 1e-4 does not change a prediction that is not a tie.
 
 CHECKED_BATCHES = (1, 2, 5)
 """Batch sizes of the check; not only the one with which the graph was traced."""
-
-
-Network = AlterNet | HybridNetwork
-"""A placement of one of our backbones, or of another parent."""
 
 
 class ExportError(RuntimeError):
@@ -77,7 +72,7 @@ class Exported:
     """
 
     architecture: Architecture
-    model: Network
+    model: nn.Module
     preprocessing: Preprocessing
     plugins: tuple[str, ...] = ()
 
@@ -143,7 +138,7 @@ def require_packages(formats: tuple[Format, ...]) -> None:
         )
 
 
-def load_network(directory: Path, plugins: Collection[str] = ()) -> Network:
+def load_network(directory: Path, plugins: Collection[str] = ()) -> nn.Module:
     """Build a network from its YAML file and load its weights.
 
     Args:
@@ -162,7 +157,7 @@ def load_network(directory: Path, plugins: Collection[str] = ()) -> Network:
 
 def load_weights(
     architecture: Architecture, path: Path, plugins: Collection[str] = ()
-) -> Network:
+) -> nn.Module:
     """Build a network and load its weights.
 
     Args:
@@ -181,7 +176,7 @@ def load_weights(
             f"{path} must hold the weights of {architecture.placement}, and is missing"
         )
     try:
-        return build_network.load_network(architecture, path, plugins)
+        return network_files.load_network(architecture, path, plugins)
     except InputError as error:
         raise InputError(
             f"{path} must hold the weights of {architecture.placement}: {error}",
@@ -204,7 +199,7 @@ def write_safetensors(directory: Path, exported: Exported) -> None:
     from safetensors.torch import save
 
     # Copies, because a parent may use one tensor under two names.
-    named = build_network.network_tensors(exported.model).items()
+    named = network_files.network_tensors(exported.model).items()
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in named}
     # "pt" is what timm and the Hugging Face libraries look for. Written by ourselves,
     # because save_file makes a file that others may not read.

@@ -67,7 +67,9 @@ def alternet_hybrid(
 
 def timm_name(backbone: object) -> str | None:
     """Name of the timm model whose placements these are, ``None`` of other parents."""
-    if isinstance(backbone, ParentBackbone) and backbone.model.startswith(TIMM):
+    if not isinstance(backbone, ParentBackbone) or backbone.is_whole:
+        return None
+    if backbone.model.startswith(TIMM):
         return backbone.model.removeprefix(TIMM)
     return None
 

@@ -4,11 +4,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas.exporting.formats import Network, load_weights
+from torch import nn
+
+from nas.exporting.formats import load_weights
 from nas.ledger.trial import Trial
 from nas.study.layout import TrialLayout
 
 if TYPE_CHECKING:
+    from nas.data.datasets import Dataset
     from nas.study.study import Study
 
 
@@ -23,23 +26,24 @@ class TrialNetwork:
         made: How it came about, for the model card; ``""``: it was trained.
     """
 
-    model: Network
+    model: nn.Module
     num_images: int | None = None
     made: str = ""
 
 
-NetworkOf = Callable[["Study", Trial, Collection[str]], TrialNetwork]
+NetworkOf = Callable[["Study", Trial, "Dataset", Collection[str]], TrialNetwork]
 """Finds the network of a trial; the collection names modules of the user."""
 
 
 def network_of_weights(
-    study: "Study", trial: Trial, plugins: Collection[str] = ()
+    study: "Study", trial: Trial, dataset: "Dataset", plugins: Collection[str] = ()
 ) -> TrialNetwork:
     """The network of a trial that was trained and kept its weights.
 
     Args:
         study: The study.
         trial: A complete trial of it.
+        dataset: Its images; not looked at.
         plugins: Modules of the user whose functions may build a parent.
 
     Raises:

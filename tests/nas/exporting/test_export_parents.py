@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 import nas
 from nas.cli import main
 from nas.config import config_from_dict
+from nas.data.datasets import load_dataset
 from nas.exporting.exporter import formats_of, load_export
 from nas.exporting.formats import Exported
 from nas.exporting.timm_hybrid import hybrid_config
@@ -59,6 +60,11 @@ def study(weights, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def dataset(study):
+    return load_dataset(study.config.data)
+
+
+@pytest.fixture(scope="module")
 def swapped(study):
     """A placement with attention."""
     return next(t for t in study.trials() if "M" in t.placement)
@@ -75,9 +81,9 @@ def exported(study, swapped, tmp_path_factory):
 def truth(study, swapped):
     """Images, and what the parent with the library's blocks says of them."""
     scorer = Distilled(study.config, quiet=True)
-    library = scorer._fitted(study.path / "library")
+    scorer.prepare(study.path)
     architecture = study.architecture(swapped.number)
-    network = scorer.parent.network(architecture, library.blocks)
+    network = scorer.parent.network(architecture, scorer.blocks)
     images = torch.randn(3, 1, 32, 32, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         return images, network(images)
@@ -191,17 +197,17 @@ def test_parents_of_other_libraries_have_no_timm_layout():
     assert formats_of(known) == ["yaml", "safetensors", "onnx", "pt2"]
 
 
-def test_own_weights_of_a_trial_come_before_parent_and_library(study, swapped):
+def test_own_weights_of_a_trial_come_before_parent_and_library(study, swapped, dataset):
     """A fine-tuned trial keeps weights of its own, by the names of the network."""
     path = study.trial_directory(swapped.number) / "weights.safetensors"
-    network = trial_network(study, swapped).model
+    network = trial_network(study, swapped, dataset).model
     with torch.no_grad():
         for tensor in network.parameters():
             tensor.mul_(1.5)
     for state in (network.state_dict(), network.model.state_dict()):
         save_file(state, path)
         try:
-            found = trial_network(study, swapped)
+            found = trial_network(study, swapped, dataset)
         finally:
             path.unlink()
         assert found.made == ""
@@ -209,7 +215,7 @@ def test_own_weights_of_a_trial_come_before_parent_and_library(study, swapped):
             assert torch.equal(found.model.state_dict()[name], tensor)
 
 
-def test_other_weights_of_the_parent_are_told(study, swapped, tmp_path):
+def test_other_weights_of_the_parent_are_told(study, swapped, dataset, tmp_path):
     model = load_parent(MODEL, **SHAPE).model
     save_file(model.state_dict(), tmp_path / "other.safetensors")
     config = study.config
@@ -218,20 +224,20 @@ def test_other_weights_of_the_parent_are_told(study, swapped, tmp_path):
     )
     other = Study.open(study.path)
     other.__dict__["config"] = config.model_copy(update={"parent": parent})
-    with pytest.raises(InputError, match="must have the weights of the search"):
-        trial_network(other, swapped)
+    with pytest.raises(InputError, match="weights of the parent .* have changed since"):
+        trial_network(other, swapped, dataset)
 
 
-def test_a_missing_or_another_library_is_told(study, swapped):
+def test_a_missing_or_another_library_is_told(study, swapped, dataset):
     library = study.path / "library"
     moved = library.with_name("elsewhere")
     library.rename(moved)
     try:
-        with pytest.raises(InputError, match="there is none in"):
-            trial_network(study, swapped)
+        with pytest.raises(InputError, match="library.safetensors"):
+            trial_network(study, swapped, dataset)
     finally:
         moved.rename(library)
     other = Study.open(study.path)
     other.__dict__["config"] = study.config.model_copy(update={"seed": 7})
-    with pytest.raises(InputError, match="has no 1.1-M that was fitted with its"):
-        trial_network(other, swapped)
+    with pytest.raises(InputError, match="lacks 1.1-M, or has it fitted"):
+        trial_network(other, swapped, dataset)

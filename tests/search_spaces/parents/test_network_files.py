@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from search_spaces import Architecture, Attention, InputError, build_network
+from search_spaces import Architecture, Attention, InputError, draw_network
 from search_spaces.block_cost import Cost
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
-from search_spaces.parents.build_network import load_network, network_tensors
 from search_spaces.parents.load_parent import load_parent
 from search_spaces.parents.module_parent import ModuleParent
+from search_spaces.parents.network_files import load_network, network_tensors
 from search_spaces.placement import Placement
 
 pytest.importorskip("timm")
@@ -85,7 +85,7 @@ def test_a_file_and_its_weights_give_the_network(tmp_path):
     again = load_network(architecture, tmp_path / "w.safetensors")
     with torch.no_grad():
         assert torch.equal(again(images()), network(images()))
-        assert not torch.equal(build_network(architecture)(images()), network(images()))
+        assert not torch.equal(draw_network(architecture)(images()), network(images()))
 
 
 def test_an_alternet_is_built_too():
@@ -93,7 +93,7 @@ def test_an_alternet_is_built_too():
         "format: alternet/1\nbackbone: {block: basic, stem: cifar, widths: [4, 8]}\n"
         "placement: C-M\nnum_classes: 3\nimage_size: 8\n"
     )
-    first, second = (build_network(architecture) for _ in range(2))
+    first, second = (draw_network(architecture) for _ in range(2))
     assert not first.training
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name])
@@ -104,11 +104,11 @@ def test_a_parent_that_changed_is_told():
     data = architecture.to_dict()
     data["parent"]["slots"][1][8] += 1
     with pytest.raises(InputError, match="params of layer2.0 was .* another version"):
-        build_network(Architecture.from_dict(data))
+        draw_network(Architecture.from_dict(data))
     data = architecture.to_dict()
     data["parent"]["fixed"][0] += 1
     with pytest.raises(InputError, match="outside of its slots"):
-        build_network(Architecture.from_dict(data))
+        draw_network(Architecture.from_dict(data))
 
 
 def test_a_function_is_called_only_if_its_module_is_named(monkeypatch):
@@ -135,9 +135,9 @@ def test_a_function_is_called_only_if_its_module_is_named(monkeypatch):
         parent.architecture(Placement.parse("P")).to_yaml()
     )
     with pytest.raises(InputError, match="only if you name its module yourself"):
-        build_network(architecture)
+        draw_network(architecture)
     assert not calls
-    network = build_network(architecture, ["my_networks"])
+    network = draw_network(architecture, ["my_networks"])
     assert [ref.letter for ref in network.blocks()] == ["P"]
     assert len(calls) == 1
 
@@ -146,12 +146,12 @@ def test_a_directory_is_no_parent_of_such_a_file(tmp_path):
     data = parent_of().architecture().to_dict()
     data["parent"]["model"] = str(tmp_path)
     with pytest.raises(InputError):
-        build_network(Architecture.from_dict(data))
+        draw_network(Architecture.from_dict(data))
 
 
 def test_weights_that_do_not_fit_are_told(tmp_path):
     architecture = parent_of().architecture()
-    tensors = dict(network_tensors(build_network(architecture)))
+    tensors = dict(network_tensors(draw_network(architecture)))
     tensors["fc.weight"] = tensors["fc.weight"][:2].clone()
     save_file(tensors, tmp_path / "w.safetensors")
     with pytest.raises(InputError, match=r"fc.weight is wanted with shape \[3, 512\]"):

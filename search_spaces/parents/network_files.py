@@ -8,18 +8,17 @@ placement of a timm model those that timm knows, with other blocks in some slots
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
-from search_spaces.networks.alternet import AlterNet
 from search_spaces.networks.hybrid import HybridNetwork
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
 from search_spaces.parents.load_parent import load_parent
 from search_spaces.parents.weights import fit_weights, read_weights
+from search_spaces.parents.whole_network import network_of
 
 LIBRARIES = ("timm", "torchvision")
 """Parents of these are built by name; another one is a function of a user."""
@@ -28,9 +27,9 @@ PREFIX = "model."
 """How a :class:`HybridNetwork` itself names the parent's tensors."""
 
 
-def build_network(
+def draw_network(
     architecture: Architecture, plugins: Collection[str] = ()
-) -> AlterNet | HybridNetwork:
+) -> nn.Module:
     """Build the network of an architecture with drawn weights (seed 0).
 
     Args:
@@ -45,10 +44,10 @@ def build_network(
         InputError: The parent cannot be built here, or has other slots by now.
     """
     backbone = architecture.backbone
-    if not isinstance(backbone, ParentBackbone):
+    if not isinstance(backbone, ParentBackbone) or backbone.is_whole:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return architecture.build().eval()
+            return network_of(architecture).eval()
     check_may_run(backbone.model, plugins)
     parent = load_parent(
         backbone.model,
@@ -70,18 +69,18 @@ def build_network(
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return cast(HybridNetwork, parent.network(architecture))
+        return parent.network(architecture)
 
 
 def load_network(
     architecture: Architecture, path: str | Path, plugins: Collection[str] = ()
-) -> AlterNet | HybridNetwork:
+) -> nn.Module:
     """Build a network and load its weights.
 
     Args:
         architecture: What to build.
         path: A safetensors file, or what ``torch.save`` wrote.
-        plugins: See :func:`build_network`.
+        plugins: See :func:`draw_network`.
 
     Returns:
         The network in eval mode.
@@ -89,7 +88,7 @@ def load_network(
     Raises:
         InputError: The file is missing or its tensors do not fit.
     """
-    model = build_network(architecture, plugins)
+    model = draw_network(architecture, plugins)
     tensors = read_weights(path)
     if isinstance(model, HybridNetwork):
         wanted = model.model.state_dict()
