@@ -19,6 +19,7 @@ VERBS = {
     "search": "Search placements on your images.",
     "distill": "Teach blocks to imitate those of a trained CNN.",
     "resume": "Go on where a killed or finished search stopped.",
+    "ls": "The studies there are, with their state, trials and best.",
     "status": "Counts, best so far and time left, live or finished.",
     "pareto": "The trials that no other trial beats, as table or figure.",
     "show": "One trial: diagram of the placement, metrics, curves.",

@@ -422,6 +422,20 @@ class VerdictDesign:
             "worse at the end on average over the stages whichever one is left out",
             "better at the end on average over the stages whichever one is left out",
         )  # fmt: skip
+        if len(read.stages) > 1:
+            against = np.stack([one.one_sided(-side) for one in read.stages.values()])
+            p = np.minimum(1.0, against.min(axis=0) * len(read.stages))
+            checks.append(
+                Checks(
+                    "no_stage_against",
+                    (
+                        "in no stage is the last slot better than the others",
+                        "in no stage is the last slot worse than the others",
+                    ),
+                    p,
+                    p >= level,
+                )
+            )
         if self._has_first:
             first = readings["last_over_first"]
             if read.first_without:

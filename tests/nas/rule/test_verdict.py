@@ -319,3 +319,14 @@ def test_a_single_stage_says_which():
     assert test.verdict == "inconclusive"
     layout = SlotLayout((2, 3))
     assert layout.strided == [2] and test.end_of_stage.stages == (1, 2)
+
+
+def test_a_stage_in_which_the_ends_hurt_refuses_the_rule():
+    """Ends help in three stages and hurt in the deepest: once support in all tables."""
+
+    def three_of_four(bits, depths):
+        return bits[:, np.cumsum(depths) - 1] @ np.array([2.0, 2.0, -2.0, 2.0])
+
+    plants = {"for": three_of_four, "against": times(-1, three_of_four)}
+    for verdicts in judged_together(plants, (3, 4, 6, 3), 136, 100).values():
+        assert share(verdicts, "supported") == share(verdicts, "contradicted") == 0
