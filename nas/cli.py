@@ -29,6 +29,7 @@ VERBS = {
     "export": "Take architectures and weights away.",
     "train": "Train architectures with the full recipe, beside their baselines.",
     "evaluate": "Measure a trained network with any evaluator.",
+    "claims": "The paper's nine claims, measured on your images.",
     "space": "Size, examples and cost of a space before anything is spent.",
 }
 

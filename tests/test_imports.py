@@ -55,6 +55,7 @@ FLOORS = (
     "nas/tracking",
     "nas/search_run",
     "nas/train_run",
+    "nas/claims",
     "nas/api",
     "nas/commands",
     "nas/cli",

@@ -37,6 +37,7 @@ VALUES = {
     "--constraint": ("params<=100000", "params>=1", "macs<=nan", "params", "<=1"),
     "--reference": ("accuracy=0", "accuracy=0,params=1e9", "macs=x", "=", "accuracy="),
     "--compare": STUDIES,
+    "--table": TABLES,
     "--config": CONFIGS,
     "--data": ("mnist5k", "no_such", "/nope", *CONFIGS),
     "--replay": TABLES,

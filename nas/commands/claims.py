@@ -1,0 +1,105 @@
+"""`nas claims`: the paper's nine claims, measured on the user's images."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nas.terminal import make_console, say
+
+if TYPE_CHECKING:
+    from nas.claims.run import ClaimsRun
+
+
+@click.command()
+@click.argument("config", metavar="[PRESET|CONFIG.yaml]", default="quickstart")
+@click.option(
+    "--set",
+    "changes",
+    metavar="KEY.PATH=VALUE",
+    multiple=True,
+    help="Change one setting, e.g. claims.seeds=5 or training.epochs=20.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/claims"),
+    show_default=True,
+    help="Trainings, tables and figures; the same command goes on where it stopped.",
+)
+@click.option(
+    "--table",
+    metavar="STUDY|TABLE",
+    help="Study or table of trials from which claim 7 is read, as by `nas rule`.",
+)
+@click.option("--address", metavar="local|auto|ray://HOST:PORT", help="Ray cluster.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+def command(
+    config: str,
+    changes: tuple[str, ...],
+    out: Path,
+    table: str | None,
+    address: str | None,
+    quiet: bool,
+    output: str,
+) -> int:
+    """Measure the paper's nine claims on your images.
+
+    A ResNet, the AlterNet of the paper's rule, a ViT with global attention and two
+    with local attention are trained at equal MACs and budget, with several seeds; every
+    claim gets its numbers, an interval, and: holds, does not hold, or cannot tell.
+    """
+    from nas.claims.plan import load_plan
+
+    if table is not None:
+        changes = (*changes, f"claims.table={json.dumps(table)}")
+    settings, plan = load_plan(config, changes)
+
+    from nas.claims.run import run_claims
+    from nas.claims.table import to_dict
+    from nas.claims.writing import write_claims
+    from nas.ledger.json_null import json_null
+
+    run = run_claims(settings, plan, out, address=address, quiet=quiet)
+    files = write_claims(run, out)
+    if output == "json":
+        say(json.dumps(json_null(to_dict(run))))
+    else:
+        _print(run)
+    for line in run.trained.failures:
+        say(f"no result: {line}", err=True)
+    if not quiet:
+        say(f"wrote {', '.join(str(file) for file in files[:4])}", err=True)
+    return 0
+
+
+def _print(run: "ClaimsRun") -> None:
+    from rich.table import Table
+
+    from nas.claims.table import counts, to_dict, value_text
+
+    grid = Table(title=f"{run.config.data.name}: {counts(run)}", title_justify="left")
+    for name in ("", "claim", "measured", "value [95% interval]", "claimed", "verdict"):
+        grid.add_column(name)
+    for row in to_dict(run)["rows"]:
+        parts = row["parts"] or [{"compared": row["note"], "claimed": ""}]
+        for index, part in enumerate(parts):
+            head = (str(row["number"]), row["claim"]) if index == 0 else ("", "")
+            grid.add_row(
+                *head,
+                part["compared"],
+                value_text(part) if "value" in part else "",
+                part["claimed"],
+                row["verdict"] if index == 0 else "",
+                end_section=index == len(parts) - 1,
+            )
+    # Without a terminal nothing may be cut off: the width is then our own.
+    make_console(200).print(grid)
