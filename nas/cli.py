@@ -18,6 +18,7 @@ from search_spaces.errors import InputError, shown
 VERBS = {
     "search": "Search placements on your images.",
     "distill": "Teach blocks to imitate those of a trained CNN.",
+    "supernet": "Train networks that all placements of a space share.",
     "resume": "Go on where a killed or finished search stopped.",
     "ls": "The studies there are, with their state, trials and best.",
     "status": "Counts, best so far and time left, live or finished.",

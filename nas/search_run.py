@@ -400,6 +400,8 @@ class _Search:
         from nas.study.progress import Progress
 
         config = self._config
+        if not self._prepare_in_workers():
+            return False
         progress = Progress(
             ledger.objectives, num_trials, ledger.trials(), quiet=self._quiet
         )
@@ -430,10 +432,24 @@ class _Search:
                 tracking=tracking,
             )
 
+    def _prepare_in_workers(self) -> bool:
+        """Have done what the trials need; whether it was not interrupted."""
+        wanted = self._scorer.preparations(self._directory)
+        if not wanted:
+            return True
+        from nas.execution.preparations import prepare
+
+        return prepare(
+            wanted,
+            self._scorer.data,
+            self._resources(),
+            tell=lambda line: None if self._quiet else say(line, err=True),
+        )
+
     def _baselines(self) -> dict[str, Architecture]:
         """Those that can be scored; a table, for one, may not know them all."""
         found = baselines(self._space)
-        if not self._scorer.in_process:
+        if not self._scorer.in_process and self._scorer.scores_baselines:
             return found
         return {n: a for n, a in found.items() if self._space.contains(a)}
 

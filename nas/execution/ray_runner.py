@@ -340,7 +340,7 @@ def run_trials(
 
     with (
         tune_directory() as scratch,
-        _stop_on_sigterm(last_resort),
+        stop_on_sigterm(last_resort),
     ):
         tuner = tune.Tuner(
             trainable,
@@ -405,7 +405,7 @@ class _Indexing:
 
 
 @contextmanager
-def _stop_on_sigterm(last_resort: Callable[[], None]) -> Iterator[None]:
+def stop_on_sigterm(last_resort: Callable[[], None]) -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C, which Tune handles in an orderly way.
 
     `timeout`, SLURM and containers send it to the whole process group, Ray's processes

@@ -179,7 +179,7 @@ class TrialWorker(Trainable):
         self._steps: _RunInSteps | None = None
         self._limit_file: TextIO | None = None
         self._process = TrialProcess()
-        _limit_threads(max(1, int(context.cpus)))
+        limit_threads(max(1, int(context.cpus)))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -313,7 +313,7 @@ class TrialWorker(Trainable):
         self._close()
 
 
-def _limit_threads(num_threads: int) -> None:
+def limit_threads(num_threads: int) -> None:
     """Give math libraries one thread a CPU, loaded already or not."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(num_threads)

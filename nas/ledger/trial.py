@@ -105,6 +105,11 @@ class Trial:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def supernet(self) -> int | None:
+        """The supernet that it was scored by, ``None`` if it has weights of its own."""
+        return self.seed if self.scorer == "supernet" else None
+
+    @property
     def was_interrupted(self) -> bool:
         """Whether it was stopped with its search, and is done again on resumption."""
         return self.retried_as is not None and self.cause is Cause.INTERRUPTED

@@ -38,6 +38,11 @@ StridedBlocks = tuple[tuple[int, int], ...] | None
 CLUSTERS = ("cluster", "supernet", "parent")
 """Columns whose rows of one value share weights or luck; the first one found counts."""
 
+MIN_SUPERNETS = 5
+"""Fewest supernets that the rule is tested on (our choice: an interval from fewer
+clusters is hardly one). Rows of one supernet share its luck: taken as independent,
+intervals of 95% were seen to cover 23 to 63%."""
+
 LARGEST = 1e100
 """Metric values beyond this are refused: their squares overflow."""
 
@@ -606,6 +611,14 @@ class CheckedFrame:
                 "networks made from it"
             )
             return None
+        if name == "supernet" and len(uniques) < MIN_SUPERNETS:
+            raise InputError(
+                f"a rule test on supernet scores needs at least {MIN_SUPERNETS} "
+                "supernets, for rows of one share its luck; "
+                f"{self.source} has {len(uniques)} (scoring.supernets: "
+                f"{MIN_SUPERNETS}; or nas predict TRAINED --scores SCORED, which takes "
+                "scores as a covariate of trained placements)"
+            )
         alone = codes < 0
         numbers: npt.NDArray[np.intp] = codes.astype(np.intp)
         numbers[alone] = len(uniques) + np.arange(int(alone.sum()))

@@ -7,10 +7,10 @@ name of its scorer (column ``scorer``).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from search_spaces.errors import InputError
 
@@ -37,6 +37,20 @@ class Step:
     what: str
 
 
+class Preparation(Protocol):
+    """Something that is done once before the first trial; can be pickled.
+
+    Done again it does nothing; interrupted and done again it goes on.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+
+    def __call__(self, data: Any, gpus: float) -> None:
+        """Do it, with :attr:`Scorer.data` and so many GPUs reserved."""
+
+
 class Scorer(ABC):
     """Gives candidates their metrics.
 
@@ -50,6 +64,7 @@ class Scorer(ABC):
             (``search.randomise: [split]``).
         has_rungs: Whether a candidate may be stopped early by its epochs
             (``search.fidelity``).
+        scores_baselines: Whether architectures outside the space can be scored.
     """
 
     name: ClassVar[str]
@@ -57,6 +72,7 @@ class Scorer(ABC):
     can_share: ClassVar[bool] = False
     can_resplit: ClassVar[bool] = False
     has_rungs: ClassVar[bool] = False
+    scores_baselines: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -115,6 +131,14 @@ class Scorer(ABC):
         Raises:
             InputError: Something that is needed cannot be used; no run was started.
         """
+
+    def preparations(self, study: Path) -> Sequence[Preparation]:
+        """What is done in workers, side by side, before the first trial.
+
+        Args:
+            study: The study's directory.
+        """
+        return ()
 
     def check(self) -> None:
         """See that the search does not ask for what this scorer cannot do.

@@ -15,6 +15,7 @@ _HOMES: dict[str, str] = {
     "recorded": "nas.scoring.recorded:FromRecord",
     "distilled": "nas.scoring.distilled:Distilled",
     "finetune": "nas.scoring.finetune:FineTune",
+    "supernet": "nas.scoring.supernet:FromSupernet",
 }
 """Where each is; imported when it is wanted, for some need torch."""
 

@@ -89,8 +89,11 @@ class SupernetScores:
         Returns:
             ``accuracy`` and ``nll`` with their standard errors over images, by
             placement.
+
+        Raises:
+            InputError: A slot has no block of a letter.
         """
-        distinct = sorted(set(placements))
+        distinct = sorted({self._supernet.checked(one) for one in placements})
         moments = self._moments(distinct)
         losses: dict[str, list[Tensor]] = {one: [] for one in distinct}
         hits: dict[str, list[Tensor]] = {one: [] for one in distinct}

@@ -2,9 +2,9 @@
 
 ``<study>/`` has config.yaml, study.log and its study.index, driver.lock, the tables
 trials.parquet, trials.csv and test.csv, and the directories ``trials``,
-``checkpoints`` and ``tensorboard``; a search that starts from a trained CNN also
-``library`` (its replacement blocks) and ``parent`` (a study of its own, if the search
-trains the CNN). ``<study>/trials/<number>/`` has architecture.yaml,
+``checkpoints``, ``supernets`` and ``tensorboard``; a search that starts from a trained
+CNN also ``library`` (its replacement blocks) and ``parent`` (a study of its own, if the
+search trains the CNN). ``<study>/trials/<number>/`` has architecture.yaml,
 metrics.json, details.json, history.csv, weights.safetensors, worker.json, and
 error.txt if the trial did not end well; while it runs also stderr.txt and
 time_limit.txt.
@@ -147,6 +147,11 @@ class StudyLayout:
     def checkpoints(self) -> Path:
         """Unfinished training, to be gone on with."""
         return self.path / "checkpoints"
+
+    @property
+    def supernets(self) -> Path:
+        """Weights and scores of the supernets that the trials were read off."""
+        return self.path / "supernets"
 
     def trial(self, number: int) -> TrialLayout:
         """The files of one trial."""

@@ -300,6 +300,10 @@ class Study:
             splits = [trial.split_seed for trial in trials]
             frame.insert(list(frame).index("duration_s"), "split_seed", splits)
             frame["split_seed"] = frame["split_seed"].astype("Int64")
+        if any(trial.supernet is not None for trial in trials):
+            numbers = [trial.supernet for trial in trials]
+            frame.insert(list(frame).index("scorer") + 1, "supernet", numbers)
+            frame["supernet"] = frame["supernet"].astype("Int64")
         for name in ("rung", "retry_of", "retried_as"):
             frame[name] = frame[name].astype("Int64")
         for name in ("duration_s", "started", "finished"):

@@ -123,6 +123,25 @@ class Supernet(nn.Module):
             InputError: A slot has no block of a letter, or there are too many or too
                 few letters.
         """
+        plain = self.checked(letters)
+        blocks = [self.block(slot, letter) for slot, letter in enumerate(plain)]
+        stages, texts, start = [], [], 0
+        for depth in self.depths:
+            stages.append(blocks[start : start + depth])
+            texts.append(plain[start : start + depth])
+            start += depth
+        return AlterNet(self.stem, stages, texts, self.head)
+
+    def checked(self, letters: str) -> str:
+        """The letters of a placement, one per slot, without dashes.
+
+        Args:
+            letters: With dashes between stages or without.
+
+        Raises:
+            InputError: A slot has no block of a letter, or there are too many or too
+                few letters.
+        """
         plain = letters.replace("-", "")
         if len(plain) != len(self.slots):
             raise InputError(
@@ -135,13 +154,7 @@ class Supernet(nn.Module):
                     f"slot {slot + 1} of this supernet has blocks of the letters "
                     f"{known}, got {letter!r} in {letters}"
                 )
-        blocks = [self.block(slot, letter) for slot, letter in enumerate(plain)]
-        stages, texts, start = [], [], 0
-        for depth in self.depths:
-            stages.append(blocks[start : start + depth])
-            texts.append(plain[start : start + depth])
-            start += depth
-        return AlterNet(self.stem, stages, texts, self.head)
+        return plain
 
     def network(self, letters: str) -> AlterNet:
         """A copy of the network of a placement; shares nothing with the supernet.

@@ -1,12 +1,33 @@
 """The supernet of a search space."""
 
 from search_spaces.backbone import Backbone
+from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
 from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.networks.alternet import Head, make_stem
 from search_spaces.networks.supernet import Supernet
 from search_spaces.placement import Placement
 from search_spaces.spaces.space import SearchSpace
+
+
+def supernet_specs(space: SearchSpace) -> list[dict[str, BlockSpec]]:
+    """The shapes of every block of a supernet.
+
+    Args:
+        space: Placements of an AlterNet.
+
+    Returns:
+        For each slot, the shapes of the block of every letter that it may have.
+    """
+    plain = Placement.all_conv(space.backbone.depths)
+    found = []
+    for index, slot in enumerate(plain.slots()):
+        blocks = {}
+        for letter in space.slot_letters(slot.stage, slot.block):
+            placement = plain.replace(slot.stage, slot.block, letter)
+            blocks[letter] = space.architecture(placement).block_specs[index]
+        found.append(blocks)
+    return found
 
 
 def build_supernet(space: SearchSpace) -> Supernet:
@@ -39,26 +60,16 @@ def build_supernet(space: SearchSpace) -> Supernet:
             "a supernet holds one block per slot and kind, so space.choices must be "
             f"empty; got {', '.join(searched)}"
         )
-    depths = space.backbone.depths
-    letters = [
-        space.slot_letters(stage, block)
-        for stage, depth in enumerate(depths, start=1)
-        for block in range(1, depth + 1)
-    ]
-    if all(len(one) == 1 for one in letters):
+    specs = supernet_specs(space)
+    if all(len(slot) == 1 for slot in specs):
         raise InputError(
             "a supernet needs a slot with a choice: all slots of this space are "
             "strided, or space.kinds is C; space.strided_msas: true frees strided slots"
         )
-    plain = space.architecture(Placement.all_conv(depths))
-    slots = []
-    for index, spec in enumerate(plain.block_specs):
-        blocks = {}
-        for letter in letters[index]:
-            placement = plain.placement.replace(spec.stage, spec.block, letter)
-            own = space.architecture(placement).block_specs[index]
-            blocks[letter] = block_kind(letter).build(own)
-        slots.append(blocks)
+    slots = [
+        {letter: block_kind(letter).build(spec) for letter, spec in slot.items()}
+        for slot in specs
+    ]
     stem = make_stem(space.backbone.stem, space.in_channels, space.backbone.stem_width)
-    head = Head(plain.block_specs[-1].out_channels, space.num_classes)
-    return Supernet(stem, slots, depths, head)
+    head = Head(specs[-1]["C"].out_channels, space.num_classes)
+    return Supernet(stem, slots, space.backbone.depths, head)

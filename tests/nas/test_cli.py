@@ -33,7 +33,7 @@ def test_every_verb_is_a_command_with_few_options(verb):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["serach"], "unknown command 'serach'; there are search, distill, resume"),
+        (["serach"], "unknown command 'serach'; there are search, distill, supernet"),
         (["space"], "Missing argument"),
         (["space", "quick"], "there is no 'quick'"),
         (["space", "quickstart", "--sett", "a"], "No such option"),

@@ -1,0 +1,72 @@
+"""`nas supernet`: train the supernets of a search ahead."""
+
+import json
+from pathlib import Path
+
+import click
+
+from nas.terminal import say
+
+
+@click.command()
+@click.argument("config", metavar="PRESET|CONFIG.yaml")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False),
+    help="Directory of the supernets; what is there is gone on with.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the first one.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY.PATH=VALUE",
+    multiple=True,
+    help="Change one setting, e.g. scoring.supernets=5 or scoring.epochs=30.",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(
+    config: str,
+    out: str,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    output: str,
+    quiet: bool,
+) -> None:
+    """Train networks that all placements share, one after the other.
+
+    `nas search CONFIG --set scoring.kind=supernet` trains its supernets itself, side by
+    side in Ray's workers; with `--set scoring.path=DIR` it uses those that are here.
+    """
+    from nas.commands.paths import check_config
+
+    check_config(config)
+    from nas.config import load_config, with_plugins
+
+    changes = [*overrides, "scoring.kind=supernet"]
+    if seed is not None:
+        changes.append(f"seed={seed}")
+    settings = with_plugins(load_config(config, changes))
+    from nas.scoring.supernet import FromSupernet
+
+    def tell(line: str) -> None:
+        if not quiet:
+            say(line, err=True)
+
+    scorer = FromSupernet(settings, quiet)
+    files = scorer.files(Path(out))
+    for one in files:
+        one.train(scorer.data, tell=tell)
+    rows = [{"seed": one.seed, "weights": str(one.weights)} for one in files]
+    if output == "json":
+        say(json.dumps({"directory": out, "supernets": rows}, indent=1))
+        return
+    for row in rows:
+        say(f"supernet {row['seed']}: {row['weights']}")
