@@ -17,10 +17,21 @@ from nas.terminal import say
     type=click.Path(path_type=Path),
     help="File to write. Default: report.html in the study.",
 )
-def command(study: Path, path: Path | None) -> None:
+@click.option(
+    "--images/--no-images",
+    default=True,
+    show_default=True,
+    help="A dozen images of the data set on the page, if they are there.",
+)
+def command(study: Path, path: Path | None, images: bool) -> None:
     """Write one HTML page about STUDY that opens anywhere, without a network."""
+    say("loading", err=True)
     from nas.reporting.page import write_report
     from nas.study.study import Study
 
+    def tell(what: str) -> None:
+        say(what, err=True)
+
     opened = Study.open(study)
-    say(write_report(opened, study / "report.html" if path is None else path))
+    file = study / "report.html" if path is None else path
+    say(write_report(opened, file, images=images, tell=tell))

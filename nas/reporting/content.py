@@ -1,13 +1,14 @@
 """Everything a report shows, computed once, as plain data for the page's script.
 
 Columns instead of rows, each placement once, six significant digits: 10,000 trials
-with twenty metrics take about 2 MB. Per-block details and training curves are only
-kept for the models that a reader will look at first.
+with twenty metrics take about 2 MB, and their learning curves as much. Per-block
+details are only kept for the models that a reader will look at first.
 """
 
 import math
+import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -15,17 +16,26 @@ import yaml
 from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.pareto.table import ParetoTable, metric_names, trial_value
-from nas.study.layout import TrialLayout
-from nas.study.trial_view import read_history
+from nas.reporting.contact_sheet import contact_sheet
+from nas.reporting.curves import learning_curves
+from nas.reporting.facts import study_facts
+from nas.reporting.forecast import forecast
+from nas.reporting.recipes import architecture_texts
+from nas.study.layout import StudyLayout
+from nas.study.parent_difference import ParentComparison, network
+from nas.study.reliability import reliability_by_metric
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from nas.study.study import Study
 
-FORMAT = "alternet-report/1"
+FORMAT = "alternet-report/2"
+
+Tell = Callable[[str], None]
+"""Told in a few words what is being done."""
 
 MAX_DETAILED = 60
-"""Models whose blocks and curves are in the page; about 3 kB each (our choice)."""
+"""Models whose blocks are in the page; about 3 kB each (our choice)."""
 
 MAX_STEPS = 1000
 """Points of the progress curves: more than a screen has columns for them."""
@@ -36,50 +46,149 @@ MAX_LISTED = 30
 COSTS = ("params", "macs")
 """Follow from the placement alone: there is nothing to test about them."""
 
-HISTORY = ("epoch", "train_loss", "val_loss", "val_accuracy")
+STATES = tuple(map(str, TrialState))
 
 
-def report_data(study: "Study") -> dict[str, Any]:
+def report_data(
+    study: "Study", *, images: bool = False, tell: Tell = lambda what: None
+) -> dict[str, Any]:
     """Collect what the page shows.
 
     Args:
         study: The study; running or finished.
+        images: Whether to open the data set for a contact sheet.
+        tell: Told what takes time.
 
     Returns:
         Data that JSON can hold.
     """
-    trials = study.trials()
+    return {
+        **trial_data(study, tell),
+        **conclusions(study, tell),
+        "images": _images(study, tell) if images else {"reason": "left out"},
+    }
+
+
+def trial_data(
+    study: "Study", tell: Tell = lambda what: None, *, curves: bool = True
+) -> dict[str, Any]:
+    """The part that follows from the trials alone, quick enough to be asked for often.
+
+    Args:
+        study: The study; running or finished.
+        tell: Told what takes time.
+        curves: Whether to read the learning curve of every trial.
+
+    Returns:
+        Data that JSON can hold.
+    """
+    tell("reading the trials")
+    every = [trial for trial in study.trials() if trial.retried_as is None]
+    every.sort(key=lambda trial: trial.number)
     table = ParetoTable.of(study)
-    chosen = detailed_trials(table)
+    tell("reading learning curves and blocks")
+    layout = StudyLayout(study.path)
     tested = study.test_results()
-    columns = _columns(table)
+    columns = _columns(every, table)
     if tested:
-        columns["values"] |= _test_values(table, tested)
+        columns["values"] |= _test_values(every, tested)
         columns["errors"]["test_accuracy"] = [
             short(tested[t.number].test_accuracy_se, digits=3)
             if t.number in tested
             else None
-            for t in table.trials
+            for t in every
         ]
+    details = {
+        str(trial.number): {"blocks": block_curves(_details(study, trial))}
+        for trial in detailed_trials(table)
+    }
     return {
         "format": FORMAT,
         "study": study.name,
-        "counts": _counts(trials),
+        "export": f"nas export {shlex.quote(str(study.path))}",
+        "counts": _counts(every),
         "objectives": [
             {"metric": o.metric, "direction": o.direction} for o in study.objectives
         ],
         "metrics": [
-            *_metrics(table.trials, study.objectives, study.metric_facts),
+            *_metrics(every, study.objectives, study.metric_facts),
             *_test_metrics(tested),
         ],
         **columns,
+        "comparisons": _comparisons(table.trials),
+        "reliability": _reliability(table.trials),
         "front": table.summary(),
         "progress": _progress(table),
-        "rules": [_rule(study, metric) for metric in _tested(study.objectives)],
-        "details": {str(trial.number): _details(study, trial) for trial in chosen},
-        "failures": _failures(trials),
+        "details": details,
+        "curves": learning_curves(layout, every) if curves else {"points": []},
+        "recipes": architecture_texts(every),
+        "notes": _notes(study),
+        "failures": _failures(every),
+        "facts": study_facts(study, every),
         "provenance": _provenance(study),
     }
+
+
+def conclusions(study: "Study", tell: Tell = lambda what: None) -> dict[str, Any]:
+    """The part that takes long: rule tests and predictions.
+
+    Args:
+        study: The study.
+        tell: Told what takes time.
+
+    Returns:
+        Data that JSON can hold.
+    """
+    rules = []
+    for metric in _tested(study.objectives):
+        tell(f"testing where MSAs help {metric}")
+        rules.append(_rule(study, metric))
+    tell("predicting placements that nobody trained")
+    return {"rules": rules, "forecast": forecast(study)}
+
+
+def _is_repeated(trials: Sequence[Trial]) -> bool:
+    """Whether any network was trained with several seeds."""
+    return len({network(trial) for trial in trials}) < len(trials)
+
+
+def _reliability(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+    if not _is_repeated(trials):
+        return {}
+    return {
+        metric: {"icc": short(one.icc, 3), "text": str(one)}
+        for metric, one in reliability_by_metric(trials).items()
+    }
+
+
+def _images(study: "Study", tell: Tell) -> dict[str, Any]:
+    tell("drawing what the network sees")
+    return contact_sheet(study.config)
+
+
+def _notes(study: "Study") -> dict[str, dict[str, Any]]:
+    """Notes and tags by number, as `nas serve --edit` keeps them in the ledger."""
+    found = getattr(study, "notes", None)
+    return {} if found is None else {str(k): v for k, v in found().items()}
+
+
+def _comparisons(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+    """How the all-Conv parent compares, for each metric that has an error."""
+    found = {}
+    repeated = _is_repeated(trials)
+    for metric in metric_names(trials):
+        if not repeated and not any(metric in t.standard_errors for t in trials):
+            continue  # nothing to compare by; said here because it is most of them
+        one = ParentComparison.of(trials, metric)
+        if one is not None:
+            found[metric] = {
+                **{
+                    name: short(value, 8) if isinstance(value, float) else value
+                    for name, value in one.to_dict().items()
+                },
+                "parent": next(t.number for t in trials if network(t) == one.parent),
+            }
+    return found
 
 
 def detailed_trials(table: ParetoTable) -> list[Trial]:
@@ -125,15 +234,15 @@ def _metrics(
     facts: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, str]]:
     """Objectives first, then the others, with what the study or our table says."""
-    from evaluators.registry import all_metrics
+    names = dict.fromkeys([*(o.metric for o in objectives), *metric_names(trials)])
+    known: dict[str, Mapping[str, Any]] = dict(facts)
+    if not all(name in facts for name in names):
+        from evaluators.registry import all_metrics  # imports torch: seconds
 
-    known: dict[str, Mapping[str, Any]] = {
-        name: vars(metric) for name, metric in all_metrics().items()
-    }
-    known |= facts
+        known = {n: vars(metric) for n, metric in all_metrics().items()} | known
     directions = {o.metric: str(o.direction) for o in objectives}
     described = []
-    for name in dict.fromkeys([*directions, *metric_names(trials)]):
+    for name in names:
         metric = known.get(name, {})
         direction = directions.get(name) or metric.get("direction", "none")
         described.append(
@@ -171,33 +280,42 @@ def _test_metrics(tested: Mapping[int, TestResult]) -> list[dict[str, str]]:
 
 
 def _test_values(
-    table: ParetoTable, tested: Mapping[int, TestResult]
+    trials: Sequence[Trial], tested: Mapping[int, TestResult]
 ) -> dict[str, list[float | int | None]]:
     return {
         name: [
             short(getattr(tested[t.number], name)) if t.number in tested else None
-            for t in table.trials
+            for t in trials
         ]
         for name in ("test_accuracy", "test_nll")
     }
 
 
-def _columns(table: ParetoTable) -> dict[str, Any]:
-    trials = table.trials
+def _columns(trials: Sequence[Trial], table: ParetoTable) -> dict[str, Any]:
     placements = {
         p: i for i, p in enumerate(dict.fromkeys(t.placement for t in trials))
     }
+    networks = {n: i for i, n in enumerate(dict.fromkeys(map(network, trials)))}
     metrics = metric_names(trials)
     sampled = [m for m in metrics if any(m in t.standard_errors for t in trials)]
+    on_front = {
+        trial.number
+        for trial, best in zip(table.trials, table.front.is_pareto, strict=True)
+        if best
+    }
     return {
         "placements": list(placements),
+        "states": list(STATES),
         "trials": {
             "number": [trial.number for trial in trials],
+            "state": [STATES.index(str(trial.state)) for trial in trials],
             "placement": [placements[trial.placement] for trial in trials],
+            "network": [networks[network(trial)] for trial in trials],
             "seed": [trial.seed for trial in trials],
             "epochs": [trial.epochs for trial in trials],
+            "duration_s": [short(trial.duration_s, 4) for trial in trials],
             "baseline": [trial.baseline or "" for trial in trials],
-            "pareto": table.front.is_pareto.astype(int).tolist(),
+            "pareto": [int(trial.number in on_front) for trial in trials],
         },
         "values": {m: [short(trial_value(t, m)) for t in trials] for m in metrics},
         "errors": {
@@ -251,20 +369,12 @@ def _rule(study: "Study", metric: str) -> dict[str, Any]:
 
 
 def _details(study: "Study", trial: Trial) -> dict[str, Any]:
-    files = TrialLayout(study.trial_directory(trial.number))
-    history = read_history(files.history)
+    file = StudyLayout(study.path).trial(trial.number).details
     try:
-        found = study.read_json(trial.number, files.details.name)
+        found: dict[str, Any] = study.read_json(trial.number, file.name)
     except InputError:
-        found = {}
-    return {
-        "history": {
-            name: [short(value) for value in history[name]]
-            for name in HISTORY
-            if name in history
-        },
-        "blocks": block_curves(found),
-    }
+        return {}
+    return found
 
 
 def block_curves(details: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from nas.rule.effect import holm
 from nas.rule.letters import letters_of
@@ -55,6 +54,8 @@ def slot_failures(table: PlacementTable) -> tuple[SlotFailures, ...]:
     """
     if not table.failures:
         return ()
+    from scipy import stats  # half a second to import, for tables with failures
+
     failed, done = letters_of(table.failures), table.letters
     counts = []
     for slot in range(done.shape[1]):

@@ -193,9 +193,10 @@ def parent_network(trials: Sequence[Trial]) -> Network | None:
 
 def _noise(trials: Sequence[Trial], metric: str) -> tuple[float | None, int]:
     """Standard deviation between trainings of one network, and its freedom."""
-    found = reliability(
-        [network(trial) for trial in trials], [t.metrics[metric] for t in trials]
-    )
+    networks = [network(trial) for trial in trials]
+    if len(set(networks)) == len(networks):
+        return None, 0
+    found = reliability(networks, [t.metrics[metric] for t in trials])
     if found is None or found.noise <= 0:
         return None, 0
     spare = found.num_trainings - found.num_placements

@@ -6,71 +6,255 @@ const front = {
   hover: -1,
   chosen: [],
   place: [],
+  line: new Set(), // the front of the two metrics shown
   canvas: byId("scatter-canvas"),
   marks: byId("scatter-marks"), // above it, redrawn at every move of the pointer
   box: byId("scatter"),
   tooltip: byId("tooltip"),
 };
 const NEAR = 14; // pixels from a point that still count as pointing at it
+const MAX_LABELS = 14;
+const MAX_BARS = 300;
+const FONT = "system-ui, sans-serif";
+
+// One shape for each baseline, the same in every figure of the project.
+const SHAPES = {
+  all_conv: "circle",
+  paper_rule: "up",
+  stage_starts: "down",
+  last_stage: "right",
+  all_msa: "square",
+};
+const OTHER_SHAPES = ["star", "cross", "left"];
+
+function shapeOf(baseline) {
+  if (SHAPES[baseline]) return SHAPES[baseline];
+  const others = [...new Set(trials.baseline)].filter((name) => name && !SHAPES[name]);
+  return OTHER_SHAPES[others.sort().indexOf(baseline) % OTHER_SHAPES.length];
+}
 
 function setUpFront() {
-  const names = data.metrics.map((metric) => metric.name).filter((n) => data.values[n]);
-  const wanted = data.objectives.map((objective) => objective.metric);
-  front.y = wanted[0] ?? names[0];
-  front.x = wanted[1] ?? names.find((name) => name !== front.y) ?? front.y;
   for (const axis of ["x", "y"]) {
-    const select = byId(`${axis}-metric`);
-    for (const name of names) {
-      const note = better(name);
-      const text = note ? `${name} (${note})` : name;
-      select.append(element("option", { value: name }, text));
-    }
-    select.value = front[axis];
-    select.addEventListener("change", () => {
-      front[axis] = select.value;
+    byId(`${axis}-metric`).addEventListener("change", (event) => {
+      front[axis] = event.target.value;
       drawFront();
+      writeLink();
     });
     byId(`${axis}-log`).addEventListener("change", drawFront);
+  }
+  for (const id of ["show-bars", "show-labels", "show-predicted"]) {
+    byId(id).addEventListener("change", drawFront);
   }
   front.box.addEventListener("pointermove", (event) => point(nearest(event)));
   front.box.addEventListener("pointerleave", () => point(-1));
   front.box.addEventListener("click", (event) => {
     const index = nearest(event);
-    if (index >= 0) toggle(index);
+    if (index >= 0 && index < numTrials) toggle(index);
   });
   front.box.addEventListener("keydown", walk);
   front.box.addEventListener("blur", () => point(-1));
   new ResizeObserver(drawFront).observe(front.box);
+  byId("save-png").addEventListener("click", savePng);
+  byId("save-svg").addEventListener("click", saveSvg);
+}
+
+function offerAxes() {
+  const names = data.metrics.map((metric) => metric.name).filter((n) => data.values[n]);
+  const wanted = data.objectives.map((objective) => objective.metric);
+  front.y = names.includes(front.y) ? front.y : (wanted[0] ?? names[0]);
+  front.x = names.includes(front.x)
+    ? front.x
+    : (wanted[1] ?? names.find((name) => name !== front.y) ?? front.y);
+  for (const axis of ["x", "y"]) {
+    const select = byId(`${axis}-metric`);
+    const options = names.map((name) => {
+      const side = better(name);
+      return element("option", { value: name }, side ? `${name} (${side})` : name);
+    });
+    select.replaceChildren(...options);
+    select.value = front[axis];
+  }
+  byId("show-predicted").disabled = !data.forecast.placement?.length;
   drawLegend();
+}
+
+function signOf(metric) {
+  return { maximize: 1, minimize: -1 }[metricOf.get(metric)?.direction] ?? 0;
+}
+
+// Indices on the front of two metrics, from the best x on; none without directions.
+function frontOf(xs, ys, signs) {
+  const order = [];
+  if (!signs[0] || !signs[1]) return order;
+  for (let i = 0; i < numTrials; i += 1) {
+    if (isTrained(i) && known(xs[i]) && known(ys[i])) order.push(i);
+  }
+  order.sort((a, b) => signs[0] * (xs[b] - xs[a]) || signs[1] * (ys[b] - ys[a]));
+  const found = [];
+  let best = -Infinity;
+  let at = null;
+  for (const i of order) {
+    const value = signs[1] * ys[i];
+    if (value > best) [best, at] = [value, xs[i]];
+    else if (!(value === best && xs[i] === at)) continue; // an equal point stays
+    found.push(i);
+  }
+  return found;
+}
+
+// Volume between the front of two metrics and a point a tenth worse than the worst.
+function volumeOf(xs, ys, signs, line) {
+  const reference = [xs, ys].map((column, axis) => {
+    const losses = column.filter((v, i) => known(v) && isTrained(i)).map((v) => -signs[axis] * v);
+    const [low, high] = [least(losses), most(losses)];
+    const span = high - low || Math.abs(low) || 1;
+    return -signs[axis] * (high + 0.1 * span);
+  });
+  let [volume, reached] = [0, 0];
+  for (const i of line) {
+    const width = signs[0] * (xs[i] - reference[0]);
+    const height = signs[1] * (ys[i] - reference[1]);
+    if (height > reached) volume += width * (height - reached);
+    reached = Math.max(reached, height);
+  }
+  return { volume, reference };
+}
+
+function least(values) {
+  return values.reduce((a, b) => Math.min(a, b), Infinity);
+}
+
+function most(values) {
+  return values.reduce((a, b) => Math.max(a, b), -Infinity);
 }
 
 function drawFront() {
   const width = front.box.clientWidth;
-  const height = Math.round(Math.max(260, Math.min(520, width * 0.72)));
+  if (!width) return;
+  const height = Math.round(Math.max(280, Math.min(540, width * 0.72)));
   const pen = clearCanvas(front.canvas, width, height);
-  pen.fillStyle = "#ffffff";
+  drawScatter(pen, width, height);
+  drawMarks();
+  sayVolume();
+}
+
+function columnsShown() {
+  return [data.values[front.x] ?? [], data.values[front.y] ?? []];
+}
+
+function drawScatter(pen, width, height) {
+  pen.fillStyle = look.paper;
   pen.fillRect(0, 0, width, height);
-  const area = { left: 58, right: width - 10, top: 10, bottom: height - 44 };
-  const xs = data.values[front.x] ?? [];
-  const ys = data.values[front.y] ?? [];
-  const x = makeScale(xs, area.left, area.right, byId("x-log").checked);
-  const y = makeScale(ys, area.bottom, area.top, byId("y-log").checked);
-  byId("x-log").disabled = !xs.some((v) => v !== null) || xs.some((v) => v !== null && v <= 0);
-  byId("y-log").disabled = !ys.some((v) => v !== null) || ys.some((v) => v !== null && v <= 0);
+  const area = { left: 62, right: width - 12, top: 12, bottom: height - 44 };
+  const [xs, ys] = columnsShown();
+  const plotted = (column) => column.filter((v, i) => isTrained(i));
+  const predicted = predictedPlaces();
+  const x = makeScale([...plotted(xs), ...predicted.map((p) => p.x)], area.left, area.right, byId("x-log").checked);
+  const y = makeScale([...plotted(ys), ...predicted.map((p) => p.y)], area.bottom, area.top, byId("y-log").checked);
+  for (const [axis, column] of [["x", plotted(xs)], ["y", plotted(ys)]]) {
+    const numbers = column.filter(known);
+    byId(`${axis}-log`).disabled = !numbers.length || least(numbers) <= 0;
+  }
   front.place = [];
   for (let i = 0; i < numTrials; i += 1) {
-    const missing = xs[i] === null || xs[i] === undefined || ys[i] === null || ys[i] === undefined;
-    front.place.push(missing ? null : [x(xs[i]), y(ys[i])]);
+    const there = isTrained(i) && known(xs[i]) && known(ys[i]);
+    front.place.push(there ? [x(xs[i]), y(ys[i])] : null);
   }
+  const line = frontOf(xs, ys, [signOf(front.x), signOf(front.y)]);
+  front.line = new Set(line);
   drawAxes(pen, area, x, y, width, height);
-  pen.globalAlpha = numTrials > 2000 ? 0.25 : 0.45;
-  pen.fillStyle = BLUE;
-  eachPlace((i) => !trials.pareto[i], (px, py) => disc(pen, px, py, 3));
+  drawPredicted(pen, predicted, x, y);
+  const kept = table.keeps;
+  const dim = numTrials > 2000 ? 0.25 : 0.5;
+  pen.fillStyle = look.accent;
+  pen.globalAlpha = dim / 4;
+  eachPlace((i) => !front.line.has(i) && !kept(i), (px, py) => disc(pen, px, py, 3));
+  pen.globalAlpha = dim;
+  eachPlace((i) => !front.line.has(i) && kept(i), (px, py) => disc(pen, px, py, 3));
   pen.globalAlpha = 1;
-  drawStep(pen, xs, ys);
-  eachPlace((i) => trials.pareto[i], (px, py) => diamond(pen, px, py));
-  eachPlace((i) => trials.baseline[i], (px, py) => triangle(pen, px, py));
-  drawMarks();
+  if (byId("show-bars").checked) drawBars(pen, area, x, y, xs, ys, line);
+  drawStep(pen, line);
+  for (const i of line) diamond(pen, ...front.place[i], difference(front.y, i)?.isTold === false);
+  eachPlace((i) => trials.baseline[i], (px, py, i) => drawShape(pen, shapeOf(trials.baseline[i]), px, py));
+  if (byId("show-labels").checked) drawLabels(pen, line, area);
+}
+
+// Predicted placements can be drawn where both axes are predicted or costs.
+function predictedPlaces() {
+  const found = data.forecast;
+  if (!found.placement || !byId("show-predicted").checked) return [];
+  const column = (metric) => (metric === found.metric ? found.mean : found[metric]);
+  const [xs, ys] = [column(front.x), column(front.y)];
+  if (!xs || !ys) return [];
+  return found.placement
+    .map((placement, i) => ({ i, x: xs[i], y: ys[i] }))
+    .filter((one) => known(one.x) && known(one.y));
+}
+
+function drawPredicted(pen, places, x, y) {
+  front.predicted = places.map((one) => ({ ...one, place: [x(one.x), y(one.y)] }));
+  pen.strokeStyle = look.soft;
+  pen.lineWidth = 1;
+  pen.setLineDash([2, 1.5]);
+  for (const { place } of front.predicted) ring(pen, ...place, 4);
+  pen.setLineDash([]);
+}
+
+function drawBars(pen, area, x, y, xs, ys, line) {
+  const across = (px) => Math.max(area.left, Math.min(area.right, px));
+  const along = (py) => Math.max(area.top, Math.min(area.bottom, py));
+  const errors = [data.errors[front.x], data.errors[front.y]];
+  const first = [...line];
+  eachPlace((i) => trials.baseline[i] && !front.line.has(i), (px, py, i) => first.push(i));
+  if (numTrials <= MAX_BARS) {
+    eachPlace((i) => !front.line.has(i) && !trials.baseline[i] && table.keeps(i), (px, py, i) => first.push(i));
+  }
+  pen.strokeStyle = look.accent;
+  pen.lineWidth = 1;
+  pen.globalAlpha = 0.6;
+  for (const i of first.slice(0, MAX_BARS)) {
+    const [px, py] = front.place[i];
+    const [ex, ey] = errors.map((column) => column?.[i]);
+    if (ex && !(x.isLog && xs[i] <= ex)) segment(pen, across(x(xs[i] - ex)), py, across(x(xs[i] + ex)), py);
+    if (ey && !(y.isLog && ys[i] <= ey)) segment(pen, px, along(y(ys[i] - ey)), px, along(y(ys[i] + ey)));
+  }
+  pen.globalAlpha = 1;
+}
+
+// Placements beside the front, from both ends; those that would collide are left out.
+function drawLabels(pen, line, area) {
+  pen.font = `10px ui-monospace, monospace`;
+  const taken = line.map((i) => [front.place[i][0] - 6, front.place[i][1] - 6, 12, 12]);
+  eachPlace((i) => trials.baseline[i], (px, py) => taken.push([px - 8, py - 8, 16, 16]));
+  const order = line.map((i, at) => [Math.min(at, line.length - 1 - at), i]);
+  order.sort((a, b) => a[0] - b[0]);
+  let drawn = 0;
+  for (const [, i] of order) {
+    if (drawn >= MAX_LABELS) break;
+    const text = placementOf(i);
+    const size = pen.measureText(text).width;
+    const [px, py] = front.place[i];
+    const spots = [[px + 9, py - 4], [px - 9 - size, py - 4], [px + 9, py + 13], [px - 9 - size, py + 13]];
+    const spot = spots.find(([left, base]) => {
+      const box = [left, base - 9, size, 12];
+      const inside = left >= area.left && left + size <= area.right && box[1] >= area.top && base <= area.bottom;
+      return inside && !taken.some((other) => overlap(box, other));
+    });
+    if (!spot) continue;
+    taken.push([spot[0], spot[1] - 9, size, 12]);
+    pen.globalAlpha = 0.7;
+    pen.fillStyle = look.paper;
+    pen.fillRect(spot[0] - 1, spot[1] - 9, size + 2, 12);
+    pen.globalAlpha = 1;
+    pen.fillStyle = look.ink;
+    pen.textAlign = "left";
+    pen.fillText(text, ...spot);
+    drawn += 1;
+  }
+}
+
+function overlap(a, b) {
+  return a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3];
 }
 
 // An empty canvas of that size in CSS pixels.
@@ -89,24 +273,31 @@ function drawMarks() {
   const { clientWidth, clientHeight } = front.canvas;
   const pen = clearCanvas(front.marks, clientWidth, clientHeight);
   front.chosen.forEach((index, order) => mark(pen, index, CHOSEN[order]));
-  if (front.hover >= 0 && front.place[front.hover]) {
-    const [px, py] = front.place[front.hover];
-    pen.strokeStyle = "#1b1f24";
+  const place = placeOf(front.hover);
+  if (place) {
+    pen.strokeStyle = look.ink;
     pen.lineWidth = 2;
-    ring(pen, px, py, 10);
+    ring(pen, ...place, 10);
   }
 }
 
+// Trials come first, then the predicted placements.
+function placeOf(index) {
+  if (index < 0) return null;
+  if (index < numTrials) return front.place[index];
+  return front.predicted.find((one) => one.i === index - numTrials)?.place ?? null;
+}
+
 function drawAxes(pen, area, x, y, width, height) {
-  pen.font = "12px system-ui, sans-serif";
-  pen.fillStyle = "#1b1f24";
-  pen.strokeStyle = "#e4e8ec";
+  pen.font = `12px ${FONT}`;
+  pen.fillStyle = look.ink;
+  pen.strokeStyle = look.line;
   pen.lineWidth = 1;
   pen.textAlign = "center";
   let last = -Infinity;
   for (const value of x.ticks) {
     const px = x(value);
-    line(pen, px, area.top, px, area.bottom);
+    segment(pen, px, area.top, px, area.bottom);
     if (px - last > 44) {
       pen.fillText(tickText(value), px, area.bottom + 16);
       last = px;
@@ -115,12 +306,12 @@ function drawAxes(pen, area, x, y, width, height) {
   pen.textAlign = "right";
   for (const value of y.ticks) {
     const py = y(value);
-    line(pen, area.left, py, area.right, py);
+    segment(pen, area.left, py, area.right, py);
     pen.fillText(tickText(value), area.left - 6, py + 4);
   }
-  pen.strokeStyle = "#57606a";
-  line(pen, area.left, area.top, area.left, area.bottom);
-  line(pen, area.left, area.bottom, area.right, area.bottom);
+  pen.strokeStyle = look.soft;
+  segment(pen, area.left, area.top, area.left, area.bottom);
+  segment(pen, area.left, area.bottom, area.right, area.bottom);
   pen.textAlign = "center";
   pen.fillText(axisText(front.x), (area.left + area.right) / 2, height - 8);
   pen.save();
@@ -131,28 +322,16 @@ function drawAxes(pen, area, x, y, width, height) {
 }
 
 function axisText(metric) {
-  const note = better(metric);
-  return note ? `${metric} (${note})` : metric;
+  const side = better(metric);
+  return side ? `${metric} (${side})` : metric;
 }
 
-// The line along the front of the two metrics shown, if both have a better side.
-function drawStep(pen, xs, ys) {
-  const signs = [front.x, front.y].map((metric) => {
-    const direction = metricOf.get(metric)?.direction;
-    return { maximize: 1, minimize: -1 }[direction] ?? 0;
-  });
-  if (!signs[0] || !signs[1] || front.x === front.y) return;
-  const order = [];
-  eachPlace(() => true, (px, py, i) => order.push(i));
-  order.sort((a, b) => signs[0] * (xs[b] - xs[a]) || signs[1] * (ys[b] - ys[a]));
-  pen.strokeStyle = BLUE;
+function drawStep(pen, line) {
+  pen.strokeStyle = look.accent;
   pen.lineWidth = 1.2;
   pen.beginPath();
-  let best = -Infinity;
   let previous = null;
-  for (const i of order) {
-    if (signs[1] * ys[i] <= best) continue;
-    best = signs[1] * ys[i];
+  for (const i of line) {
     const [px, py] = front.place[i];
     if (previous) {
       pen.lineTo(px, previous[1]);
@@ -160,7 +339,7 @@ function drawStep(pen, xs, ys) {
     } else pen.moveTo(px, py);
     previous = [px, py];
   }
-  pen.stroke();
+  if (line.length) pen.stroke();
 }
 
 function eachPlace(wanted, act) {
@@ -169,7 +348,7 @@ function eachPlace(wanted, act) {
   });
 }
 
-function line(pen, x1, y1, x2, y2) {
+function segment(pen, x1, y1, x2, y2) {
   pen.beginPath();
   pen.moveTo(x1, y1);
   pen.lineTo(x2, y2);
@@ -188,55 +367,67 @@ function ring(pen, x, y, radius) {
   pen.stroke();
 }
 
-function diamond(pen, x, y) {
-  pen.beginPath();
-  pen.moveTo(x, y - 6);
-  pen.lineTo(x + 6, y);
-  pen.lineTo(x, y + 6);
-  pen.lineTo(x - 6, y);
-  pen.closePath();
-  pen.fillStyle = BLUE;
+// Hollow where the network cannot be told from the all-Conv parent.
+function diamond(pen, x, y, hollow) {
+  polygon(pen, [[x, y - 6], [x + 6, y], [x, y + 6], [x - 6, y]]);
+  pen.fillStyle = hollow ? look.paper : look.accent;
   pen.fill();
-  pen.strokeStyle = "#000000";
-  pen.lineWidth = 1;
+  pen.strokeStyle = hollow ? look.accent : look.ink;
+  pen.lineWidth = hollow ? 1.8 : 1;
   pen.stroke();
 }
 
-function triangle(pen, x, y) {
-  pen.beginPath();
-  pen.moveTo(x, y - 10);
-  pen.lineTo(x + 9, y + 7);
-  pen.lineTo(x - 9, y + 7);
-  pen.closePath();
-  pen.strokeStyle = "#000000";
+const POLYGONS = {
+  up: [[0, -10], [9, 7], [-9, 7]],
+  down: [[0, 10], [9, -7], [-9, -7]],
+  right: [[10, 0], [-7, 9], [-7, -9]],
+  left: [[-10, 0], [7, 9], [7, -9]],
+  square: [[-8, -8], [8, -8], [8, 8], [-8, 8]],
+  star: [[0, -11], [3, -3], [11, 0], [3, 3], [0, 11], [-3, 3], [-11, 0], [-3, -3]],
+  cross: [[-9, -9], [0, -4], [9, -9], [4, 0], [9, 9], [0, 4], [-9, 9], [-4, 0]],
+};
+
+function drawShape(pen, shape, x, y, scale = 1) {
+  pen.strokeStyle = look.ink;
   pen.lineWidth = 1.6;
-  pen.stroke();
+  if (shape === "circle") ring(pen, x, y, 9 * scale);
+  else {
+    polygon(pen, POLYGONS[shape].map(([dx, dy]) => [x + scale * dx, y + scale * dy]));
+    pen.stroke();
+  }
+}
+
+function polygon(pen, corners) {
+  pen.beginPath();
+  corners.forEach(([x, y], at) => (at ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+  pen.closePath();
 }
 
 function mark(pen, index, style) {
   const place = front.place[index];
   if (!place) return;
-  pen.strokeStyle = style.colour;
+  const colour = paint(style);
+  pen.strokeStyle = colour;
   pen.lineWidth = 2.5;
-  ring(pen, place[0], place[1], 9);
-  pen.fillStyle = style.colour;
-  pen.font = "bold 13px system-ui, sans-serif";
+  ring(pen, place[0], place[1], 11);
+  pen.fillStyle = colour;
+  pen.font = `bold 13px ${FONT}`;
   pen.textAlign = "left";
-  pen.fillText(style.letter, place[0] + 11, place[1] - 7);
+  pen.fillText(style.letter, place[0] + 12, place[1] + 14);
 }
 
 function nearest(event) {
   const box = front.canvas.getBoundingClientRect();
   const [x, y] = [event.clientX - box.left, event.clientY - box.top];
   let found = -1;
-  let least = NEAR * NEAR;
-  front.place.forEach((place, i) => {
-    if (!place) return;
-    // Front and baselines are what people aim at: of close ones they win.
-    const favour = trials.pareto[i] || trials.baseline[i] ? 0.5 : 1;
+  let close = NEAR * NEAR;
+  const consider = (place, i, favour) => {
     const distance = favour * ((place[0] - x) ** 2 + (place[1] - y) ** 2);
-    if (distance <= least) [found, least] = [i, distance];
-  });
+    if (distance <= close) [found, close] = [i, distance];
+  };
+  // Front and baselines are what people aim at: of close ones they win.
+  eachPlace(() => true, (px, py, i) => consider([px, py], i, front.line.has(i) || trials.baseline[i] ? 0.5 : 1));
+  for (const one of front.predicted ?? []) consider(one.place, numTrials + one.i, 1);
   return found;
 }
 
@@ -245,30 +436,45 @@ function point(index) {
   front.hover = index;
   drawMarks();
   const tooltip = front.tooltip;
-  tooltip.hidden = index < 0 || !front.place[index];
-  if (tooltip.hidden) return;
-  const shown = new Set([...data.objectives.map((o) => o.metric), front.y, front.x]);
-  const rows = [...shown].map((metric) =>
-    element(
-      "tr",
-      {},
-      element("td", {}, metric),
-      element("td", { class: "number" }, writeMetric(metric, index)),
-    ),
-  );
-  tooltip.replaceChildren(
-    element("strong", {}, titleOf(index)),
-    element("div", { class: "mono" }, placementOf(index)),
-    placementPicture(placementOf(index), 13),
-    element("table", {}, element("tbody", {}, ...rows)),
-    element("div", { class: "note" }, trials.pareto[index] ? "on the front" : ""),
-  );
-  const [x, y] = front.place[index];
+  const place = placeOf(index);
+  tooltip.hidden = !place;
+  if (!place) return;
+  tooltip.replaceChildren(...(index < numTrials ? trialTip(index) : predictedTip(index - numTrials)));
+  const [x, y] = place;
   const [width, height] = [tooltip.offsetWidth, tooltip.offsetHeight];
   const room = front.box.clientWidth;
   const left = x + 16 + width <= room ? x + 16 : Math.max(0, x - width - 16);
   tooltip.style.left = `${Math.min(left, Math.max(0, room - width))}px`;
   tooltip.style.top = `${Math.max(0, Math.min(y - height / 2, front.canvas.clientHeight - height))}px`;
+}
+
+function trialTip(index) {
+  const shown = new Set([...data.objectives.map((o) => o.metric), front.y, front.x]);
+  return [
+    element("strong", {}, titleOf(index)),
+    element("div", { class: "mono" }, placementOf(index)),
+    placementPicture(placementOf(index), 13),
+    tipTable([...shown].map((metric) => [metric, writeMetric(metric, index)])),
+    note(differenceText(front.y, index)),
+    note(front.line.has(index) ? "on the front of these two metrics" : ""),
+  ];
+}
+
+function predictedTip(i) {
+  const { metric, placement, mean, low, high } = data.forecast;
+  return [
+    element("strong", {}, "predicted, not trained"),
+    element("div", { class: "mono" }, placement[i]),
+    placementPicture(placement[i], 13),
+    tipTable([[metric, write(mean[i])], ["95% interval", `${write(low[i])} to ${write(high[i])}`]]),
+  ];
+}
+
+function tipTable(rows) {
+  const made = rows.map(([name, value]) =>
+    element("tr", {}, element("td", {}, name), element("td", { class: "number" }, value)),
+  );
+  return element("table", {}, element("tbody", {}, ...made));
 }
 
 function toggle(index) {
@@ -280,11 +486,12 @@ function toggle(index) {
   }
   drawMarks();
   showChosen();
+  writeLink();
 }
 
 function walk(event) {
   const stops = [];
-  eachPlace((i) => trials.pareto[i] || trials.baseline[i], (px, py, i) => stops.push(i));
+  eachPlace((i) => front.line.has(i) || trials.baseline[i], (px, py, i) => stops.push(i));
   stops.sort((a, b) => front.place[a][0] - front.place[b][0] || b - a);
   const at = stops.indexOf(front.hover);
   const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
@@ -294,37 +501,98 @@ function walk(event) {
   } else if (event.key === "Home" && stops.length) point(stops[0]);
   else if (event.key === "End" && stops.length) point(stops[stops.length - 1]);
   else if ((event.key === "Enter" || event.key === " ") && front.hover >= 0) {
-    toggle(front.hover);
+    if (front.hover < numTrials) toggle(front.hover);
   } else if (event.key === "Escape") {
     front.chosen = [];
     point(-1);
     drawMarks();
     showChosen();
+    writeLink();
   } else return;
   event.preventDefault();
 }
 
 function drawLegend() {
-  const shapes = [
-    ["dominated trial", drawing("circle", { cx: 8, cy: 8, r: 3.5, fill: BLUE, opacity: 0.5 })],
-    ["on the front", drawing("path", { d: "M8 2l6 6-6 6-6-6z", fill: BLUE, stroke: "#000" })],
-    ["baseline", drawing("path", { d: "M8 1l7 13H1z", fill: "none", stroke: "#000", "stroke-width": 1.5 })],
+  const icon = (...shapes) => drawing("svg", { width: 20, height: 20, viewBox: "-10 -10 20 20", "aria-hidden": "true" }, ...shapes);
+  const corners = (list, scale) => list.map(([x, y]) => `${x * scale},${y * scale}`).join(" ");
+  const diamondShape = (hollow) =>
+    drawing("path", {
+      d: "M0-6 6 0 0 6-6 0z",
+      fill: hollow ? "var(--paper)" : "var(--accent)",
+      stroke: hollow ? "var(--accent)" : "var(--ink)",
+      "stroke-width": hollow ? 1.8 : 1,
+    });
+  const entries = [
+    ["trial", icon(drawing("circle", { r: 3.5, fill: "var(--accent)", opacity: 0.6 }))],
+    ["on the front of the two metrics", icon(diamondShape(false))],
   ];
-  for (const [text, shape] of shapes) {
-    const icon = drawing("svg", { width: 16, height: 16, "aria-hidden": "true" }, shape);
-    byId("legend").append(element("span", {}, icon, text));
+  if (Object.keys(data.comparisons).length) {
+    entries.push(["… that cannot be told from the all-Conv parent", icon(diamondShape(true))]);
   }
-  for (const { letter, name, colour, ink } of data.kinds) {
-    const icon = drawing(
+  for (const name of [...new Set(trials.baseline)].filter(Boolean)) {
+    const shape = shapeOf(name);
+    const drawn =
+      shape === "circle"
+        ? drawing("circle", { r: 7, fill: "none", stroke: "var(--ink)", "stroke-width": 1.5 })
+        : drawing("polygon", { points: corners(POLYGONS[shape], 0.75), fill: "none", stroke: "var(--ink)", "stroke-width": 1.5 });
+    entries.push([`baseline ${name}`, icon(drawn)]);
+  }
+  if (data.forecast.placement?.length) {
+    entries.push(["predicted, not trained", icon(drawing("circle", { r: 4, fill: "none", stroke: "var(--soft)", "stroke-dasharray": "2 1.5" }))]);
+  }
+  const kinds = data.kinds.map(({ letter, name, colour, ink }) => {
+    const block = drawing(
       "svg",
       { width: 26, height: 16, "aria-hidden": "true" },
       drawing("rect", { width: 26, height: 16, rx: 2.5, fill: colour }),
-      drawing(
-        "text",
-        { x: 13, y: 12, "font-size": 11, "text-anchor": "middle", fill: ink },
-        letter,
-      ),
+      drawing("text", { x: 13, y: 12, "font-size": 11, "text-anchor": "middle", fill: ink }, letter),
     );
-    byId("legend").append(element("span", {}, icon, `${name} block`));
+    return [`${name} block`, block];
+  });
+  byId("legend").replaceChildren(
+    ...[...entries, ...kinds].map(([text, picture]) => element("span", {}, picture, text)),
+  );
+}
+
+// What the line is worth, and what the hollow diamonds mean.
+function sayVolume() {
+  const [xs, ys] = columnsShown();
+  const signs = [signOf(front.x), signOf(front.y)];
+  const parts = [];
+  if (!signs[0] || !signs[1] || front.x === front.y) {
+    parts.push("These two metrics span no front: neither side of one of them is better.");
+  } else if (front.line.size) {
+    const { volume, reference } = volumeOf(xs, ys, signs, [...front.line]);
+    const trained = front.place.filter(Boolean).length;
+    parts.push(
+      `${front.line.size} of ${trained} trials are on the front of these two metrics. ` +
+        `Hypervolume ${write(volume)}; reference point ${front.x} ${write(reference[0])}, ` +
+        `${front.y} ${write(reference[1])}.`,
+    );
   }
+  const one = data.comparisons[front.y];
+  if (one) parts.push(`Hollow: ${one.sentence}.`);
+  const reliable = [front.y, front.x].filter((m) => data.reliability[m]);
+  for (const metric of new Set(reliable)) {
+    parts.push(`One training of ${metric}: ${data.reliability[metric].text}.`);
+  }
+  const gloss = [...new Set([front.y, front.x])].map((metric) => {
+    const { definition, unit } = metricOf.get(metric) ?? {};
+    return definition ? `${metric}: ${definition.replace(/\.$/, "")}${unit && unit !== "1" ? ` (${unit})` : ""}.` : "";
+  });
+  const bars = Object.keys(data.errors).length ? ["Bars are standard errors of measuring."] : [];
+  byId("volume").replaceChildren(
+    ...[...parts, ...bars, ...gloss].filter(Boolean).map((text) => note(text)),
+  );
+}
+
+function savePng() {
+  front.canvas.toBlob((blob) => save(blob, "front.png"));
+}
+
+function saveSvg() {
+  const { clientWidth, clientHeight } = front.canvas;
+  const pen = new SvgPen(clientWidth, clientHeight, document.createElement("canvas").getContext("2d"));
+  drawScatter(pen, clientWidth, clientHeight);
+  save(new Blob([pen.text()], { type: "image/svg+xml" }), "front.svg");
 }

@@ -1,4 +1,4 @@
-// Start: the best model is selected, and a baseline or another of the front beside it.
+// Start: what the address says; else the best model, and a baseline or another beside it.
 
 function firstChosen() {
   const { metric, direction } = data.objectives[0];
@@ -9,17 +9,45 @@ function firstChosen() {
   onFront.sort((a, b) => value(b) - value(a));
   const [best, second = -1] = onFront;
   if (best === undefined) return [];
-  const baseline = trials.baseline.findIndex((name, i) => name && i !== best);
+  const baseline = trials.baseline.findIndex(
+    (name, i) => name && isTrained(i) && placementOf(i) !== placementOf(best),
+  );
   return [best, baseline >= 0 ? baseline : second].filter((index) => index >= 0);
 }
 
-front.chosen = firstChosen();
-showHeader();
+// Everything again from the data, which may be new ones.
+function showAll() {
+  networkMeans.clear();
+  showHeader();
+  offerAxes();
+  offerFilter();
+  offerTable();
+  showChosen();
+  showSlots();
+  showProgress();
+  showForecast();
+  showFailures();
+  showData();
+  showGlossary();
+  showProvenance();
+  drawFront();
+}
+
+function repaint() {
+  readLook();
+  drawFront();
+}
+
 setUpFront();
-showTable();
-showSlots();
-showProgress();
-showFailures();
-showProvenance();
-drawFront();
+setUpFilter();
+setUpTable();
+byId("curve-column").addEventListener("change", curveFigure);
+if (!readLink()) front.chosen = firstChosen();
+showAll();
+window.addEventListener("hashchange", () => readLink() && showAll());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+matchMedia("print").addEventListener("change", () => {
+  repaint();
+  showRows(true);
+});
 document.documentElement.dataset.ready = "true";

@@ -4,9 +4,7 @@ function showChosen() {
   const cards = front.chosen.map((index, order) => card(index, CHOSEN[order]));
   const hint = element("p", { class: "note" }, "No model is selected.");
   byId("selected").replaceChildren(...(cards.length ? cards : [hint]));
-  for (const row of document.querySelectorAll("#table-body tbody tr")) {
-    row.classList.toggle("selected", front.chosen.includes(Number(row.dataset.index)));
-  }
+  markRows();
   depthFigure("amplitude", "amplitude", {
     title: "Highest frequency after each block",
     yLabel: "relative log amplitude (nats)",
@@ -23,12 +21,18 @@ function showChosen() {
 
 function card(index, style) {
   const objectives = data.objectives.map((objective) => objective.metric);
+  const tested = ["test_accuracy", "test_nll"].filter((n) => known(data.values[n]?.[index]));
+  const first = [...objectives, ...tested];
   const rest = data.metrics
     .map((metric) => metric.name)
-    .filter((name) => !objectives.includes(name) && data.values[name]?.[index] != null);
+    .filter((name) => !first.includes(name) && known(data.values[name]?.[index]));
   const facts = [`seed ${trials.seed[index]}`, `${trials.epochs[index]} epochs`];
-  facts.push(trials.pareto[index] ? "on the front" : "not on the front");
+  const seconds = trials.duration_s[index];
+  if (known(seconds)) facts.push(`${write(seconds)} s`);
+  facts.push(isTrained(index) ? (trials.pareto[index] ? "on the front" : "not on the front") : data.states[trials.state[index]]);
   const title = titleOf(index);
+  const number = trials.number[index];
+  const yaml = architectureText(index);
   return element(
     "article",
     { class: "card" },
@@ -45,8 +49,16 @@ function card(index, style) {
     ),
     element("div", { class: "mono" }, placementOf(index)),
     placementPicture(placementOf(index)),
-    metricTable(objectives, index),
-    element("div", { class: "note" }, facts.join(", ")),
+    metricTable(first, index),
+    note(differenceText(objectives[0], index)),
+    note(facts.join(", ")),
+    noteOf(number),
+    element(
+      "div",
+      { class: "controls" },
+      copyButton("Copy export command", () => `${data.export} ${number} --to trial-${number}`),
+      yaml ? copyButton("Copy YAML", () => yaml) : null,
+    ),
     rest.length
       ? element(
           "details",
@@ -58,13 +70,29 @@ function card(index, style) {
   );
 }
 
+function differenceText(metric, index) {
+  const found = difference(metric, index);
+  if (!found) return "";
+  const sign = (value) => (value > 0 ? "+" : "") + write(value, 3);
+  const told = found.isTold ? "" : ": cannot be told from it";
+  return `Against the all-Conv parent: ${metric} ${sign(found.value)} [${sign(found.low)}, ${sign(found.high)}]${told}.`;
+}
+
+function noteOf(number) {
+  const kept = data.notes[String(number)];
+  if (typeof noteForm === "function" && data.live?.edit) return noteForm(number, kept);
+  if (!kept) return null;
+  const tags = (kept.tags ?? []).map((tag) => element("span", { class: "label" }, tag));
+  return element("p", {}, ...tags, kept.note ?? "");
+}
+
 function metricTable(names, index) {
   const rows = names.map((name) => {
     const metric = metricOf.get(name);
     return element(
       "tr",
-      { title: metric?.definition ?? "" },
-      element("td", {}, name),
+      {},
+      element("td", { title: metric?.definition ?? "" }, name),
       element("td", { class: "number" }, writeMetric(name, index)),
       element("td", { class: "note" }, metric?.unit === "1" ? "" : (metric?.unit ?? "")),
     );
@@ -80,7 +108,7 @@ function notEmbedded() {
   const without = front.chosen.filter((index) => !detailsOf(index));
   if (!without.length) return "";
   const numbers = without.map((index) => trials.number[index]).join(", ");
-  return `Blocks and curves are kept for the baselines and the best of the front only, not for trial ${numbers}.`;
+  return `Blocks are kept for the baselines and the best of the front only, not for trial ${numbers}.`;
 }
 
 function depthFigure(target, column, { title, yLabel, missing, logY = false }) {
@@ -117,7 +145,7 @@ function depthFigure(target, column, { title, yLabel, missing, logY = false }) {
     if (at === 0 || block.stage === series[0].blocks[at - 1].stage) return;
     const x = chart.x(at + 0.5);
     const { top, bottom } = chart.area;
-    chart.svg.append(drawing("line", { x1: x, x2: x, y1: top, y2: bottom, stroke: "#8c959f" }));
+    chart.svg.append(drawing("line", { x1: x, x2: x, y1: top, y2: bottom, stroke: "var(--soft)" }));
   });
   for (const { style, points } of series) drawSeries(chart, style, points, column);
   byId(target).replaceChildren(chart.svg, note(notEmbedded()));
@@ -161,30 +189,73 @@ function drawSeries(chart, style, points, column) {
   );
 }
 
+// Curves of every trial: half-precision numbers, one trial after the other.
+let decoded = null;
+function curveOf(index) {
+  const { curves } = data;
+  if (!curves.points.length) return null;
+  if (!decoded || decoded.of !== curves) {
+    const starts = [0];
+    for (const count of curves.points) starts.push(starts[starts.length - 1] + count);
+    decoded = { of: curves, starts, epoch: words(curves.epoch) };
+  }
+  const column = byId("curve-column")?.value || "val_accuracy";
+  decoded[column] ??= words(curves[column]);
+  const curve = [];
+  for (let at = decoded.starts[index]; at < decoded.starts[index + 1]; at += 1) {
+    const value = half(decoded[column][at]);
+    if (!Number.isNaN(value)) curve.push({ depth: decoded.epoch[at], value });
+  }
+  return curve.length ? curve : null;
+}
+
+function words(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  const found = new Uint16Array(bytes.length / 2);
+  for (let i = 0; i < found.length; i += 1) found[i] = view.getUint16(2 * i, true);
+  return found;
+}
+
+// IEEE 754 half precision.
+function half(word) {
+  const sign = word & 0x8000 ? -1 : 1;
+  const exponent = (word >> 10) & 31;
+  const fraction = word & 1023;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const CURVES = {
+  val_accuracy: ["Validation accuracy by epoch", "accuracy"],
+  val_loss: ["Validation loss by epoch", "loss (nats)"],
+  train_loss: ["Training loss by epoch", "loss (nats)"],
+};
+
 function curveFigure() {
+  const [title, yLabel] = CURVES[byId("curve-column").value];
   const series = front.chosen
-    .map((index, order) => ({ style: CHOSEN[order], history: detailsOf(index)?.history ?? {} }))
-    .filter(({ history }) => history.epoch?.length && history.val_accuracy?.length);
+    .map((index, order) => ({ style: CHOSEN[order], points: curveOf(index) }))
+    .filter(({ points }) => points);
   if (!series.length) {
-    emptyFigure("curves", ["No training curve is recorded.", notEmbedded()].join(" "));
+    emptyFigure("curves", "No training curve of the selected models is recorded.");
     return;
   }
+  const epochs = series.flatMap(({ points }) => points.map((point) => point.depth));
   const chart = makeChart({
-    title: "Validation accuracy by epoch",
+    title,
     xLabel: "epoch",
-    yLabel: "accuracy",
-    xs: series.flatMap(({ history }) => history.epoch),
-    ys: series.flatMap(({ history }) => history.val_accuracy),
-    xTicks: wholeTicks(series.flatMap(({ history }) => history.epoch)),
+    yLabel,
+    xs: epochs,
+    ys: series.flatMap(({ points }) => points.map((point) => point.value)),
+    xTicks: wholeTicks(epochs),
   });
-  for (const { style, history } of series) {
-    const points = history.epoch
-      .map((epoch, i) => ({ depth: epoch, value: history.val_accuracy[i] }))
-      .filter((point) => point.value !== null)
-      .map((point) => ({ ...point, name: `epoch ${point.depth}`, kind: "" }));
-    if (points.length) drawSeries(chart, style, points, "value");
+  for (const { style, points } of series) {
+    const named = points.map((p) => ({ ...p, name: `epoch ${p.depth}`, kind: "" }));
+    drawSeries(chart, style, named, "value");
   }
-  byId("curves").replaceChildren(chart.svg, note(notEmbedded()));
+  byId("curves").replaceChildren(chart.svg);
 }
 
 function wholeTicks(values) {
@@ -196,5 +267,5 @@ function wholeTicks(values) {
 }
 
 function note(text) {
-  return element("p", { class: "note" }, text);
+  return text ? element("p", { class: "note" }, text) : "";
 }

@@ -1,21 +1,40 @@
 // The data of the page and small tools to make its elements.
 // Text always goes in as text nodes: nothing of a study is ever read as HTML.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-const trials = data.trials;
-const numTrials = trials.number.length;
-const kindOf = Object.fromEntries(data.kinds.map((kind) => [kind.letter, kind]));
-const metricOf = new Map(data.metrics.map((metric) => [metric.name, metric]));
+let data, trials, numTrials, kindOf, metricOf, indexOf;
 
-const BLUE = "#0072B2";
-const GREY = "#6e7781";
+// Everything follows from the data; a served page gets new ones while a search runs.
+function take(found) {
+  data = found;
+  trials = data.trials;
+  numTrials = trials.number.length;
+  kindOf = Object.fromEntries(data.kinds.map((kind) => [kind.letter, kind]));
+  metricOf = new Map(data.metrics.map((metric) => [metric.name, metric]));
+  indexOf = new Map(trials.number.map((number, i) => [number, i]));
+}
+take(JSON.parse(document.getElementById("data").textContent));
+
+// Colours of the theme; those of the style sheet, because a canvas knows no variables.
+const look = {};
+function readLook() {
+  const style = getComputedStyle(document.documentElement);
+  for (const name of ["ink", "soft", "line", "paper", "accent"]) {
+    look[name] = style.getPropertyValue(`--${name}`).trim();
+  }
+}
+readLook();
+
 // Selected models: Okabe-Ito hues other than those of the blocks, each with its dash.
 const CHOSEN = [
-  { letter: "A", colour: "#000000", dash: "" },
-  { letter: "B", colour: "#D55E00", dash: "7 3" },
-  { letter: "C", colour: "#00795a", dash: "2 3" },
-  { letter: "D", colour: "#a3487f", dash: "9 3 2 3" },
-];
+  { letter: "A", name: "--chosen-a", dash: "" },
+  { letter: "B", name: "--chosen-b", dash: "7 3" },
+  { letter: "C", name: "--chosen-c", dash: "2 3" },
+  { letter: "D", name: "--chosen-d", dash: "9 3 2 3" },
+].map((one) => ({ ...one, colour: `var(${one.name})` }));
+
+function paint(style) {
+  return getComputedStyle(document.documentElement).getPropertyValue(style.name).trim();
+}
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -52,6 +71,50 @@ function writeMetric(metric, index) {
   return error === null || error === undefined ? value : `${value} ± ${write(error, 2)}`;
 }
 
+function isTrained(index) {
+  return data.states[trials.state[index]] === "complete";
+}
+
+function known(value) {
+  return value !== null && value !== undefined;
+}
+
+// A network against the all-Conv parent: null where there is nothing to compare.
+const networkMeans = new Map();
+function difference(metric, index) {
+  const one = data.comparisons[metric];
+  if (!one || !isTrained(index)) return null;
+  if (trials.network[index] === trials.network[indexOf.get(one.parent)]) return null;
+  if (!networkMeans.has(metric)) networkMeans.set(metric, sumByNetwork(metric));
+  const sums = networkMeans.get(metric).get(trials.network[index]);
+  if (!sums) return null;
+  let error = null;
+  if (one.noise !== null) error = one.noise * Math.sqrt(1 / sums.count + 1 / one.count);
+  else if (sums.squares !== null && one.error !== null) {
+    error = Math.sqrt(sums.squares / sums.count + one.error ** 2);
+  }
+  if (error === null) return null;
+  const value = sums.total / sums.count - one.mean;
+  const half = one.quantile * error;
+  return { value, low: value - half, high: value + half, isTold: Math.abs(value) > half };
+}
+
+function sumByNetwork(metric) {
+  const found = new Map();
+  for (let i = 0; i < numTrials; i += 1) {
+    const value = data.values[metric][i];
+    if (!known(value) || !isTrained(i)) continue;
+    const key = trials.network[i];
+    if (!found.has(key)) found.set(key, { total: 0, count: 0, squares: 0 });
+    const sums = found.get(key);
+    const error = data.errors[metric]?.[i];
+    sums.total += value;
+    sums.count += 1;
+    sums.squares = sums.squares === null || !known(error) ? null : sums.squares + error ** 2;
+  }
+  return found;
+}
+
 function better(metric) {
   const direction = metricOf.get(metric)?.direction;
   if (direction === "maximize") return "more is better";
@@ -77,7 +140,7 @@ function placementPicture(placement, cell = 16) {
   });
   stages.forEach((stage, column) => {
     const x = column * (wide + 3 * gap);
-    const label = { x: x + wide / 2, y: head * 0.7, fill: GREY };
+    const label = { x: x + wide / 2, y: head * 0.7, fill: "var(--soft)" };
     picture.append(drawing("text", label, `s${column + 1}`));
     [...stage].forEach((letter, row) => {
       const y = head + row * (cell + gap);

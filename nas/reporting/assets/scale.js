@@ -59,7 +59,7 @@ function tickText(value) {
 // An SVG chart with axes; draw(chart, x, y) fills it in.
 function makeChart({ title, xLabel, yLabel, xs, ys, logY = false, xTicks = null }) {
   const [width, height] = [440, 280];
-  const area = { left: 58, right: width - 12, top: 30, bottom: height - 42 };
+  const area = { left: 66, right: width - 12, top: 30, bottom: height - 42 };
   const x = makeScale(xs, area.left, area.right);
   const y = makeScale(ys, area.bottom, area.top, logY);
   const svg = drawing("svg", {
@@ -67,7 +67,7 @@ function makeChart({ title, xLabel, yLabel, xs, ys, logY = false, xTicks = null 
     role: "img",
     "aria-label": title,
     "font-size": 12,
-    fill: "#1b1f24",
+    fill: "var(--ink)",
   });
   svg.append(drawing("text", { x: 4, y: 16, "font-weight": 700 }, title));
   for (const value of xTicks ?? x.ticks) {
@@ -82,7 +82,7 @@ function makeChart({ title, xLabel, yLabel, xs, ys, logY = false, xTicks = null 
   for (const value of y.ticks) {
     svg.append(
       drawing("line", {
-        x1: area.left, x2: area.right, y1: y(value), y2: y(value), stroke: "#e4e8ec",
+        x1: area.left, x2: area.right, y1: y(value), y2: y(value), stroke: "var(--line)",
       }),
       drawing(
         "text",
@@ -95,7 +95,7 @@ function makeChart({ title, xLabel, yLabel, xs, ys, logY = false, xTicks = null 
     drawing("path", {
       d: `M${area.left},${area.top}V${area.bottom}H${area.right}`,
       fill: "none",
-      stroke: "#57606a",
+      stroke: "var(--soft)",
     }),
     drawing(
       "text",
@@ -105,7 +105,7 @@ function makeChart({ title, xLabel, yLabel, xs, ys, logY = false, xTicks = null 
     drawing(
       "text",
       {
-        transform: `translate(13 ${(area.top + area.bottom) / 2}) rotate(-90)`,
+        transform: `translate(12 ${(area.top + area.bottom) / 2}) rotate(-90)`,
         "text-anchor": "middle",
       },
       yLabel,

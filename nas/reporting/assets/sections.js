@@ -8,20 +8,17 @@ function showHeader() {
   if (failed) parts.push(`${failed} failed`);
   if (running || waiting) parts.push(`${running + waiting} still to come`);
   const goals = data.objectives.map((o) => `${o.direction} ${o.metric}`).join(", ");
-  byId("summary").textContent = `${parts.join(", ")}. Objectives: ${goals}.`;
-  const reference = Object.entries(data.front.reference)
-    .map(([metric, value]) => `${metric} ${write(value)}`)
-    .join(", ");
   const share = data.front.hypervolume_share;
-  const volume = write(data.front.hypervolume);
-  byId("volume").textContent =
-    `Hypervolume ${volume}` +
-    (share === null ? "" : ` (${(100 * share).toFixed(1)}% of the box up to the best values)`) +
-    `; reference point: ${reference}. The line joins the best trials of the two metrics shown.`;
+  const volume =
+    share === null
+      ? ""
+      : ` Hypervolume of the objectives ${write(data.front.hypervolume)}, ${(100 * share).toFixed(1)}% of the box up to the best values.`;
+  byId("summary").textContent = `${parts.join(", ")}. Objectives: ${goals}.${volume}`;
 }
 
 function showSlots() {
   const body = byId("slots-body");
+  body.replaceChildren();
   if (!data.rules.length) {
     body.append(note("The objectives follow from the placement alone: nothing to test."));
     return;
@@ -46,8 +43,7 @@ function showRule(target, rule) {
   const headline =
     end.effect === null || end.effect === undefined
       ? end.reason ?? "cannot be estimated"
-      : `${write(end.effect)}` +
-        (end.ci?.[0] == null ? "" : ` (95% interval ${write(end.ci[0])} to ${write(end.ci[1])})`);
+      : `${write(end.effect)}${intervalText(rule)}`;
   target.replaceChildren(
     element(
       "p",
@@ -58,9 +54,46 @@ function showRule(target, rule) {
       `${rule.num_trials} trials of ${rule.num_placements} placements, ${rule.sampling} sampling.`,
     ),
     element("ul", {}, ...(rule.verdict_reasons ?? []).map((text) => element("li", {}, text))),
-    slotFigure(rule),
+    element("div", { class: "figures" }, contrastFigure(rule), slotFigure(rule)),
     slotTable(rule),
   );
+}
+
+// The interval that the verdict is read from; 95% only where the verdict is.
+function intervalText(rule) {
+  const found = rule.verdict_interval;
+  if (!found) return "";
+  const percent = Number((100 * found.confidence).toPrecision(4));
+  return ` (${percent}% interval, as the verdict: ${write(found.ci[0])} to ${write(found.ci[1])})`;
+}
+
+function contrastFigure(rule) {
+  const marks = [
+    { name: "end", effect: rule.end_of_stage.effect, ci: rule.verdict_interval?.ci ?? rule.end_of_stage.ci, isHeadline: true },
+    ...(rule.stages ?? []).map((one) => ({ name: `s${one.stage}`, effect: one.effect, ci: one.ci })),
+  ].filter((one) => known(one.effect) && known(one.ci?.[0]));
+  if (!marks.length) return "";
+  const chart = makeChart({
+    title: "Last slot minus the others of its stage",
+    xLabel: "all stages (as the verdict), each stage alone (95%)",
+    yLabel: rule.metric,
+    xs: [0.5, marks.length + 0.5],
+    ys: [0, ...marks.flatMap((one) => one.ci)],
+    xTicks: [],
+  });
+  const { left, right, bottom } = chart.area;
+  chart.svg.append(drawing("line", { x1: left, x2: right, y1: chart.y(0), y2: chart.y(0), stroke: "var(--ink)" }));
+  marks.forEach((one, at) => {
+    const x = chart.x(at + 1);
+    const [y1, y2] = one.ci.map((value) => chart.y(value));
+    const colour = one.isHeadline ? "var(--warm)" : "var(--accent)";
+    chart.svg.append(
+      drawing("line", { x1: x, x2: x, y1, y2, stroke: colour, "stroke-width": one.isHeadline ? 3.5 : 2 }),
+      drawing("circle", { cx: x, cy: chart.y(one.effect), r: one.isHeadline ? 6 : 4, fill: colour, stroke: "var(--ink)" }),
+      drawing("text", { x, y: bottom + 16, "text-anchor": "middle", "font-weight": one.isHeadline ? 700 : 400 }, one.name),
+    );
+  });
+  return element("figure", { class: "plot" }, chart.svg);
 }
 
 function slotFigure(rule) {
@@ -78,7 +111,7 @@ function slotFigure(rule) {
   });
   const { left, right, bottom, top } = chart.area;
   chart.svg.append(
-    drawing("line", { x1: left, x2: right, y1: chart.y(0), y2: chart.y(0), stroke: "#1b1f24" }),
+    drawing("line", { x1: left, x2: right, y1: chart.y(0), y2: chart.y(0), stroke: "var(--ink)" }),
   );
   for (const slot of drawn) {
     const x = chart.x(slot.at);
@@ -98,18 +131,18 @@ function slotFigure(rule) {
     }
     if (last && next) {
       const edge = chart.x(slot.at + 0.5);
-      chart.svg.append(drawing("line", { x1: edge, x2: edge, y1: top, y2: bottom, stroke: "#8c959f" }));
+      chart.svg.append(drawing("line", { x1: edge, x2: edge, y1: top, y2: bottom, stroke: "var(--soft)" }));
     }
     if (slot.effect === null || slot.effect === undefined) continue;
     if (slot.ci?.[0] != null) {
       const [y1, y2] = slot.ci.map((value) => chart.y(value));
-      chart.svg.append(drawing("line", { x1: x, x2: x, y1, y2, stroke: BLUE, "stroke-width": 2 }));
+      chart.svg.append(drawing("line", { x1: x, x2: x, y1, y2, stroke: "var(--accent)", "stroke-width": 2 }));
     }
-    const dot = drawing("circle", { cx: x, cy: chart.y(slot.effect), r: last ? 6 : 4, fill: last ? "#E69F00" : BLUE, stroke: "#000000" });
+    const dot = drawing("circle", { cx: x, cy: chart.y(slot.effect), r: last ? 6 : 4, fill: last ? "var(--warm)" : "var(--accent)", stroke: "var(--ink)" });
     dot.append(drawing("title", {}, `stage ${slot.stage}, block ${slot.block}: ${write(slot.effect)}`));
     chart.svg.append(dot);
   }
-  return element("figure", { class: "plot", style: "max-width:720px" }, chart.svg);
+  return element("figure", { class: "plot" }, chart.svg);
 }
 
 function slotTable(rule) {
@@ -132,7 +165,7 @@ function slotTable(rule) {
     element(
       "table",
       {},
-      element("thead", {}, element("tr", {}, ...head.map((text) => element("th", {}, text)))),
+      element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
       element("tbody", {}, ...rows),
     ),
   );
@@ -162,81 +195,94 @@ function stepFigure(target, title, yLabel, column) {
   const path = steps
     .map(([at, value], i) => (i ? `H${chart.x(at)}V${chart.y(value)}` : `M${chart.x(at)},${chart.y(value)}`))
     .join("");
-  chart.svg.append(drawing("path", { d: path, fill: "none", stroke: BLUE, "stroke-width": 2 }));
+  chart.svg.append(drawing("path", { d: path, fill: "none", stroke: "var(--accent)", "stroke-width": 2 }));
   byId(target).replaceChildren(chart.svg);
 }
 
-const MAX_ROWS = 300;
+const MAX_FORECAST = 12;
 
-function showTable() {
-  const objectives = data.objectives.map((objective) => objective.metric);
-  const listed = [];
-  for (let i = 0; i < numTrials; i += 1) {
-    if (trials.pareto[i] || trials.baseline[i]) listed.push(i);
+function showForecast() {
+  const { reason, metric, placement, mean, low, high, space_size: size, trust } = data.forecast;
+  const body = byId("forecast-body");
+  if (!placement?.length) {
+    body.replaceChildren(note(reason ? `No prediction: ${reason}.` : "Every placement of the space is trained."));
+    return;
   }
-  const columns = [
-    { name: "trial", value: (i) => trials.number[i], text: (i) => String(trials.number[i]) },
-    { name: "placement", value: placementOf, text: placementOf, mono: true },
-    { name: "is_pareto", value: (i) => -trials.pareto[i], text: (i) => (trials.pareto[i] ? "yes" : "no") },
-    { name: "baseline", value: (i) => trials.baseline[i], text: (i) => trials.baseline[i] },
-    ...objectives.map((metric) => ({
-      name: metric,
-      number: true,
-      value: (i) => data.values[metric]?.[i] ?? Infinity,
-      text: (i) => writeMetric(metric, i),
-    })),
-    { name: "seed", number: true, value: (i) => trials.seed[i], text: (i) => String(trials.seed[i]) },
-  ];
-  const body = element("tbody");
-  let order = 1;
-  let sorted = null;
-  const fill = (column) => {
-    order = column === sorted ? -order : 1;
-    sorted = column;
-    listed.sort((a, b) => {
-      const [left, right] = [column.value(a), column.value(b)];
-      return order * (left < right ? -1 : left > right ? 1 : 0);
-    });
-    body.replaceChildren(...listed.slice(0, MAX_ROWS).map((i) => tableRow(i, columns)));
-    showChosen();
-  };
-  const head = columns.map((column) =>
+  const rows = placement.slice(0, MAX_FORECAST).map((name, i) =>
     element(
-      "th",
-      { scope: "col", class: column.number ? "number" : "" },
-      element("button", { type: "button", onclick: () => fill(column) }, column.name),
+      "tr",
+      {},
+      element("td", { class: "mono" }, name),
+      element("td", { class: "number" }, write(mean[i])),
+      element("td", { class: "number" }, `${write(low[i])} to ${write(high[i])}`),
     ),
   );
-  const title = element("tr", {}, ...head, element("th", {}));
-  byId("table-body").append(element("table", {}, element("thead", {}, title), body));
-  if (listed.length > MAX_ROWS) {
-    byId("table-body").append(note(`The first ${MAX_ROWS} of ${listed.length} rows.`));
-  }
-  fill(columns[0]);
+  const head = ["placement", `predicted ${metric}`, "95% interval"].map((text, at) =>
+    element("th", { scope: "col", class: at ? "number" : "" }, text),
+  );
+  body.replaceChildren(
+    note(`The space holds ${write(size)} placements; the best of those that were not trained, as nas predict predicts them. ${trust}`),
+    scrolling("Predicted placements", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
+  );
 }
 
-function tableRow(index, columns) {
-  const cells = columns.map((column) =>
-    element(
-      "td",
-      { class: [column.number ? "number" : "", column.mono ? "mono" : ""].join(" ").trim() },
-      column.text(index),
-    ),
+function scrolling(label, content) {
+  return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, content);
+}
+
+function facts(pairs) {
+  return element(
+    "dl",
+    {},
+    ...pairs.flatMap(([key, value]) => [element("dt", {}, key), element("dd", {}, value || "–")]),
   );
-  const choose = element(
-    "button",
-    {
-      type: "button",
-      "aria-label": `Select ${titleOf(index)}`,
-      onclick: () => toggle(index),
-    },
-    "select",
-  );
-  return element("tr", { "data-index": index }, ...cells, element("td", {}, choose));
+}
+
+function showData() {
+  const { src, width, height, labels, augmented, counts, classes, image_size: size, channels, reason } = data.images;
+  const pairs = [...data.facts];
+  if (counts) {
+    pairs.push(["images", `${write(counts.train)} to train on, ${write(counts.validation)} for validation, ${write(counts.test)} for the test`]);
+    pairs.push(["what the network sees", `${channels} x ${size} x ${size}`]);
+    pairs.push(["classes", classes.join(", ")]);
+  }
+  const picture = src
+    ? element(
+        "figure",
+        { class: "sheet" },
+        element("img", { src, width, height, alt: `Validation images (${labels.join(", ")}), and below them training images${augmented ? " after augmentation" : ""}` }),
+        element("figcaption", { class: "note" }, `Above: validation images, ${labels.join(", ")}. Below: training images${augmented ? " as augmented" : ""}.`),
+      )
+    : note(reason === "left out" ? "" : `No picture of the images: ${reason}.`);
+  byId("images-body").replaceChildren(facts(pairs), picture);
+}
+
+const WORDS = [
+  ["front", "trials that no other trial beats in every objective"],
+  ["dominated", "some other trial is at least as good in every objective and better in one"],
+  ["hypervolume", "volume between the front and a reference point; grows when a trial improves the front"],
+  ["reference point", "a tenth of the range worse than the worst trial; where the hypervolume is measured from"],
+  ["all-Conv parent", "the network without attention that every placement starts from"],
+  ["baseline", "a placement that every search trains beside its own, such as the paper's rule"],
+  ["standard error", "how far a measured value is likely to be from that on infinitely many images"],
+  ["ICC", "intraclass correlation: share of the variance between single trainings that is between networks; 1 is all network, 0 all luck"],
+  ["slot", "a place in a stage where a block of one kind or another can stand, as stage.block"],
+  ["placement", "one letter for each block, stages separated by hyphens"],
+];
+
+function showGlossary() {
+  const known = data.metrics
+    .filter((metric) => metric.definition && data.values[metric.name])
+    .map(({ name, definition, unit }) => {
+      const text = definition.replace(/\.$/, "");
+      return [name, unit && unit !== "1" ? `${text} (${unit})` : text];
+    });
+  byId("glossary-body").replaceChildren(facts([...WORDS, ...known]));
 }
 
 function showFailures() {
   const body = byId("failures-body");
+  body.replaceChildren();
   if (!data.failures.length) {
     body.append(note("No trial failed."));
     return;
@@ -263,13 +309,11 @@ function showFailures() {
 
 function showProvenance() {
   const { header, config, problems } = data.provenance;
-  const facts = Object.entries(header).flatMap(([key, value]) => [
-    element("dt", {}, key.replaceAll("_", " ")),
-    element("dd", {}, value || "–"),
-  ]);
-  byId("provenance-body").append(
-    element("dl", {}, ...facts),
+  const pairs = Object.entries(header).map(([key, value]) => [key.replaceAll("_", " "), value]);
+  const settings = element("pre", { tabindex: "0", role: "region", "aria-label": "Settings" }, config);
+  byId("provenance-body").replaceChildren(
+    facts(pairs),
     ...problems.map((text) => element("p", {}, `Left out: ${text}`)),
-    element("details", {}, element("summary", {}, "Every setting"), element("pre", {}, config)),
+    element("details", {}, element("summary", {}, "Every setting"), settings),
   );
 }

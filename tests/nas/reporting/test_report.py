@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from nas.reporting.content import report_data
-from nas.reporting.page import SCRIPTS, page, write_report
+from nas.reporting.page import LIVE_SCRIPTS, page, write_report
 from search_spaces.errors import InputError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -95,7 +95,7 @@ def test_all_scripts_are_used(known_study):
     from importlib import resources
 
     written = {p.name for p in (resources.files("nas.reporting") / "assets").iterdir()}
-    assert {n for n in written if n.endswith(".js")} == set(SCRIPTS)
+    assert {n for n in written if n.endswith(".js")} == set(LIVE_SCRIPTS)
 
 
 def test_write_report(known_study, tmp_path):

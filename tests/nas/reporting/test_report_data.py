@@ -13,21 +13,27 @@ from nas.reporting.content import (
     report_data,
     short,
 )
+from nas.study.parent_difference import ParentComparison
 
 
 def test_columns_are_aligned_and_placements_kept_once(known_study):
     data = report_data(known_study)
     numbers = data["trials"]["number"]
-    assert numbers == [0, 1, 2, 3, 5]
-    assert data["trials"]["pareto"] == [1, 1, 0, 1, 0]
-    assert data["trials"]["baseline"] == ["all_conv", "", "", "", ""]
+    assert numbers == [0, 1, 2, 3, 4, 5, 6]
+    states = [data["states"][at] for at in data["trials"]["state"]]
+    assert states == ["complete"] * 4 + ["failed", "complete", "pruned"]
+    # the pruned one would beat all, but at a smaller budget
+    assert data["trials"]["pareto"] == [1, 1, 0, 1, 0, 0, 0]
+    assert data["trials"]["baseline"] == ["all_conv", *[""] * 6]
     placements = [data["placements"][i] for i in data["trials"]["placement"]]
-    assert placements == ["CC-CC", "CC-CM", "CM-CC", "MM-MM", "CM-MM"]
+    assert placements == [
+        "CC-CC", "CC-CM", "CM-CC", "MM-MM", "CM-CM", "CM-MM", "MM-CM",
+    ]  # fmt: skip
     assert data["values"] == {
-        "accuracy": [0.7, 0.9, 0.8, 0.95, 0.85],
-        "params": [100, 200, 200, 400, 300],
+        "accuracy": [0.7, 0.9, 0.8, 0.95, None, 0.85, 0.99],
+        "params": [100, 200, 200, 400, None, 300, 50],
     }
-    assert data["errors"] == {"accuracy": [None, 0.02, None, None, None]}
+    assert data["errors"] == {"accuracy": [None, 0.02, *[None] * 5]}
     assert data["counts"]["failed"] == data["counts"]["pruned"] == 1
 
 
@@ -117,7 +123,54 @@ def test_blocks_and_curves_of_trained_models(trained_study):
         assert [block["stage"] for block in blocks] == [1, 2, 2]
         assert all(block["variance"] > 0 for block in blocks)
         assert all(block["amplitude"] < 0 for block in blocks)
-        assert details[number]["history"]["epoch"] == [1]
+
+
+def test_a_comparison_with_the_parent_is_that_of_the_figures(make_study, make_trial):
+    error = {"standard_errors": {"accuracy": 0.01}}
+    trials = [
+        make_trial(0, "CC", accuracy=0.70, params=1, baseline="all_conv", **error),
+        make_trial(1, "CM", accuracy=0.71, params=2, **error),
+    ]
+    found = report_data(make_study(trials))["comparisons"]
+    one = ParentComparison.of(trials, "accuracy")
+    assert list(found) == ["accuracy"]  # parameters have no error
+    assert found["accuracy"]["parent"] == 0
+    assert found["accuracy"]["quantile"] == pytest.approx(one.quantile, rel=1e-6)
+    assert found["accuracy"]["sentence"] == one.sentence()
+
+
+def test_a_lost_trial_is_shown_once_as_what_replaced_it(make_study, make_trial):
+    lost = make_trial(0, state=TrialState.FAILED, retried_as=1, error="lost")
+    data = report_data(make_study([lost, make_trial(1, accuracy=1, params=1)]))
+    assert data["trials"]["number"] == [1]
+
+
+def test_too_few_placements_are_not_predicted(known_study):
+    assert (
+        "needs 20 trained placements" in report_data(known_study)["forecast"]["reason"]
+    )
+
+
+def test_the_published_study_is_predicted_where_it_was_not_trained(published_copy):
+    from nas.reporting.forecast import forecast
+    from nas.study.study import Study
+
+    study = Study.open(published_copy)
+    found = forecast(study)
+    assert found["metric"] == "accuracy" and found["space_size"] == 512
+    trained = {trial.placement for trial in study.trials()}
+    assert not trained & set(found["placement"])
+    rows = list(zip(found["low"], found["mean"], found["high"], strict=True))
+    assert len(rows) == 150 and all(low < mean < high for low, mean, high in rows)
+    assert found["mean"] == sorted(found["mean"], reverse=True)
+    assert all(value > 0 for value in found["macs"])
+
+
+def test_what_it_took_is_written_down(known_study):
+    facts = dict(report_data(known_study)["facts"])
+    assert facts["data set"] == "mnist5k"
+    assert facts["epochs of a trial"] == "3"
+    assert facts["cost, all trials"] == "10 s of 1 CPU each"
 
 
 def test_blocks_of_one_evaluator_alone():

@@ -1,0 +1,1 @@
+// Only for pages that a server keeps up to date.
