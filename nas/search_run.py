@@ -91,13 +91,11 @@ def search(
     """
     directory = RUNS / config.name if out is None else Path(out)
     if directory.exists() and (not directory.is_dir() or _is_taken(directory)):
-        advice = (
-            "resume it with `nas resume`, or choose another --out"
-            if StudyLayout(directory).exists()
-            else "choose another --out"
-        )
+        is_study = StudyLayout(directory).exists()
         raise InputError(
-            f"a new study needs a new directory, but {directory} is there; {advice}"
+            f"a new study needs a new directory, but {directory} is there; "
+            f"{'resume it, or ' if is_study else ''}choose another one",
+            hint=f"{f'nas resume {directory}, or ' if is_study else ''}--out DIR",
         )
     config = _at(config, address)
     scorer = scorer or _make_scorer(config, function, quiet)
@@ -211,7 +209,7 @@ class _Search:
             num_trials = study.num_trials if trials is None else trials
             if num_trials < ledger.num_counted:
                 raise InputError(
-                    f"a study keeps its trials: --trials must be at least "
+                    "a study keeps its trials: their number must be at least "
                     f"{ledger.num_counted} here, got {num_trials}"
                 )
             exhausted = trials is None and bool(ledger.get_note("exhausted"))

@@ -279,7 +279,8 @@ def train_architectures(
         if differences:
             raise InputError(
                 f"{out} holds another training run: it differs in "
-                f"{', '.join(differences)}; choose another --out"
+                f"{', '.join(differences)}; choose another directory",
+                hint="--out DIR",
             )
         study = resume(out, address=address, quiet=quiet)
     else:

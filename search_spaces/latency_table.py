@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.block_spec import BlockSpec
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 from search_spaces.kinds.block_kinds import block_kind
 
 FORMAT = "latency/1"
@@ -73,8 +73,8 @@ class LatencyTable:
             if key not in self.blocks:
                 raise InputError(
                     "a latency table must hold every block of the space; "
-                    f"{key!r} is missing: measure it again with "
-                    "`nas space CONFIG --measure-latency FILE.yaml`"
+                    f"{key!r} is missing: measure it again",
+                    hint="nas space CONFIG --measure-latency FILE.yaml",
                 )
             total += self.blocks[key]
         return total
@@ -113,8 +113,9 @@ class LatencyTable:
         keys = ("format", "device", "batch_size", "nanoseconds")
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise InputError(
-                f"a latency table is a mapping with format: {FORMAT}; "
-                "`nas space CONFIG --measure-latency FILE.yaml` writes one"
+                f"a latency table is a mapping with format: {FORMAT}, "
+                f"got {shown(data)}",
+                hint="nas space CONFIG --measure-latency FILE.yaml writes one",
             )
         if set(data) != set(keys) or not isinstance(data["nanoseconds"], Mapping):
             raise InputError(

@@ -152,13 +152,15 @@ def _apply(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(
-            f"--set takes key.path=value, e.g. training.epochs=3; got {shown(override)}"
+            "a change is key.path=value, e.g. training.epochs=3; "
+            f"got {shown(override)}",
+            hint="--set key.path=value",
         )
     try:
         value = parse_yaml(text)
     except InputError as error:
         raise InputError(
-            f"--set {key}: the value must be YAML, got {shown(text)}: {error}"
+            f"change of {key}: the value must be YAML, got {shown(text)}: {error}"
         ) from error
     *parents, last = key.split(".")
     here = data
@@ -167,6 +169,6 @@ def _apply(data: dict[str, Any], override: str) -> None:
         if below is None:
             below = here[parent] = {}
         if not isinstance(below, dict):
-            raise InputError(f"--set {key}: {parent!r} has no keys of its own")
+            raise InputError(f"change of {key}: {parent!r} has no keys of its own")
         here = below
     here[last] = value

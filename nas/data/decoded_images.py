@@ -202,7 +202,8 @@ def decoded_images(
     if problem_text and on_error == "stop":
         raise InputError(
             f"{problem_text}; mend or remove them, or leave them out with "
-            "--set data.on_error=skip"
+            "data.on_error: skip",
+            hint="--set data.on_error=skip",
         )
     if problem_text:
         notes.append(f"left out: {problem_text}")

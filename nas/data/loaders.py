@@ -70,7 +70,8 @@ def check_root(config: DataConfig) -> Path:
     if config.image_size is None:
         raise InputError(
             "data.image_size must be set for imagefolder, because images may differ "
-            "in size (e.g. --set data.image_size=32); got none"
+            "in size; got none",
+            hint="e.g. --set data.image_size=32",
         )
     root = Path(config.root).expanduser()
     if not root.is_dir():
@@ -129,8 +130,8 @@ def _cifar(config: DataConfig) -> RawDataset:
     reader = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[config.name]
     if config.root is None:
         raise InputError(
-            f"data.root must name the directory of {config.name} "
-            "(--set data.root=DIR), got none"
+            f"data.root must name the directory of {config.name}, got none",
+            hint="--set data.root=DIR",
         )
     splits = []
     for train in (True, False):
@@ -139,7 +140,8 @@ def _cifar(config: DataConfig) -> RawDataset:
         except RuntimeError as error:
             raise InputError(
                 f"{config.name} must lie under data.root, but it is not in "
-                f"{config.root!r}; --set data.download=true fetches it"
+                f"{config.root!r}; data.download: true fetches it",
+                hint="--set data.download=true",
             ) from error
         except OSError as error:
             raise InputError(

@@ -255,7 +255,8 @@ def check_study_is_shared(study: Path) -> None:
         raise InputError(
             "on several nodes the study directory must be on a file system that all "
             f"of them see, but {study} is not visible on {', '.join(sorted(blind))}; "
-            "use a shared path (--out /shared/...), e.g. NFS"
+            "use a shared path, e.g. NFS",
+            hint="--out /shared/...",
         )
 
 

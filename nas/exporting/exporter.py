@@ -266,8 +266,9 @@ def check_target(directory: Path, *, force: bool) -> None:
         )
     if not force:
         raise InputError(
-            f"{directory} already holds an export; --force replaces it, or choose "
-            "another directory"
+            f"{directory} already holds an export; replace it by force, or choose "
+            "another directory",
+            hint="--force",
         )
 
 

@@ -155,7 +155,8 @@ def front_figure(
     if len(metrics) > MAX_AXES:
         raise InputError(
             f"a figure shows at most {MAX_AXES} metrics, got {len(metrics)}: "
-            f"{', '.join(metrics)}; choose some with --metrics"
+            f"{', '.join(metrics)}; choose some of them",
+            hint="--metrics A,B",
         )
     if not any(table.trials for table in tables):
         raise InputError("there is no trained trial to draw yet")

@@ -141,8 +141,8 @@ class _Costs:
             if name not in there and name not in self._known.columns:
                 found = ", ".join(dict.fromkeys([*there, *self._known.columns]))
                 raise InputError(
-                    f"--max {name}: {model.table.source} has no cost {name!r}; there "
-                    f"are {found or 'none'}"
+                    f"limit of {name}: {model.table.source} has no cost {name!r}; "
+                    f"there are {found or 'none'}"
                 )
         self.names = list(dict.fromkeys([*there, *limits]))
 
@@ -172,7 +172,7 @@ class _Costs:
             return np.where(np.isfinite(own), own, values)
         if name in self._limits:
             raise InputError(
-                f"--max {name}: {int((~np.isfinite(own)).sum())} placements have no "
+                f"limit of {name}: {int((~np.isfinite(own)).sum())} placements have no "
                 f"{name!r} in the table, and it is not a sum over slots from which it "
                 "follows; add rows with their placement and cost, without the metric"
             )

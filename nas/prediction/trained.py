@@ -89,7 +89,7 @@ class TrainedTable:
         path = Path(path)
         if path.suffix.lower() not in (".csv", ".parquet"):
             raise InputError(
-                "nas predict reads a study directory, a .csv or a .parquet file; got "
+                "a prediction needs a study directory, a .csv or a .parquet file; got "
                 f"{str(path)!r}" + ("" if path.exists() else ", which does not exist")
             )
         row_name = "line {}" if path.suffix.lower() == ".csv" else "row {}"

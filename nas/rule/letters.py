@@ -55,9 +55,9 @@ def checked_placement(text: str, letter: str = "M") -> str:
         for block, found in enumerate(blocks, start=1):
             if found not in allowed:
                 raise InputError(
-                    f"a block is one of the letters {', '.join(allowed)} (--letter X "
-                    f"allows X too); got {found!r} at stage {stage}, block {block} "
-                    f"of {shown!r}"
+                    f"a block is one of the letters {', '.join(allowed)}; "
+                    f"got {found!r} at stage {stage}, block {block} of {shown!r}",
+                    hint="--letter X allows X too",
                 )
     return text
 

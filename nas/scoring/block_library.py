@@ -125,8 +125,8 @@ class BlockLibrary:
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"{path} must be a block library that `nas distill` wrote: "
-                f"{' '.join(str(error).split())[:160]}"
+                f"{path} must be a block library: {' '.join(str(error).split())[:160]}",
+                hint="nas distill writes one",
             ) from error
         errors = {key: float(about[name_of(key)]["error"]) for key in blocks}
         return cls(

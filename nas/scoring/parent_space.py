@@ -22,7 +22,8 @@ def parent_config(config: SearchConfig) -> ParentConfig:
     if config.parent is None:
         raise InputError(
             f"scoring.kind {config.scoring.kind} needs a trained CNN: name it as "
-            "parent.model, or with --from WEIGHTS"
+            "parent.model",
+            hint="or --from WEIGHTS",
         )
     return config.parent
 

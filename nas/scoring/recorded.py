@@ -304,7 +304,8 @@ def _with_known_objectives(
     if not known:
         raise InputError(
             f"{source} has none of the objectives {', '.join(left_out)}; it has "
-            f"{', '.join(recorded.metrics)} (choose with --set objectives=[METRIC])"
+            f"{', '.join(recorded.metrics)}",
+            hint="choose with --set objectives=[METRIC]",
         )
     if left_out and not quiet:
         say(f"not in {source}, left out: {', '.join(left_out)}", err=True)

@@ -156,12 +156,12 @@ class Scorer(ABC):
             raise InputError(
                 "search.randomise: split draws the training and validation images of "
                 "each run anew, but with scoring.kind "
-                f"{self.name} runs share theirs; leave it out "
-                "(--set 'search.randomise=[seed]')"
+                f"{self.name} runs share theirs; leave it out",
+                hint="--set 'search.randomise=[seed]'",
             )
         if self.config.search.fidelity is not None and not self.has_rungs:
             raise InputError(
                 "search.fidelity stops trainings early, but scoring.kind "
-                f"{self.name} has results of one budget; leave it out "
-                "(--set search.fidelity=null)"
+                f"{self.name} has results of one budget; leave it out",
+                hint="--set search.fidelity=null",
             )

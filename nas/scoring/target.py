@@ -139,8 +139,8 @@ def data_recipe(
             if config.data.name == "imagefolder" and config.data.root is None:
                 raise InputError(
                     f"{targets[0]} was trained on images in directories, which an "
-                    "export does not hold; say where they are: --set data.root=DIR, or "
-                    "--data STUDY"
+                    "export does not hold; say where they are",
+                    hint="--set data.root=DIR, or --data STUDY",
                 )
             # It is that of one target, and each is measured on its own split.
             images = config.data.model_copy(update={"resplit_seed": None})
@@ -177,13 +177,13 @@ def load_target(
     if is_network(source):
         return _load_network(source, dataset, weights, pretrained)
     if pretrained:
-        raise InputError(f"--pretrained is for timm:NAME targets, got {source!r}")
+        raise InputError(f"pretrained is for timm:NAME targets, got {source!r}")
     path = Path(source)
     name = f"trial {path.name}" if path.parent.name == "trials" else path.name
     if TrialLayout(path).architecture.is_file():
         if weights is not None:
             raise InputError(
-                f"--weights is for architecture files and timm models; {source!r} is a "
+                f"weights are for architecture files and timm models; {source!r} is a "
                 "directory with weights of its own"
             )
         architecture = Architecture.from_yaml(TrialLayout(path).architecture)
@@ -205,8 +205,8 @@ def load_target(
         trained = weights is not None
         return Target(path.stem, source, model.eval(), placement, trained)
     raise InputError(
-        "a target is an architecture file (.yaml), a directory that `nas export` "
-        f"wrote, a directory STUDY/trials/NUMBER, or timm:NAME; got {source!r}"
+        "a target is an architecture file (.yaml), an exported directory, a directory "
+        f"STUDY/trials/NUMBER, or timm:NAME; got {source!r}"
     )
 
 
@@ -249,7 +249,7 @@ def _load_network(
 
     library, name, _ = parse_network(source)
     if pretrained and library != "timm":
-        raise InputError(f"--pretrained is for timm:NAME targets, got {source!r}")
+        raise InputError(f"pretrained is for timm:NAME targets, got {source!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model: Any = build_network(
@@ -364,8 +364,8 @@ def _prepared(target: Target, dataset: "Dataset") -> "Dataset":
         raise InputError(
             f"{target.source!r} takes images of {preprocessing.in_channels} channels "
             f"and {preprocessing.image_size} px, the data set {dataset.name!r} has "
-            f"{dataset.in_channels} and {dataset.image_size}; choose others with "
-            "--data or --set data.image_size=..."
+            f"{dataset.in_channels} and {dataset.image_size}; choose other images",
+            hint="--data, or --set data.image_size=...",
         )
     return replace(dataset, mean=preprocessing.mean, std=preprocessing.std)
 

@@ -40,7 +40,6 @@ def find_target(source: str) -> str:
     except OSError:  # longer than a path can be
         pass
     raise InputError(
-        "a target is an architecture file (.yaml), a directory that `nas export` "
-        "wrote, a trial (STUDY/trials/NUMBER or STUDY/best), or timm:NAME; got "
-        f"{shown(source)}"
+        "a target is an architecture file (.yaml), an exported directory, a trial "
+        f"(STUDY/trials/NUMBER or STUDY/best), or timm:NAME; got {shown(source)}"
     )

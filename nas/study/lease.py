@@ -97,7 +97,8 @@ class Lease:
         )
         raise InputError(
             f"one study has one driver, but {self._path.parent} is being searched by "
-            f"{who}; watch it with `nas status`, or stop it first"
+            f"{who}; wait for it, or stop it first",
+            hint=f"nas status {self._path.parent} shows how far it is",
         )
 
     def _beat(self) -> None:

@@ -355,8 +355,8 @@ def read_settings(directory: Path) -> dict[str, Any]:
     path = StudyLayout(directory).config
     if not path.is_file():
         raise InputError(
-            f"{directory} is not a study: it has no {path.name} "
-            "(a study is the directory that `nas search` made)"
+            f"{directory} is not a study: it has no {path.name}",
+            hint="a study is a directory that nas search made",
         )
     try:
         settings = read_yaml(path)

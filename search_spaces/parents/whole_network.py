@@ -139,8 +139,9 @@ def _timm(
     except Exception as error:  # whatever its constructor dislikes
         raise InputError(
             f"timm cannot build {name!r} for {image_size} px images: "
-            f"{' '.join(str(error).split())[:200]}; choose another size with --set "
-            "data.image_size=..., or options such as patch_size"
+            f"{' '.join(str(error).split())[:200]}; choose another image size, or "
+            "options such as patch_size",
+            hint="--set data.image_size=...",
         ) from error
     return model
 

@@ -128,8 +128,8 @@ class SearchSpace(ABC):
         if self.constraints.max_latency is not None and self.latency_table is None:
             raise InputError(
                 "constraint max_latency needs the block times of a device: name a file "
-                "as space.latency_table; write one on that device with "
-                "`nas space CONFIG --measure-latency FILE.yaml`"
+                "as space.latency_table that was measured on that device",
+                hint="nas space CONFIG --measure-latency FILE.yaml writes one",
             )
         if self.size == 0:
             raise InputError(

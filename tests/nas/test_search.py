@@ -75,7 +75,7 @@ def test_a_finished_search_is_extended_and_nothing_is_done_twice(
         f"every trial has ended; to go on, ask for more of them: nas resume {path}"
         in (capsys.readouterr().err)
     )
-    with pytest.raises(InputError, match="--trials must be at least 4 here, got 3"):
+    with pytest.raises(InputError, match="their number must be at least 4 here, got 3"):
         resume(path, 3, quiet=True, function=fake_trial)
     study = resume(path, 40, quiet=True, function=fake_trial)
     trials = {t.number: t for t in study.trials()}
@@ -154,8 +154,9 @@ def test_no_complete_trial_is_a_failure_of_the_run(tmp_path):
 def test_a_directory_in_use_is_refused(tmp_path):
     path = tmp_path / "s"
     search(config(search={"trials": 2}), path, quiet=True, function=fake_trial)
-    with pytest.raises(InputError, match="resume it with `nas resume`"):
+    with pytest.raises(InputError, match="resume it, or choose another") as refused:
         search(config(), path, quiet=True, function=fake_trial)
+    assert refused.value.hint == f"nas resume {path}, or --out DIR"
     with (
         Lease(path),
         pytest.raises(InputError, match="one study has one driver"),

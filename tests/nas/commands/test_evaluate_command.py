@@ -120,7 +120,7 @@ def test_an_evaluator_that_cannot_measure_is_reported_and_the_rest_goes_on(nas):
         (["NET", "--option", "low_pass.size=3"], "has no option 'size'"),
         (["NET", "--option", "nonsense"], "--option takes EVALUATOR.OPTION=VALUE"),
         (["NET", "--set", "data.image_size=20"], "cannot take the images of 'fake'"),
-        (["NET", "--pretrained"], "--pretrained is for timm:NAME"),
+        (["NET", "--pretrained"], "pretrained is for timm:NAME"),
     ],
 )
 def test_wrong_input_is_one_line(nas, architecture, arguments, message):

@@ -166,8 +166,8 @@ def test_overrides_are_yaml_by_path(tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("training.epochs", "takes key.path=value"),
-        ("=3", "takes key.path=value"),
+        ("training.epochs", "a change is key.path=value"),
+        ("=3", "a change is key.path=value"),
         ("seed.x=3", "'seed' has no keys of its own"),
         ("training.epochs=[", "the value must be YAML"),
         ("trainin.epochs=3", "unknown key 'trainin'"),

@@ -154,8 +154,9 @@ def test_unusable_requests_are_refused(config, message):
 
 def test_a_missing_download_says_what_to_do(tmp_path):
     config = DataConfig(name="cifar100", root=str(tmp_path))
-    with pytest.raises(InputError, match="--set data.download=true fetches it"):
+    with pytest.raises(InputError, match="data.download: true fetches it") as refused:
         load_dataset(config)
+    assert refused.value.hint == "--set data.download=true"
 
 
 def test_broken_folders_are_named(tmp_path):

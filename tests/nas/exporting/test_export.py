@@ -186,7 +186,7 @@ def test_an_earlier_export_is_replaced_only_by_force(trained_study, tmp_path):
     directory = tmp_path / "model"
     export(trained_study, "pareto", directory)
     (directory / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="already holds an export; --force"):
+    with pytest.raises(InputError, match="already holds an export; replace it"):
         export(trained_study, "0", directory)
     export(trained_study, "0", directory, force=True)
     assert names(directory) == BASIC | {"notes.txt"}
