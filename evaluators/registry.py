@@ -23,6 +23,7 @@ from evaluators.loss.hessian_trace import HessianTrace
 from evaluators.loss.loss_landscape import LossLandscape
 from evaluators.loss.sharpness import Sharpness
 from evaluators.loss.training_nll import TrainingNLL
+from evaluators.names import METRICS, check_evaluators
 from search_spaces.errors import InputError
 
 EVALUATORS: dict[str, type[Evaluator]] = {}
@@ -51,6 +52,7 @@ def register_evaluator(evaluator: type[Evaluator]) -> None:
                 "by another evaluator with another meaning; names are unique"
             )
     EVALUATORS[evaluator.name] = evaluator
+    METRICS[evaluator.name] = tuple(metric.name for metric in evaluator.metrics)
 
 
 def all_metrics() -> dict[str, Metric]:
@@ -93,10 +95,7 @@ def make_evaluator(name: str, options: Mapping[str, Any]) -> Evaluator:
     Raises:
         InputError: It or an option does not exist, or a value is not allowed.
     """
-    if name not in EVALUATORS:
-        raise InputError(
-            f"unknown evaluator {name!r}; known are {', '.join(sorted(EVALUATORS))}"
-        )
+    check_evaluators([name])
     evaluator = EVALUATORS[name]
     if not isinstance(options, Mapping):
         raise InputError(

@@ -153,14 +153,7 @@ class _Search:
     """One run of a search: what ``search`` and ``resume`` have in common."""
 
     def __init__(self, scorer: Scorer, directory: Path, quiet: bool) -> None:
-        from nas.sampling.samplers import SAMPLERS
-
         config = scorer.config
-        if config.search.sampler not in SAMPLERS:
-            raise InputError(
-                f"unknown sampler {config.search.sampler!r}; known samplers: "
-                f"{', '.join(sorted(SAMPLERS))}"
-            )
         check_trackers(config.tracking)
         scorer.check()
         self._scorer = scorer

@@ -26,6 +26,7 @@ FLOORS = (
     "search_spaces/architecture",
     "search_spaces/spaces",
     "search_spaces/parents",
+    "evaluators/names",
     "evaluators/data",
     "evaluators/evaluator",
     "evaluators/options",

@@ -101,12 +101,17 @@ def command(
     STUDY/best, STUDY/latest), an ARCHITECTURE.yaml (untrained unless --weights is
     given), or timm:NAME.
     """
+    from nas.config.loading import find_config
+    from nas.config.names import DATA_SETS
     from nas.plugins import import_plugins
     from nas.scoring.target_path import find_target
 
     targets = tuple(find_target(source) for source in targets)
     import_plugins(plugins)
-    # Only now: a wrong path is answered before torch and the images are loaded.
+    chosen = _chosen(names)
+    if data is not None and data not in DATA_SETS:
+        find_config(data)
+    # Only now: wrong names are answered before torch and the images are loaded.
     from nas.data.datasets import load_dataset
     from nas.scoring.target import (
         are_own_images,
@@ -116,7 +121,7 @@ def command(
         unique_names,
     )
 
-    evaluators = _evaluators(names, options, figures is not None)
+    evaluators = _evaluators(chosen, options, figures is not None)
     config = data_recipe(data, targets, overrides)
     dataset = load_dataset(config.data, quiet=False)
     loaded = unique_names(
@@ -148,23 +153,32 @@ def command(
     return 1 if any(measurement.errors for measurement in measurements) else 0
 
 
+def _chosen(names: str | None) -> list[str] | None:
+    """Evaluators by name; ``None`` if none were named."""
+    from evaluators.names import METRICS, check_evaluators
+
+    if names is None:
+        return None
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    if names == "all":
+        chosen = list(METRICS)
+    check_evaluators(chosen)
+    return chosen
+
+
 def _evaluators(
-    names: str | None, options: tuple[str, ...], figures: bool
+    chosen: list[str] | None, options: tuple[str, ...], figures: bool
 ) -> "list[Evaluator]":
-    from evaluators.registry import EVALUATORS, make_evaluators
+    from evaluators.registry import make_evaluators
     from nas.scoring.target import DEFAULT_EVALUATORS
     from search_spaces.errors import InputError
     from search_spaces.yaml_text import parse_yaml
 
-    if names == "all":
-        chosen = list(EVALUATORS)
-    elif names is not None:
-        chosen = [name.strip() for name in names.split(",") if name.strip()]
-    elif figures:
+    if chosen is None and figures:
         from nas.figures.paper import FIGURES
 
         chosen = ["accuracy", *FIGURES, "cost"]
-    else:
+    elif chosen is None:
         chosen = list(DEFAULT_EVALUATORS)
     config: dict[str, dict[str, object]] = {name: {} for name in chosen}
     for option in options:

@@ -7,6 +7,8 @@ better) and the blocks (does the space fit together), whose import takes seconds
 
 from typing import Any
 
+from evaluators.names import METRICS, check_evaluators, check_metric
+from nas.config.names import DATA_SETS, SAMPLERS
 from nas.config.search_config import SearchConfig
 from nas.plugins import import_plugins
 from search_spaces.errors import InputError, shown
@@ -22,13 +24,15 @@ def completed(config: SearchConfig) -> SearchConfig:
         The config with the direction of each objective filled in.
 
     Raises:
-        InputError: An evaluator, an option or a metric does not exist, an objective
-            or the metric of the plan is not measured, an objective is mostly noise, or
-            the parts of the space do not fit together.
+        InputError: A data set, its directory, a sampler, an evaluator, an option or a
+            metric does not exist, an objective or the metric of the plan is not
+            measured, an objective is mostly noise, or the parts of the space do not
+            fit together.
     """
+    _check_names(config)
+    config.space.check()
     from evaluators.registry import make_evaluators
 
-    config.space.check()
     measured = {
         metric.name: metric
         for evaluator in make_evaluators(config.evaluators)
@@ -40,24 +44,44 @@ def completed(config: SearchConfig) -> SearchConfig:
         filled = {"metric": metric, "direction": one.get("direction", "")}
         if "direction" not in one:
             filled["direction"] = _direction_of(metric)
-        if metric not in measured:
-            raise InputError(
-                f"objective {shown(metric)} is not measured by the evaluators "
-                f"{', '.join(config.evaluators)}; they give {', '.join(measured)}"
-            )
         if (noise := measured[metric].noise) and not config.search.allow_noisy:
             raise InputError(
                 f"objective {metric!r} is mostly noise for a single network ({noise}); "
                 "choose another, or set search.allow_noisy=true"
             )
         objectives.append(filled)
-    if config.rule is not None and config.rule.metric not in measured:
-        raise InputError(
-            f"rule.metric {shown(config.rule.metric)} is not measured by the "
-            f"evaluators {', '.join(config.evaluators)}; they give "
-            f"{', '.join(measured)}"
-        )
     return config.model_copy(update={"objectives": objectives})
+
+
+def _check_names(config: SearchConfig) -> None:
+    """What can be said before anything heavy is imported."""
+    data, sampler = config.data, config.search.sampler
+    if data.name not in DATA_SETS:
+        raise InputError(
+            f"unknown data set {shown(data.name)}; there are {', '.join(DATA_SETS)}"
+        )
+    if data.name == "imagefolder" and data.root is not None:
+        data.find_root()
+    if sampler not in SAMPLERS:
+        raise InputError(
+            f"unknown sampler {shown(sampler)}; known samplers: "
+            f"{', '.join(sorted(SAMPLERS))}"
+        )
+    check_evaluators(config.evaluators)
+    for one in config.objectives:
+        if "direction" not in one:
+            check_metric(one["metric"])
+    measured = [m for name in config.evaluators for m in METRICS[name]]
+    wanted = {f"objective {shown(o['metric'])}": o["metric"] for o in config.objectives}
+    if config.rule is not None:
+        wanted[f"rule.metric {shown(config.rule.metric)}"] = config.rule.metric
+    for what, metric in wanted.items():
+        if metric not in measured:
+            raise InputError(
+                f"{what} is not measured by the evaluators "
+                f"{', '.join(config.evaluators)}; they give "
+                f"{', '.join(dict.fromkeys(measured))}"
+            )
 
 
 def with_plugins(config: SearchConfig) -> SearchConfig:
@@ -105,12 +129,7 @@ def _direction_of(metric: str) -> str:
     """The direction the metric table gives, for objectives that are a bare name."""
     from evaluators.registry import all_metrics
 
-    table = all_metrics()
-    if metric not in table:
-        raise InputError(
-            f"unknown metric {shown(metric)}; there are {', '.join(sorted(table))}"
-        )
-    direction: str = table[metric].direction
+    direction: str = all_metrics()[metric].direction
     if direction == "none":
         raise InputError(
             f"neither direction of {metric!r} is better in itself; "

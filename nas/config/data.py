@@ -1,5 +1,6 @@
 """Section ``data``: which images, and how they are split."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -57,6 +58,27 @@ class DataConfig(Section):
     max_test: int | None = Field(default=None, ge=1)
     split_seed: int = Field(default=0, ge=0)
     resplit_seed: int | None = Field(default=None, ge=0)
+
+    def find_root(self) -> Path:
+        """The directory of an ``imagefolder``.
+
+        Returns:
+            ``root``.
+
+        Raises:
+            InputError: It is not named or not there.
+        """
+        if self.root is None:
+            raise InputError(
+                "data.root must name a directory with one directory a class, or with "
+                "train/, val/ and test/ of that form; got none"
+            )
+        root = Path(self.root).expanduser()
+        if not root.is_dir():
+            raise InputError(
+                f"data.root must be a directory, there is no {str(root)!r}"
+            )
+        return root
 
     @model_validator(mode="after")
     def _store_size_fits(self) -> Self:

@@ -93,6 +93,31 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
+def find_config(source: str | Path) -> Path:
+    """The file that a config is read from.
+
+    Args:
+        source: Name of a preset, or path of a YAML file or of a study.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: There is no such preset or file.
+    """
+    if str(source) in preset_names():
+        return PRESETS / f"{source}.yaml"
+    path = find_study(source)
+    if (path / "config.yaml").is_file():
+        return path / "config.yaml"
+    if not path.is_file():
+        raise InputError(
+            "a config is a YAML file, a study directory or a preset "
+            f"({', '.join(preset_names())}); there is no {shown(str(source))}"
+        )
+    return path
+
+
 def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:
     """Read a preset or a YAML file and apply overrides.
 
@@ -106,16 +131,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     Raises:
         InputError: There is no such preset or file, or its content is not valid.
     """
-    path = find_study(source)
-    if str(source) in preset_names():
-        path = PRESETS / f"{source}.yaml"
-    elif (path / "config.yaml").is_file():
-        path = path / "config.yaml"
-    elif not path.is_file():
-        raise InputError(
-            "a config is a YAML file, a study directory or a preset "
-            f"({', '.join(preset_names())}); there is no {shown(str(source))}"
-        )
+    path = find_config(source)
     try:
         data = read_yaml(path)
     except InputError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.config import DataConfig
+from nas.config.names import DATA_SETS
 from nas.data.image_files import scan_image_folder
 from nas.data.raw_dataset import Pixels, RawDataset, Split
 from search_spaces.errors import InputError
@@ -29,6 +30,8 @@ def register_dataset(name: str, loader: Loader) -> None:
     if name in LOADERS:
         raise InputError(f"a data set named {name!r} exists already; names are unique")
     LOADERS[name] = loader
+    if name not in DATA_SETS:
+        DATA_SETS.append(name)
 
 
 def load_raw(config: DataConfig) -> RawDataset:
@@ -62,21 +65,13 @@ def check_root(config: DataConfig) -> Path:
     Raises:
         InputError: It is not named or not there, or no image size is set.
     """
-    if config.root is None:
-        raise InputError(
-            "data.root must name a directory with one directory a class, or with "
-            "train/, val/ and test/ of that form; got none"
-        )
-    if config.image_size is None:
+    if config.root is not None and config.image_size is None:
         raise InputError(
             "data.image_size must be set for imagefolder, because images may differ "
             "in size; got none",
             hint="e.g. --set data.image_size=32",
         )
-    root = Path(config.root).expanduser()
-    if not root.is_dir():
-        raise InputError(f"data.root must be a directory, there is no {str(root)!r}")
-    return root
+    return config.find_root()
 
 
 def _resized(images: Pixels, config: DataConfig) -> Pixels:

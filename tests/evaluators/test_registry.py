@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,3 +116,23 @@ def test_the_documentation_is_up_to_date():
 def test_every_metric_is_in_the_documentation_once():
     rows = [line for line in metrics_page().splitlines() if line.startswith("| `")]
     assert sorted(row.split("`")[1] for row in rows) == sorted(all_metrics())
+
+
+def test_names_without_torch_are_those_of_the_registry():
+    """In a process of its own: there the table is read before anything registers."""
+    code = """
+import sys
+from evaluators.names import METRICS
+written = dict(METRICS)
+assert "torch" not in sys.modules
+from evaluators.registry import EVALUATORS
+found = {n: tuple(m.name for m in e.metrics) for n, e in EVALUATORS.items()}
+assert list(found.items()) == list(written.items()), (found, written)
+from nas.config.names import DATA_SETS, SAMPLERS
+names = list(DATA_SETS), list(SAMPLERS)
+from nas.data.loaders import LOADERS
+from nas.sampling import samplers
+assert names == (list(LOADERS), list(samplers.SAMPLERS)), names
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

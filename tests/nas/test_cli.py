@@ -108,6 +108,16 @@ def test_help_needs_no_heavy_import():
     assert done.returncode == 0, done.stderr
 
 
+ARCHITECTURE = """\
+format: alternet/1
+backbone: {block: basic, stem: cifar, depths: [1, 1], widths: [4, 8]}
+placement: C-M
+attention: {heads: 1, head_dim: 4, window: 4}
+num_classes: 10
+in_channels: 1
+image_size: 28
+"""
+
 WRONG_AT_ONCE = [
     ["search", "quikstart"],
     ["space", "quikstart"],
@@ -117,6 +127,18 @@ WRONG_AT_ONCE = [
     ["search", "quickstart", "--set", "training.epochs=["],
     ["search", "quickstart", "--set", "space.backbone.preset=tny"],
     ["space", "quickstart", "--set", "space.kind=fre"],
+    ["search", "quickstart", "--set", "evaluators=[acuracy]"],
+    ["search", "quickstart", "--set", "objectives=[acuracy]"],
+    ["search", "quickstart", "--set", "objectives=[{metric: a, direction: maximize}]"],
+    ["search", "quickstart", "--set", "rule={metric: acuracy}"],
+    ["search", "quickstart", "--set", "search.sampler=tpee"],
+    ["search", "quickstart", "--set", "data.name=mnist"],
+    ["space", "images", "--set", "data.root=/nope"],
+    ["distill", "images", "--out", "out", "--set", "data.root=/nope"],
+    ["train", "a.yaml", "--config", "quickstart", "--set", "data.name=mnist"],
+    ["evaluate", "a.yaml", "--evaluators", "acuracy"],
+    ["evaluate", "a.yaml", "--data", "mnist"],
+    ["export", "/nope", "--to", "out"],
     ["train", "a.yaml", "--config", "quikstart"],
     ["evaluate", "/nope"],
     ["evaluate", "nope/best"],
@@ -128,7 +150,7 @@ WRONG_AT_ONCE = [
 ]
 
 
-def test_a_typo_is_answered_before_anything_heavy_is_imported():
+def test_a_typo_is_answered_before_anything_heavy_is_imported(tmp_path):
     """In one process: what one of them imported, the next would be blamed for."""
     code = f"""
 import sys
@@ -142,7 +164,10 @@ for arguments in {WRONG_AT_ONCE!r}:
     found = heavy & set(sys.modules)
     assert not found, (arguments, found)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    (tmp_path / "a.yaml").write_text(ARCHITECTURE)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("\n") == len(WRONG_AT_ONCE)
 
