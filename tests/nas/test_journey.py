@@ -108,6 +108,16 @@ def test_the_export_holds_what_was_asked_for(exported):
     } <= names  # fmt: skip
 
 
+def test_resuming_it_looks_at_no_test_image_again(study, monkeypatch):
+    def again(*_):
+        raise AssertionError("the test images are looked at again")
+
+    before = (study / "test.csv").read_bytes()
+    monkeypatch.setattr("nas.scoring.held_out_test.final_test", again)
+    assert run("resume", study, "--quiet") == 0
+    assert (study / "test.csv").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_every_format(study, tmp_path):
     words = ["--to", tmp_path / "all", "--formats", "all"]

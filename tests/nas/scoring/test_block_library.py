@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from nas.config import config_from_dict
 from nas.data.datasets import load_dataset
@@ -13,6 +14,7 @@ from nas.scoring.library_fitting import STATE, fit_library
 from nas.scoring.parent_space import replacements, with_parent
 from search_spaces import Architecture, Backbone, InputError, Placement
 from search_spaces.parents.alternet_parent import AlterNetParent
+from tests.search_spaces.blocks.test_strided_conv import strides_seen
 
 BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
 
@@ -86,6 +88,30 @@ def test_blocks_learn_and_the_parent_stays(dataset, tmp_path):
         assert library.errors[key] < untaught[key]
     hooks = [len(b._forward_hooks) for b in parent.own_blocks()]
     assert hooks == [0, 0, 0, 0]
+
+
+def test_a_users_block_meets_no_strided_1x1_conv_while_it_learns(
+    dataset, tmp_path, monkeypatch
+):
+    """oneDNN writes past a workspace in the weight gradients of such convs."""
+    found = []
+
+    class Strided(nn.Module):
+        def __init__(self, spec):
+            super().__init__()
+            self.conv = nn.Conv2d(spec.in_channels, spec.out_channels, 1, stride=2)
+
+        def forward(self, x):
+            made = []
+            strides = strides_seen(lambda: made.append(self.conv(x)))
+            if torch.is_grad_enabled():
+                found.extend(strides)
+            return nn.functional.interpolate(made[0], scale_factor=2)
+
+    parent, config, wanted = make(dataset, epochs=1, images=32)
+    monkeypatch.setattr(parent, "candidate", Strided)
+    fit_library(parent, wanted, dataset, config, tmp_path)
+    assert set(found) == {(1, 1)}
 
 
 @torch.no_grad()

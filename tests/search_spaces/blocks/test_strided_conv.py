@@ -5,10 +5,12 @@ Processors with AVX-512 are told to do as if they had AVX2 alone. On other machi
 than x86 the comparisons hold as well, but no fault could be met.
 """
 
+import ast
 import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -200,3 +202,39 @@ def test_training_of_a_users_network_meets_no_strided_1x1_conv():
     model, config = network_of_a_user(), TrainingConfig(epochs=1, batch_size=32)
     seen = strides_seen(lambda: train(model, digits, config, seed=0, device=CPU))
     assert set(seen) == {(1, 1)}
+
+
+GUARDED = {
+    "evaluators/loss/batch_loss.py": "the test of flatness above",
+    "evaluators/loss/hvp.py": "differentiates what batch_loss.py computed",
+    "nas/scoring/library_fitting.py": "tests/nas/scoring/test_block_library.py",
+    "nas/scoring/training.py": "the test of training above",
+}
+"""Where gradients are asked for, and what shows that the guard is on there."""
+
+
+def asks_for_gradients(file):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        called = getattr(node, "func", None)
+        if isinstance(node, ast.Call) and isinstance(called, ast.Attribute):
+            owner = ast.unparse(called.value)
+            if called.attr == "backward" or (owner, called.attr) == (
+                "torch.autograd",
+                "grad",
+            ):
+                return True
+            if owner == "torch.func" and called.attr != "functional_call":
+                return True
+    return False
+
+
+def test_no_other_place_asks_for_gradients():
+    """A new training loop is listed with the test that looks into it."""
+    root = Path(__file__).parents[3]
+    found = {
+        str(file.relative_to(root))
+        for package in ("search_spaces", "evaluators", "nas")
+        for file in (root / package).rglob("*.py")
+        if asks_for_gradients(file)
+    }
+    assert found == set(GUARDED)
