@@ -81,7 +81,7 @@ def test_names_alone_take_their_direction_from_the_metric():
         ({"space": {"attention": {"window": 0}}}, "attention.window is a positive"),
         ({"space": {"constraints": {"max_size": 3}}}, "has no key 'max_size'"),
         ({"evaluators": ["acuracy"]}, "unknown evaluator 'acuracy'; known are"),
-        ({"evaluators": {"accuracy": {"x": 1}}}, "has no option 'x'"),
+        ({"evaluators": {"accuracy": {"x": 1}, "cost": {}}}, "has no option 'x'"),
         ({"objectives": ["speed"]}, "unknown metric 'speed'; there are"),
         ({"objectives": ["ape"]}, "objective 'ape' is not measured by the evaluators"),
         (
