@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nas.ledger.trial import Objective, Trial, TrialState
     from nas.pareto.front import ParetoFront
     from nas.prediction.prediction import Prediction, predict
+    from nas.prediction.score_agreement import score_agreement
     from nas.rule.rule_test import RuleTest, rule_test
     from nas.scoring.scorer import Scorer
     from nas.scoring.scorers import register_scorer
@@ -57,6 +58,7 @@ _HOMES = {
     "report": "nas.api.functions",
     "resume": "nas.api.functions",
     "rule_test": "nas.rule.rule_test",
+    "score_agreement": "nas.prediction.score_agreement",
     "search": "nas.api.functions",
     "train": "nas.api.functions",
 }
@@ -86,6 +88,7 @@ __all__ = [
     "report",
     "resume",
     "rule_test",
+    "score_agreement",
     "search",
     "train",
 ]

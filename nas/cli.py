@@ -25,6 +25,7 @@ VERBS = {
     "pareto": "The trials that no other trial beats, as table or figure.",
     "show": "One trial: diagram of the placement, metrics, curves.",
     "predict": "Every placement of the space with an interval, untrained ones too.",
+    "agreement": "Whether cheap scores rank placements as training does.",
     "rule": "Test whether MSAs belong at the end of a stage.",
     "report": "One self-contained HTML page of a study.",
     "export": "Take architectures and weights away.",

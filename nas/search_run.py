@@ -24,6 +24,7 @@ from nas.ledger.atomic_file import DRAFT_SUFFIX, write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.cause import Cause
 from nas.ledger.trial import Trial, TrialState
+from nas.prediction.score_agreement import SCORES, score_agreement
 from nas.sampling.baselines import baselines
 from nas.scoring.given_function import FromFunction
 from nas.scoring.held_out_test import chosen_trials, look_once
@@ -246,6 +247,11 @@ class _Search:
                 "for the front and the baselines, looked at once: nas pareto "
                 f"{study.path}, or {study.layout.test}"
             )
+        if (study.path / SCORES).is_dir():
+            try:
+                found.append(f"{score_agreement(study).sentence()} (nas agreement)")
+            except InputError as error:
+                found.append(f"scores and results cannot be compared: {error}")
         return [line for line in found if line]
 
     def _resources(self) -> Any:
@@ -337,6 +343,7 @@ class _Search:
             baselines=self._baselines() if wanted.baselines else {},
             sampler_options=wanted.options,
             deadline=deadline,
+            planned=self._scorer.planned(self._directory),
             vary_seed="seed" in wanted.randomise,
             split_seed=config.data.split_seed if "split" in wanted.randomise else None,
         )

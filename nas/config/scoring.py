@@ -14,9 +14,9 @@ class ScoringConfig(Section):
         kind: ``scratch`` trains every candidate from freshly drawn weights;
             ``recorded`` looks it up in a finished table; ``distilled`` puts the blocks
             of a library into the trained CNN of section ``parent``; ``finetune`` trains
-            on from there; ``supernet`` reads it off networks that all candidates
-            share. Further keys are the options of the kind, e.g. ``table`` of
-            ``recorded``.
+            on from there; ``two_step`` scores the space, then fine-tunes a part of it;
+            ``supernet`` reads it off networks that all candidates share. Further keys
+            are the options of the kind, e.g. ``table`` of ``recorded``.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)

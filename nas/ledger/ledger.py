@@ -586,7 +586,9 @@ class Ledger:
         )
         if successor is None:
             inherited: dict[str, Any] = {
-                name: attrs[name] for name in ("baseline", "rungs") if name in attrs
+                name: attrs[name]
+                for name in ("baseline", "sampled", "rungs")
+                if name in attrs
             }
             inherited |= {"retry_of": number, "losses": losses}
             if crashes:

@@ -63,6 +63,8 @@ class Trial:
         standard_errors: Standard error of each sampled metric, by metric name.
         duration_s: Seconds from start to end; ``None`` while it is not finished.
         baseline: Name of the baseline that it is, or ``None``.
+        sampled: Part of a search in two steps that it belongs to: ``random`` or
+            ``promising``; ``None`` in other searches.
         scorer: How it got its metrics: a value of ``scoring.kind``.
         error: Why it failed or was lost, in one line, or ``""``.
         cause: What ended it, if it is not complete, else ``None``.
@@ -90,6 +92,7 @@ class Trial:
     standard_errors: Mapping[str, float] = field(default_factory=dict)
     duration_s: float | None = None
     baseline: str | None = None
+    sampled: str | None = None
     scorer: str = "scratch"
     error: str = ""
     cause: Cause | None = None

@@ -214,16 +214,31 @@ def _varies(*columns: Floats) -> bool:
 
 def _ceiling(model: LinearModel) -> Ceiling | None:
     data = model.observations
-    if not data.degrees:
+    return noise_ceiling(data.means, data.counts, data.within, data.degrees)
+
+
+def noise_ceiling(
+    means: Floats, counts: Floats, within: float, degrees: float
+) -> Ceiling | None:
+    """What a perfect prediction of measured means would reach.
+
+    Args:
+        means: Mean of each placement over its trainings.
+        counts: Number of its trainings.
+        within: Sum of squares of trainings about the mean of their placement.
+        degrees: Its degrees of freedom.
+
+    Returns:
+        The ceiling; ``None`` if no placement was trained twice or the means are equal.
+    """
+    measured = float(means.var(ddof=1)) if len(means) > 1 else 0.0
+    if not degrees or measured <= 0:
         return None
-    measured = float(data.means.var(ddof=1))
-    pure = data.within / data.degrees
+    pure = within / degrees
     # exact chi-square interval of the noise
-    quantiles = stats.chi2.ppf((0.5, 0.975, 0.025), data.degrees)
-    noises = (pure, data.within / quantiles[1], data.within / quantiles[2])
-    shares = [
-        1 - noise * float((1 / data.counts).mean()) / measured for noise in noises
-    ]
+    quantiles = stats.chi2.ppf((0.5, 0.975, 0.025), degrees)
+    noises = (pure, within / quantiles[1], within / quantiles[2])
+    shares = [1 - noise * float((1 / counts).mean()) / measured for noise in noises]
     (tau, rho), (high, _), (low, _) = map(rank_ceiling, shares)
     return Ceiling(tau, low, high, rho, max(shares[0], 0.0))
 

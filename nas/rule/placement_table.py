@@ -222,6 +222,7 @@ class PlacementTable:
         Raises:
             InputError: No finished trial has this metric.
         """
+        frame, chosen = without_promising(frame)
         uniform = search.sampler in UNIFORM_SAMPLERS
         if not uniform:
             # A sampler's first proposals are random; the ledger numbers proposals.
@@ -237,6 +238,7 @@ class PlacementTable:
             sampling="uniform" if uniform else "adaptive",
             letter=letter,
         )
+        table = replace(table, notes=(*chosen, *table.notes))
         if search.sampler == "swaps":
             table = table.with_swap_clusters()
         return table.with_strides(strided)
@@ -417,6 +419,28 @@ def strided_blocks(config: "SearchConfig") -> StridedBlocks:
         return config.space.make_backbone().strided_blocks
     except InputError:  # of a version or a plugin that is not here
         return None
+
+
+def without_promising(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The trials of a search in two steps that no score has chosen.
+
+    Args:
+        frame: The table of a study.
+
+    Returns:
+        The table without those that its first step found promising, and a note if
+        there were any.
+    """
+    if "sampled" not in frame.columns:
+        return frame, ()
+    promising = (frame["sampled"] == "promising").to_numpy(dtype=bool)
+    if not promising.any():
+        return frame, ()
+    note = (
+        f"{int(promising.sum())} trials were chosen by their scores and are left out: "
+        "the random part alone is tested"
+    )
+    return frame[~promising].reset_index(drop=True), (note,)
 
 
 def _num_startup(search: "SamplingConfig") -> int:

@@ -16,6 +16,7 @@ from typing import Any
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.space import Space
 from nas.sampling.design import WAIT, Design, Wait
+from nas.sampling.planned import Planned
 from nas.sampling.run_seeds import RunSeeds, split_seed_of
 from nas.sampling.samplers import SamplerContext, create_sampler
 from search_spaces.architecture import Architecture
@@ -57,6 +58,7 @@ class Plan:
         vary_seed: Whether replicates have training seeds of their own.
         split_seed: Base of the seeds with which the runs draw splits of their own;
             ``None`` if all have the study's.
+        planned: Architectures to train after the baselines, in this order.
         epochs: Budget of each trial.
         replicates: Seeds with which each architecture is trained.
         replicate_first: Only so many architectures, baselines included, are trained
@@ -78,6 +80,7 @@ class Plan:
     deadline: float | None = None
     vary_seed: bool = True
     split_seed: int | None = None
+    planned: Sequence[Planned] = ()
 
 
 class Proposer:
@@ -101,6 +104,7 @@ class Proposer:
         if not isinstance(self._sampler, Design):
             ledger.study.sampler = self._sampler
         self._enqueue_baselines()
+        self._enqueue_planned()
         self._enqueue_missing_seeds()
 
     def _create_sampler(self) -> Any:
@@ -124,7 +128,16 @@ class Proposer:
         for name, architecture in self._plan.baselines.items():
             first = self._first_seeds(architecture)
             replicates = range(self._replicates())
-            self._enqueue(architecture, first, replicates, baseline=name)
+            known = {"baseline": name}
+            self._enqueue(architecture, first, replicates, attributes=known)
+
+    def _enqueue_planned(self) -> None:
+        for one in self._plan.planned:
+            first = self._first_seeds(one.architecture)
+            replicates = range(self._replicates())
+            self._enqueue(
+                one.architecture, first, replicates, attributes=one.attributes
+            )
 
     def _enqueue_missing_seeds(self) -> None:
         """Queue what a driver that was killed between two writes has not queued."""
@@ -148,7 +161,11 @@ class Proposer:
                     Architecture.from_dict(dict(trial.architecture)),
                     first,
                     replicates,
-                    baseline=trial.baseline or "",
+                    attributes={
+                        name: text
+                        for name in ("baseline", "sampled")
+                        if (text := getattr(trial, name)) is not None
+                    },
                 )
 
     def _first_seeds(self, architecture: Architecture, group: str = "") -> RunSeeds:
@@ -173,7 +190,7 @@ class Proposer:
         architecture: Architecture,
         first: RunSeeds,
         replicates: Sequence[int],
-        baseline: str = "",
+        attributes: Mapping[str, str] | None = None,
     ) -> None:
         missing = [
             run
@@ -186,7 +203,7 @@ class Proposer:
                 [run.seed for run in runs],
                 self._plan.epochs,
                 params=self._parameters(architecture),
-                attributes={"baseline": baseline} if baseline else {},
+                attributes=attributes or {},
                 split_seeds=[run.split_seed for run in runs],
             )
 

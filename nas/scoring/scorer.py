@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nas.config import SearchConfig
     from nas.data.datasets import Dataset
     from nas.ledger.trial import Objective
+    from nas.sampling.planned import Planned
     from nas.scoring.trial_run import TrialFunction
     from search_spaces.spaces.space import SearchSpace
 
@@ -137,6 +138,14 @@ class Scorer(ABC):
 
         Args:
             study: The study's directory.
+        """
+        return ()
+
+    def planned(self, study: Path) -> "Sequence[Planned]":
+        """What is queued before the sampler is asked, after :meth:`prepare`.
+
+        Args:
+            study: Directory of the search.
         """
         return ()
 

@@ -14,6 +14,7 @@ _HOMES: dict[str, str] = {
     "scratch": "nas.scoring.scratch:FromScratch",
     "recorded": "nas.scoring.recorded:FromRecord",
     "distilled": "nas.scoring.distilled:Distilled",
+    "two_step": "nas.scoring.two_step:TwoStep",
     "finetune": "nas.scoring.finetune:FineTune",
     "supernet": "nas.scoring.supernet:FromSupernet",
 }

@@ -295,6 +295,8 @@ class Study:
         for name in LAST_COLUMNS:
             source = "architecture_id" if name == "architecture" else name
             columns[name] = [_cell(getattr(trial, source)) for trial in trials]
+        if any(trial.sampled for trial in trials):  # a search in two steps
+            columns["sampled"] = [trial.sampled for trial in trials]
         frame = pd.DataFrame(columns)
         if any(trial.split_seed is not None for trial in trials):
             splits = [trial.split_seed for trial in trials]

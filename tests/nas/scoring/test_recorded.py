@@ -77,7 +77,7 @@ def test_every_trial_says_which_scorer_it_is_from_and_the_search_goes_on(tmp_pat
     [
         (
             "{kind: dreams}",
-            "there are distilled, finetune, recorded, scratch, supernet",
+            "there are distilled, finetune, recorded, scratch, supernet, two_step",
         ),
         ("{kind: recorded}", "needs scoring.table"),
         ("{kind: recorded, tabel: a.csv}", "unknown key 'scoring.tabel'"),
