@@ -5,10 +5,9 @@ trials.parquet, trials.csv and test.csv, and the directories ``trials``,
 ``checkpoints``, ``supernets`` and ``tensorboard``; a search that starts from a trained
 CNN also ``library`` (its replacement blocks), ``parent`` (a study of its own, if the
 search trains the CNN) and ``scores`` (another, if it has two steps).
-``<study>/trials/<number>/`` has architecture.yaml,
-metrics.json, details.json, history.csv, weights.safetensors, worker.json, and
-error.txt if the trial did not end well; while it runs also stderr.txt and
-time_limit.txt.
+``<study>/trials/<number>/`` has architecture.yaml, metrics.json, details.json,
+history.csv, weights.safetensors, worker.json, and error.txt if the trial did not end
+well; while it runs also stderr.txt and time_limit.txt.
 """
 
 from dataclasses import dataclass

@@ -116,6 +116,8 @@ def settings(**changes):
     }  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_search_in_two_steps(tmp_path, local_ray, capsys):
     config = config_from_dict(settings())
     out = tmp_path / "study"
