@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nas.pareto.front import ParetoFront
     from nas.prediction.prediction import Prediction
+    from nas.prediction.score_agreement import ScoreAgreement
     from nas.rule.rule_test import RuleTest
 
 
@@ -151,6 +152,24 @@ class Study(reading.Study):
         from nas.prediction.prediction import predict
 
         return predict(self, metric, **options)
+
+    def score_agreement(
+        self, scores: str | os.PathLike[str] | None = None, metric: str | None = None
+    ) -> "ScoreAgreement":
+        """Compare scores with what was measured, as ``nas agreement`` does.
+
+        Args:
+            scores: A study or a table; the first step of a search in two steps if
+                ``None``.
+            metric: What was measured; the first objective if ``None``.
+
+        Raises:
+            InputError: There are no scores of its placements.
+        """
+        from nas.prediction.score_agreement import score_agreement
+
+        known = None if scores is None else Path(scores)
+        return score_agreement(self, known, metric=metric)
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the study as one self-contained HTML page.
