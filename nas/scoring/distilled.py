@@ -30,7 +30,7 @@ from nas.scoring.scorers import check_no_options
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
 from nas.terminal import say
 from search_spaces.architecture import Architecture
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 from search_spaces.parents.parent import Parent
 from search_spaces.parents.placement_walk import Pieces
 from search_spaces.spaces.space import SearchSpace
@@ -80,12 +80,7 @@ class Distilled(Scorer):
     def __init__(self, config: SearchConfig, quiet: bool = False) -> None:
         check_no_options(config, ("images", "replacement"))
         options = config.scoring.options
-        self._num_images = options.get("images", DEFAULT_IMAGES)
-        if type(self._num_images) is not int or self._num_images < 2:
-            raise InputError(
-                "scoring.images is a whole number of at least 2, got "
-                f"{self._num_images!r}"
-            )
+        self._num_images = images_option(options.get("images", DEFAULT_IMAGES))
         self._quiet = quiet
         replacement = replacement_option(options.get("replacement", "library"))
         self._search = ParentSearch(config, quiet, replacement)
@@ -234,7 +229,23 @@ class Distilled(Scorer):
 
     @property
     def _count(self) -> int:
-        return min(int(self._num_images), len(self._search.images.validation))
+        return min(self._num_images, len(self._search.images.validation))
+
+
+def images_option(value: object) -> int:
+    """Check ``scoring.images``.
+
+    Args:
+        value: What the config has.
+
+    Raises:
+        InputError: It is no number of images of which a standard error is known.
+    """
+    if type(value) is not int or value < 2:
+        raise InputError(
+            f"scoring.images is a whole number of at least 2, got {shown(value)}"
+        )
+    return value
 
 
 def _scored_whole(config: SearchConfig, size: int) -> SearchConfig:

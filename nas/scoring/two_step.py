@@ -24,7 +24,12 @@ from nas.pareto.front import non_dominated
 from nas.prediction.score_agreement import SCORES
 from nas.sampling.balanced_designs import factorial_architectures, uniform_design
 from nas.sampling.planned import Planned
-from nas.scoring.distilled import EXTRA_METRICS, MAX_WALKED
+from nas.scoring.distilled import (
+    DEFAULT_IMAGES,
+    EXTRA_METRICS,
+    MAX_WALKED,
+    images_option,
+)
 from nas.scoring.finetune import FineTune, FineTuneData
 from nas.scoring.parent_search import library_directory
 from nas.scoring.parent_space import parent_config
@@ -75,7 +80,7 @@ class TwoStep(Scorer):
         own = ("images", "random", "promising", "scored")
         self._finetune = FineTune(config, quiet, own)
         options = config.scoring.options
-        self._images = options.get("images")
+        images_option(options.get("images", DEFAULT_IMAGES))
         self._num_random = _number(options, "random", DEFAULT_RANDOM)
         self._num_promising = _number(options, "promising", DEFAULT_PROMISING)
         self._scored = max(1, _number(options, "scored", DEFAULT_SCORED))
