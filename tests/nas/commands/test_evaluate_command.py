@@ -18,6 +18,8 @@ in_channels: 3
 image_size: 16
 """
 
+TINY_TIMM = "timm:vit_tiny_patch16_224,patch_size=4,depth=1,embed_dim=24,num_heads=3"
+
 
 @pytest.fixture
 def architecture(tmp_path):
@@ -134,3 +136,19 @@ def test_wrong_input_is_one_line(nas, architecture, arguments, message):
 def test_unknown_data_is_refused(nas, architecture):
     captured = nas(architecture, code=2, data=("--data", "nowhere"))
     assert "there is no 'nowhere'" in captured.err
+
+
+@pytest.mark.parametrize("name", ["vit,patch=4,width=8,depth=1,reach=3", TINY_TIMM])
+def test_networks_by_name_are_measured_block_by_block(nas, name):
+    captured = nas(name, "--format", "json", "--evaluators", "low_pass,lesion,cost")
+    (model,) = json.loads(captured.out)["models"]
+    assert {"low_pass_msa", "low_pass_branch_msa", "lesion_msa"} <= set(
+        model["metrics"]
+    )
+    assert model["metrics"]["params"] > 0 and not model["errors"]
+
+
+def test_a_network_that_is_not_there_is_one_line(nas):
+    captured = nas("timm:no_such_model", code=2)
+    assert "timm has no model 'no_such_model'" in captured.err
+    assert captured.err.count("\n") == 1
