@@ -299,6 +299,7 @@ def run_trials(
     from ray import tune
 
     from nas.execution.searcher import LedgerScheduler, LedgerSearcher
+    from nas.execution.silent_reporter import SilentReporter
     from nas.execution.trial_worker import TrialWorker
 
     listener = _Indexing(listener, StudyLayout(context.study))
@@ -357,6 +358,7 @@ def run_trials(
                 name="search",
                 storage_path=scratch,
                 verbose=0,
+                progress_reporter=SilentReporter(),
                 callbacks=None if tracking is None else [tracking],
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(

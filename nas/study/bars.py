@@ -64,7 +64,12 @@ class NotebookBar:
     def __init__(self, total: int) -> None:
         from tqdm.auto import tqdm
 
-        self._bar: Any = tqdm(total=total, unit="trial", file=sys.stderr)
+        # Without tqdm's own remaining time: the description has the study's.
+        self._bar: Any = tqdm(
+            total=total,
+            file=sys.stderr,
+            bar_format="{n_fmt}/{total_fmt} {bar} {postfix}",
+        )
 
     def draw(self, completed: int, description: str) -> None:
         """Show how far it is."""
