@@ -401,7 +401,11 @@ class _Search:
         if not self._prepare_in_workers():
             return False
         progress = Progress(
-            ledger.objectives, num_trials, ledger.trials(), quiet=self._quiet
+            ledger.objectives,
+            num_trials,
+            ledger.trials(),
+            quiet=self._quiet,
+            study=self._layout,
         )
         tracking = self._tracking(ledger)
         shared = config.resources.workers_per_trial > 1

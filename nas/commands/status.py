@@ -1,11 +1,18 @@
 """`nas status`: how far a search is."""
 
+import json
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nas.commands.naming import STUDY
 from nas.terminal import say
+
+if TYPE_CHECKING:
+    from nas.study.status import StudyStatus
 
 
 @click.command()
@@ -20,27 +27,64 @@ from nas.terminal import say
 @click.option(
     "--write-table", is_flag=True, help="Also write trials.parquet and trials.csv."
 )
-def command(study: Path, output: str, write_table: bool) -> None:
-    """Show counts, the best so far and the time left of a study, live or finished."""
-    from nas.study.progress import duration_text
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Show it again every few seconds until the search has ended.",
+)
+@click.option(
+    "--every",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks of --watch.",
+)
+def command(
+    study: Path, output: str, write_table: bool, watch: bool, every: float
+) -> None:
+    r"""Show counts, the best so far and the time left of a study, live or finished.
+
+    \b
+    nas status runs/photos
+    nas status latest --watch
+    nas status latest --watch --format json     one line of JSON at each look
+    """
     from nas.study.status import StudyStatus, to_json
     from nas.study.study import Study
 
     opened = Study.open(study)
+    while True:
+        status = StudyStatus.of(opened)
+        text = to_json(status) if output == "json" else "\n".join(_lines(status, study))
+        if watch and output == "json":
+            text = json.dumps(status.to_dict())
+        if watch and output == "table" and sys.stdout.isatty():
+            click.clear()
+        say(text)
+        if not watch or status.state != "running":
+            break
+        time.sleep(every)
     if write_table:
         opened.write_table()
-    status = StudyStatus.of(opened)
-    if output == "json":
-        say(to_json(status))
-        return
+    if output == "table":
+        for problem in status.problems:
+            say(f"warning: {problem}", err=True)
+
+
+def _lines(status: "StudyStatus", study: Path) -> list[str]:
+    from nas.study.progress import duration_text
+
+    lines: list[str] = []
+    add = lines.append
     ended = sum(status.counts[s] for s in ("complete", "failed", "pruned"))
     head = f"{status.name}: {status.state}, {ended} of {status.num_trials} trials ended"
     if status.driver:
         head += f", driven by process {status.driver}"
     if status.seconds_left is not None:
         head += f", about {duration_text(status.seconds_left)} left"
-    say(head)
-    say(
+    add(head)
+    add(
         "  "
         + ", ".join(
             f"{count} {state}"
@@ -56,21 +100,28 @@ def command(study: Path, output: str, write_table: bool) -> None:
         (status.num_refused, "proposals against a constraint, not trained"),
     ):
         if count:
-            say(f"  {count} {what}")
+            add(f"  {count} {what}")
     for metric, trial in status.best.items():
-        say(
+        add(
             f"  best {metric}: {trial.metrics[metric]:.6g} "
             f"(trial {trial.number}, {trial.placement})"
         )
     for one in status.running:
         place = f" on {one.host} (pid {one.pid})" if one.host else ""
-        say(
+        epochs = ""
+        if one.wanted_epochs:
+            epochs = f"epoch {one.epochs}/{one.wanted_epochs}"
+            for name, what in (("val_accuracy", "accuracy"), ("val_loss", "nll")):
+                value = one.last.get(name)
+                if value is not None and value == value:
+                    epochs += f" {what} {value:.4g}"
+            epochs += ", "
+        add(
             f"  running: trial {one.number} {one.placement} "
-            f"for {duration_text(one.seconds)}{place}"
+            f"{epochs}for {duration_text(one.seconds)}{place}"
         )
     for reason, count in status.failures.items():
-        say(f"  failed ({count}): {reason}")
-    for problem in status.problems:
-        say(f"warning: {problem}", err=True)
+        add(f"  failed ({count}): {reason}")
     if status.state == "interrupted":
-        say(f"  go on with: nas resume {study}")
+        add(f"  go on with: nas resume {study}")
+    return lines

@@ -22,8 +22,13 @@ from nas.ledger.json_null import json_null
 from nas.scoring.training import DataParallelWorker, Epoch, Watch, train
 from nas.scoring.whitened_stem import whiten_stem
 from nas.study.layout import TrialLayout
+from nas.study.live_history import write_history
 from search_spaces import Architecture, InputError
 from search_spaces.parents.whole_network import network_of
+
+_LIVE_S = 1.0
+"""Seconds between two writes of an unfinished history.csv (our choice: who watches
+looks every few seconds)."""
 
 ReportRung = Callable[[int, dict[str, float]], bool]
 """Called after each epoch with its metrics; returns True to stop the trial there."""
@@ -115,6 +120,18 @@ def train_and_evaluate(
             stopped = report(epoch.epoch, known)
         return stopped
 
+    curve: list[dict[str, Any]] = []
+    written = 0.0
+
+    def live(epoch: Epoch) -> None:
+        nonlocal written
+        curve.append(asdict(epoch))
+        if directory is not None and time.monotonic() - written > _LIVE_S:
+            write_history(TrialLayout(directory), curve)
+            written = time.monotonic()
+        if watch is not None:
+            watch(epoch)
+
     budget = config.training.epochs if epochs is None else epochs
     history = train(
         model,
@@ -124,7 +141,7 @@ def train_and_evaluate(
         device=device,
         epochs=budget,
         report=after_epoch,
-        watch=watch,
+        watch=live,
         checkpoint=checkpoint,
         worker=worker,
     )

@@ -1,14 +1,28 @@
 """What a running search shows on stderr: counts, best so far, time left."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.study.bars import Bar, NotebookBar, TerminalBar, in_notebook
+from nas.study.layout import StudyLayout
+from nas.study.live_history import read_epochs
+from nas.study.remaining_time import Underway, remaining_seconds
 from nas.terminal import make_console, say
+
+_TICK_S = 5.0
+"""Seconds between two looks at the running trials (our choice)."""
+
+_SILENCE_S = 60.0
+"""Seconds without a line after which a log is told that the search goes on."""
+
+_SHOWN = 4
+"""Running trials whose epochs fit into a line."""
 
 
 def best_so_far(
@@ -55,13 +69,14 @@ class Progress:
     """Shows a search; a context manager and a :class:`nas.execution.searcher.Listener`.
 
     On a terminal or in a notebook a bar that is redrawn; elsewhere one line for each
-    trial that ended.
+    trial that ended, and one each minute in which none did.
 
     Args:
         objectives: What is optimised.
         num_trials: Trials of the search.
         trials: Trials that are there already.
         quiet: Show nothing.
+        study: Where the trials write how far they are; ``None`` if they do not.
     """
 
     def __init__(
@@ -71,14 +86,18 @@ class Progress:
         trials: Sequence[Trial],
         *,
         quiet: bool = False,
+        study: StudyLayout | None = None,
     ) -> None:
         self._objectives = objectives
         self._num_trials = num_trials
         self._quiet = quiet
         self._counts: Counter[str] = Counter()
         self._best: dict[str, Trial] = {}
-        self._running: set[int] = set()
-        self._most_running = 1
+        self._study = study
+        self._running: dict[int, tuple[float, int]] = {}
+        self._said = time.monotonic()
+        self._over = Event()
+        self._lock = Lock()
         self._seconds: list[float] = []
         self._bar: Bar | None = None
         for trial in trials:
@@ -112,7 +131,19 @@ class Progress:
             if console.is_terminal:
                 self._bar = TerminalBar(console, self._num_trials)
         self._draw()
+        Thread(target=self._tick, daemon=True).start()
         return self
+
+    def _tick(self) -> None:
+        """Show how far the running trials are while nothing else happens."""
+        while not self._over.wait(_TICK_S):
+            with self._lock:
+                if self._bar is not None:
+                    self._draw()
+                elif self._running and time.monotonic() - self._said > _SILENCE_S:
+                    self._said = time.monotonic()
+                    place = f"[{self.num_ended}/{self._num_trials}]"
+                    say(f"{place} {' · '.join(self._parts())}", err=True)
 
     def __exit__(
         self,
@@ -120,19 +151,27 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._draw()
-            self._bar.close()
+        self._over.set()
+        with self._lock:
+            if self._bar is not None:
+                self._draw()
+                self._bar.close()
 
     def started(self, proposal: Any) -> None:
         """A training run was given out."""
-        self._running.add(proposal.number)
-        self._most_running = max(self._most_running, len(self._running))
-        self._draw()
+        with self._lock:
+            epochs = getattr(proposal, "epochs", 0)
+            self._running[proposal.number] = (time.monotonic(), epochs)
+            self._draw()
 
     def ended(self, trial: Trial) -> None:
         """A training run ended, however it did."""
-        self._running.discard(trial.number)
+        with self._lock:
+            self._end(trial)
+
+    def _end(self, trial: Trial) -> None:
+        self._said = time.monotonic()
+        self._running.pop(trial.number, None)
         self._count(trial)
         if trial.duration_s is not None and trial.retried_as is None:
             self._seconds.append(trial.duration_s)
@@ -164,16 +203,35 @@ class Progress:
         )
 
     def _time_left(self) -> str:
-        todo = self._num_trials - self.num_ended
-        if not self._seconds or todo <= 0:
-            return ""
-        each = sum(self._seconds) / len(self._seconds)
-        return f"{duration_text(each * todo / self._most_running)} left"
+        left = remaining_seconds(
+            self._seconds, self._underway().values(), self._num_trials - self.num_ended
+        )
+        return f"{duration_text(left)} left" if left else ""
+
+    def _underway(self) -> dict[int, Underway]:
+        now = time.monotonic()
+        found = {}
+        for number, (since, wanted) in self._running.items():
+            done = 0
+            if self._study is not None:
+                done = read_epochs(self._study.trial(number)).number
+            found[number] = Underway(now - since, done, wanted)
+        return found
 
     def _draw(self) -> None:
-        if self._bar is None:
-            return
-        parts = [f"{len(self._running)} running"]
+        if self._bar is not None:
+            self._bar.draw(self.num_ended, " · ".join(self._parts()))
+
+    def _parts(self) -> list[str]:
+        epochs = [
+            f"{one.epochs}/{one.wanted}"
+            for one in self._underway().values()
+            if one.wanted and self._study is not None
+        ]
+        shown = ", ".join(epochs[:_SHOWN]) + (", …" if len(epochs) > _SHOWN else "")
+        parts = [
+            f"{len(self._running)} running" + (f" (epoch {shown})" if shown else "")
+        ]
         parts += [
             f"{self._counts[name]} {name}"
             for name in ("failed", "pruned", "lost")
@@ -185,7 +243,7 @@ class Progress:
         ]
         if left := self._time_left():
             parts.append(left)
-        self._bar.draw(self.num_ended, " · ".join(parts))
+        return parts
 
 
 def _what_failed(trial: Trial) -> str:

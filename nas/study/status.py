@@ -3,12 +3,16 @@
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from nas.ledger.json_null import json_null
 from nas.ledger.trial import Trial, TrialState
 from nas.study.lease import is_driven, read_owner
+from nas.study.live_history import read_epochs
 from nas.study.progress import best_so_far
+from nas.study.remaining_time import Underway, remaining_seconds
 from nas.study.study import Study
 from nas.study.worker_file import read_worker
 
@@ -23,6 +27,9 @@ class RunningTrial:
         seconds: Since when.
         host: Where, or ``""`` if no worker has it yet.
         pid: The worker's process, or ``None``.
+        epochs: Epochs that are done.
+        wanted_epochs: Epochs it is to have.
+        last: What was measured after the last of them, e.g. ``val_accuracy``.
     """
 
     number: int
@@ -30,6 +37,9 @@ class RunningTrial:
     seconds: float
     host: str
     pid: int | None
+    epochs: int = 0
+    wanted_epochs: int = 0
+    last: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ class StudyStatus:
         )
         left = None
         if state == "running":
-            left = _seconds_left(trials, study.num_trials - num_ended, now, owner)
+            todo = study.num_trials - num_ended
+            left = _seconds_left(trials, running, todo, now, owner)
         return cls(
             name=study.name,
             state=state,
@@ -132,7 +143,7 @@ class StudyStatus:
                 }
                 for metric, trial in self.best.items()
             },
-            "running": [vars(one) for one in self.running],
+            "running": [json_null(vars(one)) for one in self.running],
             "seconds_left": self.seconds_left,
             "failures": self.failures,
             "problems": list(self.problems),
@@ -142,24 +153,37 @@ class StudyStatus:
 def _running(study: Study, trial: Trial, now: float) -> RunningTrial:
     worker = read_worker(study.layout.trial(trial.number))
     started = worker.get("started", trial.started or now)
+    done = read_epochs(study.layout.trial(trial.number))
     return RunningTrial(
         trial.number,
         trial.placement,
         max(0.0, now - started),
         worker.get("host", ""),
         worker.get("pid"),
+        done.number,
+        trial.epochs,
+        done.last,
     )
 
 
 def _seconds_left(
-    trials: list[Trial], todo: int, now: float, owner: dict[str, Any]
+    trials: list[Trial],
+    running: tuple[RunningTrial, ...],
+    todo: int,
+    now: float,
+    owner: dict[str, Any],
 ) -> float | None:
-    """From the rate at which this driver's trials have ended."""
     since = float(owner.get("since", now))
-    ended = [t for t in trials if t.finished is not None and t.finished >= since]
-    if not ended or todo <= 0:
-        return None
-    return (now - since) / len(ended) * todo
+    ended = [
+        trial.duration_s
+        for trial in trials
+        if trial.finished is not None
+        and trial.finished >= since
+        and trial.duration_s is not None
+        and trial.retried_as is None
+    ]
+    underway = [Underway(one.seconds, one.epochs, one.wanted_epochs) for one in running]
+    return remaining_seconds(ended, underway, todo)
 
 
 def to_json(status: StudyStatus) -> str:

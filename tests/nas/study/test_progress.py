@@ -1,8 +1,12 @@
+import time
+
 import pytest
 from known_trials import known_trial
 
 from nas.ledger.trial import Objective, TrialState
 from nas.study.bars import in_notebook
+from nas.study.layout import StudyLayout
+from nas.study.live_history import write_history
 from nas.study.progress import Progress, best_so_far, duration_text
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("params", "minimize"))
@@ -115,3 +119,24 @@ def test_ipython_in_a_terminal_is_no_notebook(monkeypatch):
     kernel = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", kernel)
     assert not in_notebook()
+
+
+def test_epochs_of_running_trials_are_told_before_any_has_ended(
+    tmp_path, capsys, monkeypatch
+):
+    """A log is told each minute in which no trial ends (here: at once)."""
+    layout = StudyLayout(tmp_path)
+    monkeypatch.setattr("nas.study.progress._TICK_S", 0.01)
+    monkeypatch.setattr("nas.study.progress._SILENCE_S", 0.0)
+    given = Given(7)
+    given.epochs = 10
+    write_history(layout.trial(7), [{"epoch": 1}, {"epoch": 2}])
+    seen = ""
+    with Progress(OBJECTIVES, 4, [], study=layout) as progress:
+        progress.started(given)
+        until = time.monotonic() + 20
+        while "epoch 2/10" not in seen and time.monotonic() < until:
+            time.sleep(0.02)
+            seen += capsys.readouterr().err
+    assert "[0/4] 1 running (epoch 2/10)" in seen
+    assert "left" in seen
