@@ -7,20 +7,27 @@ rule on the same backbone. The table at the end is on the test split.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Any
 
 from nas.config import SearchConfig, with_plugins
 from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import TrialState
+from nas.study.trial_view import read_history
 from search_spaces import Architecture, FreeSpace, InputError
 from search_spaces.backbone import Backbone
+from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
     from nas.study.study import Study
+
+FRESH = 1000
+"""What is added to the config's seed: a network that was chosen because one seed was
+lucky must not be trained with it again. Searches use ``seed`` and, for replicates,
+the seeds after it."""
 
 COMPARED = ("all_conv", "paper_rule")
 """Baselines that a trained architecture is shown beside."""
@@ -53,6 +60,15 @@ class TrainedRow:
         test_accuracy_sd: Standard deviation over seeds; ``None`` with one seed.
         test_nll: Mean NLL on the test split, nats.
         val_accuracy: Mean top-1 on the validation split, fraction.
+        test_nll_sd: Standard deviation of the NLL over seeds.
+        val_accuracy_sd: The same of the validation accuracy.
+        images_per_s: Training images per second, median over epochs and runs; a
+            network that shared its machine was slower.
+        difference: Mean test accuracy minus that of the all-Conv parent, over the seeds
+            that both were trained with; ``None`` for the parent and without one.
+        difference_ci: Its 95% interval, from the differences of the pairs (Student's
+            t); ``None`` with fewer than two.
+        num_pairs: Seeds of both.
     """
 
     label: str
@@ -64,6 +80,54 @@ class TrainedRow:
     test_accuracy_sd: float | None
     test_nll: float
     val_accuracy: float
+    test_nll_sd: float | None = None
+    val_accuracy_sd: float | None = None
+    images_per_s: float | None = None
+    difference: float | None = None
+    difference_ci: tuple[float, float] | None = None
+    num_pairs: int = 0
+
+    def verdict(self) -> str:
+        """Whether it is better than the all-Conv parent, in a sentence."""
+        if self.difference is None:
+            return f"{self.label}: there is no all-Conv parent to compare it with"
+        points = f"{100 * self.difference:+.2f} points"
+        if self.difference_ci is None:
+            return (
+                f"{self.label}: {points} from the all-Conv parent, of one seed: "
+                "nothing can be told without a second (--seeds)"
+            )
+        low, high = (100 * end for end in self.difference_ci)
+        known = f"{points} [{low:+.2f}, {high:+.2f}], {self.num_pairs} paired seeds"
+        if low <= 0 <= high:
+            return f"{self.label} cannot be told from the all-Conv parent: {known}"
+        side = "better" if low > 0 else "worse"
+        return f"{self.label} is {side} than the all-Conv parent: {known}"
+
+
+def paired_difference(
+    ours: Mapping[int, float], theirs: Mapping[int, float]
+) -> tuple[float | None, tuple[float, float] | None, int]:
+    """The mean difference of runs with equal seeds, and its 95% interval.
+
+    Args:
+        ours: Accuracy by seed.
+        theirs: Accuracy of the parent by seed.
+
+    Returns:
+        The mean, the interval (``None`` with fewer than two pairs), and the pairs.
+    """
+    pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    if not pairs:
+        return None, None, 0
+    mean = fmean(pairs)
+    if len(pairs) < 2:
+        return mean, None, 1
+    from scipy import special
+
+    half = float(special.stdtrit(len(pairs) - 1, 0.975))
+    half *= stdev(pairs) / math.sqrt(len(pairs))
+    return mean, (mean - half, mean + half), len(pairs)
 
 
 def named_candidate(
@@ -125,7 +189,10 @@ def with_baselines(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def training_config(
-    candidates: Sequence[Candidate], config: SearchConfig, num_seeds: int
+    candidates: Sequence[Candidate],
+    config: SearchConfig,
+    num_seeds: int,
+    first_seed: int | None = None,
 ) -> SearchConfig:
     """The study that trains the candidates.
 
@@ -133,6 +200,7 @@ def training_config(
         candidates: What to train.
         config: Data, recipe, evaluators and resources.
         num_seeds: Seeds of each.
+        first_seed: The first of them; ``config.seed`` if ``None``.
 
     Returns:
         A config with the sampler ``given``.
@@ -143,6 +211,8 @@ def training_config(
     )
     data = config.to_dict()
     data["space"] = space
+    if first_seed is not None:
+        data["seed"] = first_seed
     data["search"] = {
         "sampler": "given",
         "trials": len(candidates) * num_seeds,
@@ -196,7 +266,10 @@ def check_fit(candidates: Iterable[Candidate], config: SearchConfig) -> None:
 
 
 def train_table(
-    study: "Study", candidates: Sequence[Candidate], tested: Sequence[TestResult]
+    study: "Study",
+    candidates: Sequence[Candidate],
+    tested: Sequence[TestResult],
+    num_images: int | None = None,
 ) -> list[TrainedRow]:
     """Sum the runs of a training study up.
 
@@ -204,6 +277,7 @@ def train_table(
         study: The finished study.
         candidates: What was trained, in the order of the table.
         tested: The test results of its trials.
+        num_images: Training images, for the throughput.
 
     Returns:
         One row a candidate that has at least one finished run.
@@ -213,12 +287,21 @@ def train_table(
         for trial in study.trials()
         if trial.state == TrialState.COMPLETE
     }
+    by_seed: dict[str, dict[int, float]] = {}
+    for run in tested:
+        by_seed.setdefault(run.architecture, {})[run.seed] = run.test_accuracy
     rows = []
     for one in candidates:
         runs = [run for run in tested if run.architecture == one.architecture.id]
         if not runs:
             continue
         accuracies = [run.test_accuracy for run in runs]
+        losses = [run.test_nll for run in runs]
+        watched = [validation[run.number] for run in runs]
+        several = len(runs) > 1
+        parent = _parent_id(one.architecture)
+        theirs = by_seed.get(parent, {}) if parent != one.architecture.id else {}
+        found = paired_difference(by_seed[one.architecture.id], theirs)
         rows.append(
             TrainedRow(
                 one.label,
@@ -227,12 +310,37 @@ def train_table(
                 one.architecture.macs,
                 len(runs),
                 fmean(accuracies),
-                stdev(accuracies) if len(runs) > 1 else None,
-                fmean(run.test_nll for run in runs),
-                fmean(validation[run.number] for run in runs),
+                stdev(accuracies) if several else None,
+                fmean(losses),
+                fmean(watched),
+                stdev(losses) if several else None,
+                stdev(watched) if several else None,
+                _throughput(study, [run.number for run in runs], num_images),
+                *found,
             )
         )
     return rows
+
+
+def _parent_id(architecture: Architecture) -> str:
+    if not isinstance(architecture.backbone, Backbone):
+        return architecture.id
+    parent = Placement.all_conv(architecture.placement.depths)
+    return replace(architecture, placement=parent).id
+
+
+def _throughput(
+    study: "Study", numbers: Sequence[int], num_images: int | None
+) -> float | None:
+    if num_images is None:
+        return None
+    seconds = [
+        value
+        for number in numbers
+        for value in read_history(study.layout.trial(number).history).get("seconds", ())
+        if value > 0
+    ]
+    return num_images / median(seconds) if seconds else None
 
 
 def train_architectures(
@@ -244,17 +352,19 @@ def train_architectures(
     address: str | None = None,
     baselines: bool = True,
     quiet: bool = False,
+    first_seed: int | None = None,
 ) -> list[TrainedRow]:
     """Train architectures, or go on with that where it was stopped.
 
     Args:
         candidates: What to train.
         config: Data, recipe, evaluators and resources; its space is not looked at.
-        num_seeds: Seeds of each; the first is ``config.seed``.
+        num_seeds: Seeds of each.
         out: Study directory; one that holds the same run is continued.
         address: Ray cluster, instead of the config's.
         baselines: Also train the all-Conv parent and the paper's rule.
         quiet: Show no progress.
+        first_seed: First of the seeds; ``config.seed`` if ``None``.
 
     Returns:
         The table, test split included.
@@ -272,7 +382,7 @@ def train_architectures(
     config = with_plugins(config)
     listed = with_baselines(candidates) if baselines else list(candidates)
     check_fit(listed, config)
-    wanted = training_config(listed, config, num_seeds)
+    wanted = training_config(listed, config, num_seeds, first_seed)
     if StudyLayout(Path(out)).exists():
         study = Study.open(out)
         differences = _differences(study.config, wanted)
@@ -286,9 +396,10 @@ def train_architectures(
     else:
         study = search(wanted, out, address, quiet=quiet)
     complete = [t for t in study.trials() if t.state == TrialState.COMPLETE]
-    tested = look_once(study, lambda: load_dataset(config.data), complete)
+    dataset = load_dataset(config.data)
+    tested = look_once(study, lambda: dataset, complete)
     study.write_table()
-    return train_table(study, listed, tested)
+    return train_table(study, listed, tested, len(dataset.train))
 
 
 def _differences(old: SearchConfig, new: SearchConfig) -> list[str]:

@@ -172,7 +172,8 @@ def train(
         architectures: What to train.
         config: Data, recipe and resources; see :func:`search`.
         out: Study directory; one that holds the same run is continued.
-        seeds: Seeds of each.
+        seeds: Seeds of each, from ``config.seed + 1000``: not one that a network may
+            have been chosen with.
         baselines: Also train the all-Conv parent and the paper's rule.
         changes: ``key.path=value`` texts.
         address: Ray cluster.
@@ -185,15 +186,17 @@ def train(
         InputError: The architectures do not fit the images, or ``out`` holds something
             else.
     """
-    from nas.train_run import Candidate, train_architectures
+    from nas.train_run import FRESH, Candidate, train_architectures
     from search_spaces.architecture import Architecture
 
     listed = (
         [architectures] if isinstance(architectures, Architecture) else architectures
     )
+    settings = as_config(config, changes)
     return train_architectures(
         [Candidate(str(one.placement), one) for one in listed],
-        as_config(config, changes),
+        settings,
+        first_seed=settings.seed + FRESH,
         num_seeds=seeds,
         out=Path(out),
         address=address,

@@ -3,19 +3,28 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas.commands.fitted_table import (
+    WIDTH_OF_A_PIPE,
+    Column,
+    markdown,
+    print_fitted,
+)
 from nas.commands.naming import STUDY
 from nas.csv_text import csv_row
+from nas.human_number import SHORT, human_number
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from nas.ledger.held_out_results import TestResult
     from nas.pareto.front import Floats
     from nas.pareto.table import ParetoTable
+    from nas.study.study import Study
 
     Tested = dict[int, TestResult]
 
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "output",
-    type=click.Choice(["table", "json", "csv"]),
+    type=click.Choice(["table", "markdown", "json", "csv"]),
     default="table",
     show_default=True,
     help="What is printed. The table shows the front and the baselines; JSON and CSV "
@@ -48,7 +57,13 @@ if TYPE_CHECKING:
     "--compare",
     metavar="STUDY2",
     type=STUDY,
-    help="A second study, measured from the same reference point.",
+    multiple=True,
+    help="A further study, measured from the same reference point; as often as wanted.",
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Compare studies of other images, image sizes or budgets all the same.",
 )
 @click.option(
     "--reference",
@@ -74,13 +89,20 @@ def command(
     output: str,
     metrics: str | None,
     constraints: tuple[str, ...],
-    compare: Path | None,
+    compare: tuple[Path, ...],
+    force: bool,
     reference: str | None,
     plot: Path | None,
     mean_of_seeds: bool,
     show_all: bool,
 ) -> None:
-    """Show the trials of STUDY that no other trial beats in every objective."""
+    r"""Show the trials of STUDY that no other trial beats in every objective.
+
+    \b
+    nas pareto runs/photos --plot front.png
+    nas pareto runs/a --compare runs/b --compare runs/c --format markdown
+    nas pareto latest --metrics accuracy,params --constraint 'macs<=1e9'
+    """
     from nas.figures.front import common_reference
     from nas.pareto.table import Constraint, ParetoTable, parse_axes
     from nas.study.study import Study
@@ -90,7 +112,8 @@ def command(
     if metrics:
         axes = parse_axes(metrics, first.objectives, first.metric_facts)
     bounds = [Constraint.parse(text) for text in constraints]
-    studies = [first] if compare is None else [first, Study.open(compare)]
+    studies = [first, *map(Study.open, compare)]
+    _check_comparable(studies, force)
     tables = [
         ParetoTable.of(study, axes, bounds, mean_of_seeds=mean_of_seeds)
         for study in studies
@@ -110,7 +133,9 @@ def command(
         _print_csv(tables, tested)
     else:
         for table, results in zip(tables, tested, strict=True):
-            _print_table(table, results, point, show_all)
+            _print_table(table, results, point, show_all, output)
+        if output == "markdown":
+            return
         from nas.prediction.winner import judge_winner  # scipy: only where it is used
 
         for one in studies:
@@ -144,7 +169,10 @@ def _as_json(
         {**table.summary(reference), "trials": table.rows(results)}
         for table, results in zip(tables, tested, strict=True)
     ]
-    return described[0] | ({"compare": described[1]} if len(described) > 1 else {})
+    if len(described) == 1:
+        return described[0]
+    # `compare` as before there could be several; `others` has them all
+    return described[0] | {"compare": described[1], "others": described[1:]}
 
 
 def _print_csv(tables: "list[ParetoTable]", tested: "list[Tested]") -> None:
@@ -162,62 +190,110 @@ def _print_csv(tables: "list[ParetoTable]", tested: "list[Tested]") -> None:
         say(text.getvalue().removesuffix("\n"))
 
 
+def _check_comparable(studies: "Sequence[Study]", force: bool) -> None:
+    """Refuse studies whose numbers mean different things.
+
+    Raises:
+        InputError: Images, image size, budget or scorer differ, and nobody insists.
+    """
+    from search_spaces.errors import InputError
+
+    first, *others = (_conditions(study) for study in studies)
+    for study, other in zip(studies[1:], others, strict=True):
+        differ = [
+            f"{what} {first[what]} and {value}"
+            for what, value in other.items()
+            if None not in (value, first[what]) and value != first[what]
+        ]
+        if not differ:
+            continue
+        found = f"{studies[0].name} and {study.name} differ: {'; '.join(differ)}"
+        if not force:
+            raise InputError(
+                f"fronts are compared on the same images at the same budget; {found}",
+                hint="--force compares them all the same",
+            )
+        say(f"warning: {found}; a difference between fronts may be that", err=True)
+
+
+def _conditions(study: "Study") -> dict[str, Any]:
+    """What must be equal for two numbers to be comparable; ``None`` is unknown."""
+    from nas.ledger.trial import TrialState
+
+    done = [t for t in study.trials() if t.state == TrialState.COMPLETE]
+    epochs = sorted({trial.epochs for trial in done})
+    sizes = sorted({int(t.architecture.get("image_size", 0)) for t in done} - {0})
+    scorers = sorted({trial.scorer for trial in done})
+    return {
+        "images (fingerprint)": study.header.get("data_fingerprint"),
+        "image size": _one_or_all(sizes),
+        "epochs": _one_or_all(epochs),
+        "scorer": _one_or_all(scorers),
+    }
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return None if not values else values[0] if len(values) == 1 else values
+
+
 def _print_table(
-    table: "ParetoTable", tested: "Tested", reference: "Floats", show_all: bool
+    table: "ParetoTable",
+    tested: "Tested",
+    reference: "Floats",
+    show_all: bool,
+    output: str,
 ) -> None:
-    from rich.table import Table
-
     from nas.pareto.table import format_value
-    from nas.study.parent_difference import ParentComparison
-    from nas.study.reliability import reliability_by_metric
 
-    # Without a terminal nothing may be cut off: the width is then our own.
-    console = make_console(200)
     summary = table.summary(reference)
     axes = table.front.metrics
-    grid = Table(title=f"{table.name}: the front", title_justify="left")
-    grid.add_column("number", justify="right")
-    grid.add_column("placement", no_wrap=True)
-    grid.add_column("is_pareto")
-    for metric, direction in zip(axes, table.front.directions, strict=True):
-        arrow = "↑" if direction == "maximize" else "↓"
-        grid.add_column(f"{metric} {arrow}", justify="right")
     rows = table.rows(tested)
     is_tested = any(row.get("test_accuracy") is not None for row in rows)
-    if is_tested:
-        grid.add_column("test accuracy", justify="right")
-    of_seeds = "num_seeds" if table.num_seeds else "seed"
-    grid.add_column(of_seeds, justify="right")
-    grid.add_column("baseline")
-    comparison = ParentComparison.of(table.trainings, axes[0])
-    is_doubtful = False
     best_first = sorted(
         range(len(rows)),
         key=lambda i: (not rows[i]["is_pareto"], _loss(table, i)),
     )
-    for index in best_first:
-        row = rows[index]
-        if not (show_all or row["is_pareto"] or row["baseline"]):
-            continue
+    shown = [
+        index
+        for index in best_first
+        if show_all or rows[index]["is_pareto"] or rows[index]["baseline"]
+    ]
+
+    def cells(name: str) -> list[str]:
+        return [str(rows[index][name] or "") for index in shown]
+
+    def on_front(row: dict[str, Any]) -> str:
+        return "yes" if row["is_pareto"] else ("no" if row["is_feasible"] else "bound")
+
+    columns = [
+        Column("number", [str(rows[index]["number"]) for index in shown]),
+        Column("placement", cells("placement"), is_text=True),
+        Column("front", [on_front(rows[index]) for index in shown], is_text=True),
+    ]
+    for axis, (metric, direction) in enumerate(
+        zip(axes, table.front.directions, strict=True)
+    ):
+        arrow = "↑" if direction == "maximize" else "↓"
         values = [
-            format_value(float(value), row.get(f"{metric}_se"))
-            for metric, value in zip(axes, table.front.values[index], strict=True)
+            _value(
+                float(table.front.values[index, axis]), rows[index].get(f"{metric}_se")
+            )
+            for index in shown
         ]
-        trial = table.trials[index]
-        found = None if comparison is None else comparison.difference(trial)
-        if found is not None and not found.can_be_told:
-            values[0], is_doubtful = f"≈ {values[0]}", True
-        grid.add_row(
-            str(row["number"]),
-            row["placement"],
-            "yes" if row["is_pareto"] else ("no" if row["is_feasible"] else "bound"),
-            *values,
-            *([_test_text(row)] if is_tested else []),
-            str(row[of_seeds]),
-            row["baseline"] or "",
-            style="" if row["is_feasible"] else "dim",
+        # The first two axes stay whatever happens.
+        columns.append(Column(f"{metric} {arrow}", values, 0 if axis < 2 else 1))
+    if is_tested:
+        columns.append(
+            Column("test accuracy", [_test_text(rows[index]) for index in shown], 2)
         )
-    console.print(grid)
+    of_seeds = "num_seeds" if table.num_seeds else "seed"
+    columns.append(Column(of_seeds, [str(rows[i][of_seeds]) for i in shown], 4))
+    columns.append(Column("baseline", cells("baseline"), 3, is_text=True))
+    if output == "markdown":
+        say(f"**{table.name}**\n\n{markdown(columns)}\n")
+        return
+    print_fitted(f"{table.name}: the front", columns)
+    console = make_console(WIDTH_OF_A_PIPE)
     share = summary["hypervolume_share"]
     point = ", ".join(
         f"{metric}={format_value(value)}"
@@ -229,12 +305,8 @@ def _print_table(
         f"front. Hypervolume {format_value(summary['hypervolume'])}"
         + (f" ({share:.1%} of the box up to the best values)" if share else "")
         + f", reference point {point}.",
+        soft_wrap=True,
     )
-    if comparison is not None and is_doubtful:
-        console.print(f"≈ {comparison.sentence()}.")
-    for metric, icc in reliability_by_metric(table.trainings).items():
-        if metric in axes:
-            console.print(f"Reliability of one training of {metric}: {icc}.")
     if is_tested:
         console.print(
             "Accuracies are of validation images, by which networks were chosen; the "
@@ -246,6 +318,16 @@ def _print_table(
         console.print(
             f"{num_out} trials break {' or '.join(summary['constraints'])}.",
         )
+
+
+def _value(value: float, error: float | None) -> str:
+    from nas.pareto.table import format_value
+
+    return (
+        format_value(value, error)
+        if error is not None
+        else (human_number(value) if abs(value) >= SHORT else format_value(value))
+    )
 
 
 def _test_text(row: dict[str, Any]) -> str:

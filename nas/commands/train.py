@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nas.terminal import make_console, say
+from nas.commands.fitted_table import Column, csv_text, latex, markdown, print_fitted
+from nas.human_number import human_number
+from nas.terminal import say
 
 if TYPE_CHECKING:
     from nas.train_run import TrainedRow
@@ -33,6 +35,14 @@ if TYPE_CHECKING:
     help="Runs of each architecture.",
 )
 @click.option(
+    "--seed",
+    "first_seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="First of the seeds.  [the config's + 1000: not one that a network was chosen "
+    "with]",
+)
+@click.option(
     "--set",
     "overrides",
     metavar="KEY.PATH=VALUE",
@@ -52,7 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "output",
-    type=click.Choice(["table", "json"]),
+    type=click.Choice(["table", "markdown", "latex", "csv", "json"]),
     default="table",
     show_default=True,
 )
@@ -61,6 +71,7 @@ def command(
     config: str,
     epochs: int | None,
     seeds: int,
+    first_seed: int | None,
     overrides: tuple[str, ...],
     out: Path,
     no_baselines: bool,
@@ -68,7 +79,11 @@ def command(
     quiet: bool,
     output: str,
 ) -> None:
-    """Train architectures with the full recipe and several seeds.
+    r"""Train architectures with the full recipe and several seeds.
+
+    \b
+    nas train winner/architecture.yaml --config runs/photos --seeds 5
+    nas train winner --config winner/recipe.yaml --format latex > table.tex
 
     ARCHITECTURE.yaml is an alternet/1 file or a directory that `nas export` wrote. A
     network is also named: timm:NAME or torchvision:NAME, or vit (ours, with global or
@@ -83,7 +98,12 @@ def command(
     check_config(config)
     check_architectures(name for name in architectures if not is_network(name))
     from nas.config import load_config
-    from nas.train_run import Candidate, named_candidate, train_architectures
+    from nas.train_run import (
+        FRESH,
+        Candidate,
+        named_candidate,
+        train_architectures,
+    )
     from search_spaces import Architecture
 
     changes = list(overrides)
@@ -107,42 +127,72 @@ def command(
         address=address,
         baselines=not no_baselines,
         quiet=quiet,
+        first_seed=settings.seed + FRESH if first_seed is None else first_seed,
     )
-    if output == "json":
-        say(json.dumps([asdict(row) for row in rows]))
-    else:
-        _print(rows)
+    _print(rows, output)
+    if output == "table":
         say(f"the runs are in {out}", err=True)
 
 
-def _print(rows: "list[TrainedRow]") -> None:
-    from rich.table import Table
+def _columns(rows: "list[TrainedRow]") -> list[Column]:
+    """The table of a paper, column by column; the last rank goes first."""
 
-    table = Table(title="Test split, mean and standard deviation over seeds")
-    for name in ("architecture", "placement"):
-        table.add_column(name)
-    for name in (
-        "params",
-        "MACs",
-        "test accuracy",
-        "test NLL",
-        "val accuracy",
-        "seeds",
-    ):
-        table.add_column(name, justify="right")
+    def points(mean: float | None, sd: float | None) -> str:
+        if mean is None or mean != mean:
+            return "–"
+        return f"{100 * mean:.2f}" + ("" if sd is None else f" ± {100 * sd:.2f}")
+
+    def difference(row: "TrainedRow") -> str:
+        if row.difference is None:
+            return "–"
+        text = f"{100 * row.difference:+.2f}"
+        if row.difference_ci is not None:
+            low, high = row.difference_ci
+            text += f" [{100 * low:+.2f}, {100 * high:+.2f}]"
+        return text
+
+    def nll(row: "TrainedRow") -> str:
+        spread = "" if row.test_nll_sd is None else f" ± {row.test_nll_sd:.3f}"
+        return f"{row.test_nll:.3f}{spread}"
+
+    speed = [human_number(row.images_per_s) for row in rows]
+    tested = [points(row.test_accuracy, row.test_accuracy_sd) for row in rows]
+    watched = [points(row.val_accuracy, row.val_accuracy_sd) for row in rows]
+    return [
+        Column("architecture", [row.label for row in rows], 0, is_text=True),
+        Column("placement", [row.placement for row in rows], 5, is_text=True),
+        Column("params", [human_number(row.params) for row in rows], 1),
+        Column("MACs", [human_number(row.macs) for row in rows], 4),
+        Column("images/s", speed, 6),
+        Column("seeds", [str(row.num_seeds) for row in rows], 2),
+        Column("test %", tested, 0),
+        Column("− all-Conv [95%]", [difference(row) for row in rows], 0),
+        Column("test NLL", [nll(row) for row in rows], 3),
+        Column("validation %", watched, 7),
+    ]
+
+
+def _print(rows: "list[TrainedRow]", output: str) -> None:
+    columns = _columns(rows)
+    if output == "json":
+        say(json.dumps([asdict(row) for row in rows]))
+        return
+    if output == "csv":
+        say(csv_text([_flat(row) for row in rows]))
+        return
+    if output == "markdown":
+        say(markdown(columns))
+    elif output == "latex":
+        say(latex(columns))
+    else:
+        title = "Test split: mean and standard deviation over seeds"
+        print_fitted(title, columns)
     for row in rows:
-        spread = (
-            "" if row.test_accuracy_sd is None else f" ± {row.test_accuracy_sd:.4f}"
-        )
-        table.add_row(
-            row.label,
-            row.placement,
-            f"{row.params:,}",
-            f"{row.macs:,}",
-            f"{row.test_accuracy:.4f}{spread}",
-            f"{row.test_nll:.4f}",
-            f"{row.val_accuracy:.4f}",
-            str(row.num_seeds),
-        )
-    # A pipe has no width of its own; 120 columns hold the table.
-    make_console(120).print(table)
+        if row.difference is not None:
+            say(row.verdict(), err=output != "table")
+
+
+def _flat(row: "TrainedRow") -> dict[str, object]:
+    record = asdict(row)
+    low, high = record.pop("difference_ci") or (None, None)
+    return record | {"difference_low": low, "difference_high": high}

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -7,10 +8,14 @@ from nas.cli import main
 from nas.config import config_from_dict, load_config
 from nas.ledger.trial import Trial, TrialState
 from nas.scoring.held_out_test import TestResult
+from nas.study.layout import StudyLayout
 from nas.train_run import (
+    FRESH,
     Candidate,
+    TrainedRow,
     check_fit,
     named_candidate,
+    paired_difference,
     train_architectures,
     train_table,
     training_config,
@@ -75,6 +80,8 @@ def test_architectures_must_fit_the_images():
 
 def test_the_table_is_mean_and_deviation_over_seeds():
     class Runs:
+        layout = StudyLayout(Path("nowhere"))
+
         def trials(self):
             return [
                 Trial(n, TrialState.COMPLETE, {}, "MC-CM", n, 1, {"accuracy": 0.1 * n})
@@ -125,7 +132,11 @@ def test_train_runs_goes_on_and_refuses_another_run(tmp_path, capsys):
         num_seeds=2,
         out=out,
         quiet=True,
+        first_seed=FRESH,
     )
+    assert [row["num_pairs"] for row in rows] == [2, 0, 2]
+    assert [row["difference"] is None for row in rows] == [False, True, False]
+    assert all(row["images_per_s"] > 0 for row in rows)
     assert [row.test_accuracy for row in again] == [r["test_accuracy"] for r in rows]
     with pytest.raises(InputError, match="holds another training run: .*training"):
         train_architectures(
@@ -141,3 +152,57 @@ def test_a_network_by_name_is_trained_beside_alternets_in_one_study():
     assert alone.space.backbone["parent"]["model"] == "vit,depth=1,width=8"
     shape = (vit.architecture.num_classes, 1, vit.architecture.image_size)
     assert len(list(alone.space.make(*shape).enumerate())) == 1
+
+
+def test_the_difference_to_the_parent_is_paired_by_seed():
+    """Student's t of three differences, worked out by hand."""
+    ours, theirs = {1: 0.5, 2: 0.7, 3: 0.9, 4: 0.1}, {1: 0.4, 2: 0.5, 3: 0.6}
+    mean, interval, num = paired_difference(ours, theirs)
+    assert (mean, num) == (pytest.approx(0.2), 3)
+    half = 4.302653 * 0.1 / 3**0.5
+    assert interval == pytest.approx((0.2 - half, 0.2 + half))
+    assert paired_difference({1: 0.5}, {1: 0.4})[1:] == (None, 1)
+    assert paired_difference({1: 0.5}, {2: 0.4}) == (None, None, 0)
+
+
+def row(label, accuracy, **known):
+    return TrainedRow(
+        label, "MC-CM", 1_800_000, 12_000_000, 3, accuracy, 0.012, 1.5, 0.6, 0.01,
+        0.02, 1234.0, **known,
+    )  # fmt: skip
+
+
+def test_the_verdict_says_what_is_known():
+    better = row("mine", 0.7, difference=0.02, difference_ci=(0.01, 0.03), num_pairs=3)
+    assert better.verdict() == (
+        "mine is better than the all-Conv parent: +2.00 points [+1.00, +3.00], "
+        "3 paired seeds"
+    )
+    unsure = replace(better, difference_ci=(-0.01, 0.05))
+    assert unsure.verdict().startswith("mine cannot be told from the all-Conv parent")
+    assert "of one seed" in replace(better, difference_ci=None).verdict()
+    assert "is worse than" in replace(better, difference_ci=(-0.3, -0.1)).verdict()
+    assert "no all-Conv parent" in row("other", 0.7).verdict()
+
+
+@pytest.mark.parametrize("output", ["table", "markdown", "latex", "csv", "json"])
+def test_the_table_of_a_paper(output, capsys):
+    from nas.commands.train import _print
+
+    rows = [
+        row("mine", 0.7123, difference=0.02, difference_ci=(0.01, 0.03), num_pairs=3),
+        row("all_conv", 0.6923),
+    ]
+    _print(rows, output)
+    text = capsys.readouterr().out
+    if output in ("csv", "json"):
+        assert "0.7123" in text
+        return
+    plus = "$\\pm$" if output == "latex" else "±"
+    assert f"71.23 {plus} 1.20" in text
+    assert "+2.00 [+1.00, +3.00]" in text
+    assert "1.80 M" in text
+    if output == "table":
+        grid = [line for line in text.splitlines() if line[:1] in "┃│┏┡└"]
+        assert grid and max(map(len, grid)) <= 80
+        assert "mine is better than the all-Conv parent" in text

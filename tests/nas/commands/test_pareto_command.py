@@ -18,7 +18,13 @@ def run(known_study, make_study, make_trial, monkeypatch):
         "known": known_study,
         "worse": make_study([make_trial(0, accuracy=0.1, params=1e3)], name="worse"),
         "empty": make_study([], name="empty"),
+        "other": make_study([make_trial(0, accuracy=0.1, params=1e3)], name="other"),
+        "longer": make_study(
+            [make_trial(0, accuracy=0.1, params=1.8e6, epochs=90)], name="longer"
+        ),
     }
+    studies["known"].header = {"data_fingerprint": "aaa"}
+    studies["other"].header = {"data_fingerprint": "bbb"}
     opener = SimpleNamespace(open=lambda path: studies[str(path)])
     monkeypatch.setitem(sys.modules, "nas.study.study", SimpleNamespace(Study=opener))
 
@@ -117,3 +123,36 @@ def test_wrong_input_is_told(run):
         run("known", "--constraint", "params=3")
     with pytest.raises(InputError, match="no trained trial"):
         run("known", "--metrics", "accuracy,latency:minimize")
+
+
+def test_any_number_of_studies_is_compared(run):
+    arguments = ("known", "--compare", "worse", "--compare", "empty")
+    data = json.loads(run(*arguments, "--format", "json").stdout)
+    assert [one["study"] for one in data["others"]] == ["worse", "empty"]
+    assert data["others"][0] == data["compare"]
+    rows = list(csv.DictReader(io.StringIO(run(*arguments, "--format", "csv").stdout)))
+    assert {row["study"] for row in rows} == {"known", "worse"}
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [("other", "images .fingerprint. aaa and bbb"), ("longer", "epochs .* and 90")],
+)
+def test_studies_that_measure_other_things_are_refused(run, other, said):
+    with pytest.raises(InputError, match=said):
+        run("known", "--compare", other)
+    forced = run("known", "--compare", other, "--force")
+    assert "a difference between fronts may be that" in forced.stderr
+    assert f"{other}: the front" in forced.stdout
+
+
+def test_tables_fit_80_columns_and_name_what_had_no_room(run):
+    text = run("known", "--compare", "worse").stdout
+    grid = [line for line in text.splitlines() if line[:1] in "┃│┏┡└"]
+    assert grid and max(map(len, grid)) <= 80
+
+
+def test_markdown_and_human_units(run):
+    text = run("longer", "--format", "markdown").stdout
+    assert "| number | placement | front |" in text
+    assert "1.80 M" in text

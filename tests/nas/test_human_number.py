@@ -1,0 +1,26 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.human_number import human_number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1_800_000, "1.80 M"), (11_173_962, "11.2 M"), (557_900_000, "558 M"),
+        (99_999, "99,999"), (123_456, "123 k"), (999_600, "1.00 M"),
+        (4.1e9, "4.10 G"), (0.25, "0.25"), (0, "0"), (None, "–"), (math.nan, "–"),
+    ],
+)  # fmt: skip
+def test_counts_are_written_as_people_do(value, text):
+    assert human_number(value) == text
+
+
+@given(st.floats(1e5, 1e14))
+def test_three_digits_are_kept(value):
+    number, unit = human_number(value).split()
+    size = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[unit]
+    assert float(number) * size == pytest.approx(value, rel=6e-3)
