@@ -11,6 +11,8 @@ from nas.csv_text import csv_frame
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from nas.prediction.prediction import Prediction
     from nas.prediction.trust import RankAgreement
 
@@ -177,6 +179,9 @@ def _print(prediction: "Prediction", top: int) -> None:
     hidden = len(prediction.table) - top
     if hidden > 0:
         console.print(f"{hidden:,} more (--top, --format csv)")
+    if prediction.front is not None:
+        console.print(_front_table(prediction, top))
+        console.print(f"The front is {prediction.front_method}.")
     grid = Table(title="Left out and predicted", title_justify="left")
     for column in ("", "Kendall", "95% interval", "Spearman"):
         grid.add_column(column, justify="right" if column else "left")
@@ -210,6 +215,36 @@ def _print(prediction: "Prediction", top: int) -> None:
         )
     for note in prediction.notes:
         console.print(f"Note: {note}.")
+
+
+def _front_table(prediction: "Prediction", top: int) -> "Table":
+    from rich.table import Table
+
+    from nas.pareto.table import format_value
+
+    assert prediction.front is not None
+    costs = list(prediction.limited)
+    number = len(prediction.front)
+    shown = "" if number <= top else f", the best {top} of {number:,}"
+    grid = Table(
+        title=f"Front of predicted {prediction.metric} and {', '.join(costs)} within "
+        f"the limits{shown}",
+        title_justify="left",
+    )
+    for column in ("placement", prediction.metric, "95% interval", *costs, ""):
+        plain = column in ("placement", "")
+        grid.add_column(
+            column, justify="left" if plain else "right", no_wrap=column == "placement"
+        )
+    for row in prediction.front.head(top).to_dict("records"):
+        grid.add_row(
+            row["placement"],
+            format_value(row["mean"]),
+            f"{row['low']:.4g} to {row['high']:.4g}",
+            *(format_value(row[name]) for name in costs),
+            row["extrapolated"],
+        )
+    return grid
 
 
 def _add(grid: "object", name: str, agreement: "RankAgreement") -> None:

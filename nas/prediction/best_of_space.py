@@ -1,5 +1,7 @@
 """The best placements of a space too large to list: many local searches."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -83,26 +85,46 @@ def best_placements(
     """
     letters = features.space.letters
     within = np.ones(sum(map(len, letters)), dtype=bool) if within is None else within
-    ends = np.cumsum([0, *map(len, letters)])
-    allowed = [
-        np.flatnonzero(within[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True)
-    ]
+    allowed = allowed_letters(letters, within)
     rng = np.random.default_rng(seed)
     starts = np.stack([rng.choice(some, STARTS) for some in allowed], axis=1)
     quadratic = Quadratic(features)
     codes, _ = climb(quadratic.of(weights), quadratic, starts, within)
     found = _best(features, weights, codes, count)
     while True:  # the neighbours of good placements are good
-        near = [_neighbours(code, allowed) for code in found[:WIDENED]]
+        near = [neighbours(code, allowed) for code in found[:WIDENED]]
         grown = _best(features, weights, np.concatenate([found, *near]), count)
         if grown.shape == found.shape and bool((grown == found).all()):
             return found
         found = grown
 
 
-def _neighbours(
+def allowed_letters(
+    letters: Sequence[str], within: Flags
+) -> list[npt.NDArray[np.intp]]:
+    """Positions of the letters that each slot may hold.
+
+    Args:
+        letters: Letters of each slot.
+        within: For each letter of each slot whether it may be chosen.
+    """
+    ends = np.cumsum([0, *map(len, letters)])
+    pairs = zip(ends[:-1], ends[1:], strict=True)
+    return [np.flatnonzero(within[a:b]) for a, b in pairs]
+
+
+def neighbours(
     code: npt.NDArray[np.int64], allowed: list[npt.NDArray[np.intp]]
 ) -> Codes:
+    """The placements that differ from one in one slot.
+
+    Args:
+        code: The placement, ``(slots,)``.
+        allowed: Positions of the letters that each slot may hold.
+
+    Returns:
+        ``(neighbours, slots)``.
+    """
     rows = []
     for slot, letters in enumerate(allowed):
         for letter in letters:

@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nas.prediction.best_of_space import best_placements
+from nas.prediction.best_of_space import (
+    WIDENED,
+    allowed_letters,
+    best_placements,
+    neighbours,
+)
 from nas.prediction.costs import complete_cost
+from nas.prediction.exact_front import additive_part, exact_front, slot_sum
 from nas.prediction.placement_model import PlacementModel
 from nas.prediction.slot_space import Codes, SlotSpace
 from nas.prediction.study_space import MAX_LISTED, StudySpace
@@ -22,9 +29,6 @@ COSTS = ("macs", "params", "latency")
 NUM_BEST = 1_000
 """Placements that are shown of a space too large to list."""
 
-_PRICE_STEPS = 16
-"""Bisections of the price of limited costs at which a large space is searched."""
-
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -37,6 +41,10 @@ class Candidates:
         table: Columns ``placement`` and costs; trained placements are always there
             unless they break a limit.
         notes: What was left out, in sentences.
+        front: Of a space too large to list, under limits: the placements of the exact
+            front of the model's additive part.
+        additive_share: Which share of the model's variance over the space that part
+            has.
     """
 
     space: SlotSpace
@@ -44,6 +52,8 @@ class Candidates:
     complete: bool
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
+    additive_share: float | None = None
 
     @classmethod
     def of(
@@ -76,19 +86,34 @@ class Candidates:
         costs = _Costs(model, study, limits)
         notes: list[str] = []
         complete = listed is not None or space.size <= MAX_LISTED
+        front: list[str] = []
+        share: float | None = None
         if listed is not None:
             names = list(listed)
         elif complete:
             names = [p for codes in space.enumerate() for p in space.decode(codes)]
         else:
-            names = _searched(model, space, costs, limits, maximize)
+            front, share = _exact_front(model, space, costs, limits, maximize)
+            names = [*front, *_searched(model, space, front, maximize)]
             if study is not None and asked is None:
-                allowed = study.allows(names)
-                names = [p for p, keep in zip(names, allowed, strict=True) if keep]
+                allowed = dict(zip(names, study.allows(names), strict=True))
+                names = [name for name in names if allowed[name]]
+                if not all(allowed[name] for name in front):
+                    notes.append(
+                        f"{sum(not allowed[name] for name in front)} placements of the "
+                        "exact front break constraints of the space and are left out, "
+                        "without anything in their place"
+                    )
+                front = [name for name in front if allowed[name]]
             notes.append(
                 f"the space holds {size} placements, too many to list; these are the "
                 "best that local searches found, beside the trained ones (not proven "
                 "to be the best)"
+                + (
+                    ", the exact front of the additive part and what is next to it"
+                    if front
+                    else ""
+                )
             )
         names = list(dict.fromkeys([*names, *table.placements]))
         frame = pd.DataFrame({"placement": names})
@@ -111,10 +136,13 @@ class Candidates:
             sign = 1.0 if maximize else -1.0
             means = sign * model.features(codes) @ model.linear.mixture.mean[1:]
             worst = np.sort(means[keep])[-NUM_BEST:][0]
-            keep &= (means >= worst) | frame["placement"].isin(table.placements)
-        return cls(
-            space, size, complete, frame[keep].reset_index(drop=True), tuple(notes)
-        )
+            keep &= (means >= worst) | frame["placement"].isin(
+                [*table.placements, *front]
+            )
+        frame = frame[keep].reset_index(drop=True)
+        within = set(frame["placement"])
+        front = [name for name in front if name in within]
+        return cls(space, size, complete, frame, tuple(notes), tuple(front), share)
 
 
 class _Costs:
@@ -179,48 +207,50 @@ class _Costs:
         return own
 
 
-def _searched(
+def _exact_front(
     model: PlacementModel,
     space: SlotSpace,
     costs: _Costs,
     limits: Mapping[str, float],
     maximize: bool,
-) -> list[str]:
-    """The best placements of a large space, at several prices of limited costs."""
-    features = model.features
-    weights = model.linear.mixture.mean[1:]
+) -> tuple[list[str], float | None]:
+    """The front of the model's additive part and the limited costs, and its share."""
+    if not limits:
+        return [], None
+
+    def values_of(name: str, codes: Codes) -> Floats:
+        placements = space.decode(codes)
+        return costs.of(name, placements, model.features.space.encode(placements))
+
+    sums = [slot_sum(partial(values_of, name), space) for name in limits]
+    for name, found in zip(limits, sums, strict=True):
+        if found is None:
+            raise InputError(
+                f"--max {name}: a space of {space.size} placements is searched slot by "
+                f"slot, and {name} is not a sum over slots"
+            )
     sign = 1.0 if maximize else -1.0
-    rng = np.random.default_rng(0)
-    drawn = features.space.encode(space.decode(space.sample(rng, NUM_BEST)))
-    design = features(drawn)
-    fixed = _letters_only(features.space, space)
-    priced = np.zeros(len(weights))
-    for name in limits:
-        values = costs.of(name, features.space.decode(drawn), drawn)
-        slope = np.linalg.lstsq(design, values - values.mean(), rcond=None)[0]
-        priced += slope / (np.std(values) or 1.0)
-    priced *= float(np.std(design @ weights))
+    weights = sign * model.linear.mixture.mean[1:]
+    score, share = additive_part(model.features, weights, space)
+    whole = [found for found in sums if found is not None]
+    codes = exact_front(score, whole, list(limits.values()))
+    return space.decode(codes), share
 
-    def best_at(price: float) -> tuple[list[str], bool]:
-        """The best at a price, and whether the first of them is cheap enough."""
-        codes = best_placements(
-            features, sign * weights - price * priced, NUM_BEST, within=fixed
-        )
-        found = features.space.decode(codes)
-        first = (costs.of(name, found[:1], codes[:1])[0] for name in limits)
-        cheap = all(
-            value <= limit for value, limit in zip(first, limits.values(), strict=True)
-        )
-        return found, cheap
 
-    names, cheap = best_at(0.0)
-    low, high = np.log(1e-3), np.log(1e3)
-    for _ in range(0 if cheap else _PRICE_STEPS):
-        middle = (low + high) / 2
-        found, cheap = best_at(float(np.exp(middle)))
-        names += found
-        low, high = (low, middle) if cheap else (middle, high)
-    return list(dict.fromkeys(names))
+def _searched(
+    model: PlacementModel, space: SlotSpace, front: list[str], maximize: bool
+) -> list[str]:
+    """The best placements of a large space, and those near an exact front."""
+    whole = model.features.space
+    sign = 1.0 if maximize else -1.0
+    weights = sign * model.linear.mixture.mean[1:]
+    fixed = _letters_only(whole, space)
+    codes = best_placements(model.features, weights, NUM_BEST, within=fixed)
+    near = [
+        neighbours(code, allowed_letters(whole.letters, fixed))
+        for code in whole.encode(front[:WIDENED])
+    ]
+    return list(dict.fromkeys(whole.decode(np.concatenate([codes, *near]))))
 
 
 def _letters_only(whole: SlotSpace, part: SlotSpace) -> npt.NDArray[np.bool_]:

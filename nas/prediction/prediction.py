@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nas.pareto.front import non_dominated
 from nas.prediction.candidates import COSTS, Candidates
 from nas.prediction.placement_model import PlacementModel
 from nas.prediction.slot_space import SlotSpace
@@ -73,6 +74,10 @@ class Prediction:
         variances: What share each part of the model has, in squared units.
         covariates: Columns the model used beside the letters.
         notes: What was left out or assumed, in sentences.
+        front: With limits, the rows of the table on the front of ``mean`` and the
+            limited costs; ``None`` without.
+        front_method: How it was found, to stand after "the front is".
+        limited: The costs that have limits.
     """
 
     source: str
@@ -90,6 +95,9 @@ class Prediction:
     variances: Mapping[str, float]
     covariates: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    front: pd.DataFrame | None = None
+    front_method: str = ""
+    limited: tuple[str, ...] = ()
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
         """Everything as plain data for JSON; what is not a number is ``None``.
@@ -113,6 +121,12 @@ class Prediction:
             "variances": _plain(dict(self.variances)),
             "covariates": list(self.covariates),
             "notes": list(self.notes),
+            "front": None
+            if self.front is None
+            else {
+                "method": self.front_method,
+                "placements": [_plain(row) for row in self.front.to_dict("records")],
+            },
             "placements": [_plain(row) for row in rows.to_dict("records")],
         }
 
@@ -191,6 +205,8 @@ def predict(
     ]  # fmt: skip
     frame = frame[[*front, *(c for c in frame.columns if c not in front)]]
     frame = frame.sort_values("mean", ascending=chosen == "minimize", kind="stable")
+    frame = frame.reset_index(drop=True)
+    on_front, method = _front(frame, candidates, list(limits or {}), chosen)
     return Prediction(
         table.source,
         table.metric,
@@ -200,13 +216,38 @@ def predict(
         candidates.space,
         candidates.size,
         candidates.complete,
-        frame.reset_index(drop=True),
+        frame,
         _left_out(model),
         trust,
         table.reliability,
         model.linear.variances,
         tuple(names) if model is not plain else (),
         tuple(notes),
+        on_front,
+        method,
+        tuple(limits or ()),
+    )
+
+
+def _front(
+    frame: pd.DataFrame, candidates: Candidates, limited: list[str], direction: str
+) -> tuple[pd.DataFrame | None, str]:
+    """The front under the limits, and how it was found."""
+    if not limited:
+        return None, ""
+    if candidates.complete:
+        side = "minimize" if direction == "minimize" else "maximize"
+        values = frame[["mean", *limited]].to_numpy(dtype=float)
+        keep = non_dominated(values, [side, *["minimize"] * len(limited)])
+        return frame[keep].reset_index(drop=True), (
+            "that of every placement within the limits, by its predicted mean"
+        )
+    keep = frame["placement"].isin(candidates.front).to_numpy()
+    share = candidates.additive_share or 0.0
+    return frame[keep].reset_index(drop=True), (
+        f"exact, by dynamic programming over the slots, for the sum over slots that is "
+        f"nearest to the model ({share:.0%} of its variance over the space); the means "
+        "shown are the whole model's"
     )
 
 
