@@ -28,6 +28,7 @@ VERBS = {
     "agreement": "Whether cheap scores rank placements as training does.",
     "rule": "Test whether MSAs belong at the end of a stage.",
     "report": "One self-contained HTML page of a study.",
+    "serve": "That page live, of one study or several, while they are searched.",
     "export": "Take architectures and weights away.",
     "train": "Train architectures with the full recipe, beside their baselines.",
     "evaluate": "Measure a trained network with any evaluator.",

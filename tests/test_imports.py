@@ -51,6 +51,7 @@ FLOORS = (
     "nas/figures",
     "nas/exporting",
     "nas/reporting",
+    "nas/serving",
     "nas/scoring",
     "nas/execution",
     "nas/tracking",

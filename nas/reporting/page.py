@@ -106,7 +106,7 @@ def with_kinds(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "kinds": shown}
 
 
-def as_script(data: dict[str, Any]) -> str:
+def as_script(data: Any) -> str:
     """JSON that no text inside can break out of: a script ends at ``</``."""
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")

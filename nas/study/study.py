@@ -25,6 +25,7 @@ from nas.ledger.held_out_results import (
     results_of,
 )
 from nas.ledger.journal_reader import JournalReader
+from nas.ledger.note_texts import notes_of
 from nas.ledger.regular_file import read_regular
 from nas.ledger.trial import Objective, Trial
 from nas.study.layout import StudyLayout
@@ -209,6 +210,15 @@ class Study:
             return {}
         self._test_problem = ()
         return results_of(self.trials(), results)
+
+    def notes(self) -> dict[int, dict[str, Any]]:
+        """Notes and tags on trials, as `nas serve --edit` keeps them in the ledger.
+
+        Returns:
+            ``note`` and ``tags`` by number of the trial.
+        """
+        self._source.refresh()
+        return notes_of(self._source.user_attrs)
 
     def architecture(self, number: int) -> "Architecture":
         """The architecture of one training run."""
