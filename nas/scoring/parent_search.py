@@ -132,7 +132,7 @@ def network_of(
     config: SearchConfig,
     images: Dataset,
     study: Path,
-    fingerprint: str,
+    fingerprint: str | None,
     replacement: Replacement,
     *,
     seed: int,
@@ -144,7 +144,8 @@ def network_of(
         config: Of the search, the parent's slots as its space.
         images: Give classes, channels and size.
         study: Directory of the search, prepared.
-        fingerprint: What the parent must have.
+        fingerprint: What the parent must have, if that is known; its library knows
+            whose blocks it holds in any case.
         replacement: Where the blocks of other kinds come from.
         seed: Of those that are drawn.
 
@@ -156,7 +157,7 @@ def network_of(
     """
     trains = parent_config(config).train
     parent = read_trained(images, study) if trains else read_parent(config, images)
-    if parent.fingerprint != fingerprint:
+    if fingerprint not in (None, parent.fingerprint):
         raise InputError(
             f"the weights of the parent {parent.source} have changed since the search "
             f"began: its fingerprint was {fingerprint} and is {parent.fingerprint}"

@@ -53,7 +53,7 @@ def trial_network(
         config,
         dataset,
         study.path,
-        str(study.header.get("parent")),
+        _fingerprint(study),
         replacement,
         seed=config.seed,
     )
@@ -63,3 +63,9 @@ def trial_network(
         "(scorer distilled); it was not trained further"
     )
     return TrialNetwork(network, int(options.get("images", DEFAULT_IMAGES)), made)
+
+
+def _fingerprint(study: "Study") -> str | None:
+    """Of the parent; not known before the search where that has trained it."""
+    recorded = study.header.get("parent")
+    return None if recorded is None else str(recorded)

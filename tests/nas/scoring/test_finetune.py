@@ -8,10 +8,13 @@ from safetensors.torch import load_file, save_file
 
 from nas.cli import main
 from nas.config import config_from_dict
-from nas.scoring import training
+from nas.config.parent import ParentConfig
+from nas.scoring import parent_search, training
 from nas.scoring.block_library import LIBRARY_FILE
 from nas.scoring.distilled import Distilled
 from nas.scoring.finetune import FineTune, FineTuneOptions
+from nas.scoring.parent_search import ParentSearch
+from nas.scoring.parent_space import load_for_images
 from nas.scoring.trial_run import TrialRun
 from nas.search_run import resume, search
 from nas.study.study import Study
@@ -256,6 +259,9 @@ def test_train_on_the_command_line_means_scores_of_an_own_parent(
     # The all-C score is that of the network which the search has trained.
     trained = Study.open(out / "parent").table().iloc[0]
     assert own["accuracy"] == pytest.approx(trained["accuracy"])
+    capsys.readouterr()
+    with_msa = int(table[table["placement"] == "CC-CM"]["number"].iloc[0])
+    assert run("export", out, with_msa, "--to", tmp_path / "e") == 0
 
 
 @pytest.mark.parametrize(
@@ -287,3 +293,28 @@ def test_distill_says_that_a_parent_to_be_trained_is_not_its_business(tmp_path, 
     config.write_text(json.dumps(settings()))
     assert run("distill", config, "--out", tmp_path / "l") == 2
     assert "trained by nas search" in capsys.readouterr().err
+
+
+def test_scores_of_a_parent_that_the_search_trained_can_be_exported(
+    parent_directory, tmp_path, monkeypatch, capsys
+):
+    """Its fingerprint was not known when the study began; the training is planted."""
+
+    def trained(images, study):
+        return load_for_images(ParentConfig(model=str(parent_directory)), images)
+
+    monkeypatch.setattr(parent_search, "read_trained", trained)
+    monkeypatch.setattr(ParentSearch, "steps", lambda self, study: iter(()))
+    given = settings()
+    given["scoring"] = {"kind": "distilled", "images": 30}
+    out = tmp_path / "study"
+    table = search(config_from_dict(given), out, quiet=True).table()
+    assert "parent" not in Study.open(out).header
+    assert table.set_index("placement").loc["CC-CC", "kl_to_parent"] == 0
+    number = int(table.set_index("placement").loc["CC-CM", "number"])
+    to = tmp_path / "exported"
+    assert run("export", out, number, "--to", to, "--formats", "yaml,safetensors") == 0
+    capsys.readouterr()
+    parent = load_file(parent_directory / "weights.safetensors")
+    first = next(iter(sorted(name for name in parent if name.startswith("stem"))))
+    assert torch.equal(load_file(to / "model.safetensors")[first], parent[first])
