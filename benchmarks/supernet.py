@@ -107,6 +107,7 @@ def score(config, space, dataset, row, seed, work, placements):
             for one in placements
         ]
     )
+    frame["supernet"] = seed
     frame["cpu_s"] = time.process_time() - started
     frame.to_csv(file, index=False)
     print(row.name, seed, "scored", flush=True)

@@ -45,6 +45,13 @@ if TYPE_CHECKING:
     "(rows without the metric may bring it for untrained placements).",
 )
 @click.option(
+    "--scores",
+    metavar="STUDY|TABLE",
+    type=STUDY,
+    help="Scores of placements that were not trained for them, e.g. the study of a "
+    "search with scoring.kind=supernet; joined by placement, used as covariates.",
+)
+@click.option(
     "--max",
     "limits",
     metavar="COST=NUMBER,…",
@@ -82,6 +89,7 @@ def command(
     direction: "str | None",
     space: str | None,
     covariates: tuple[str, ...],
+    scores: Path | None,
     limits: tuple[str, ...],
     top: int | None,
     output: str,
@@ -103,6 +111,7 @@ def command(
         space=space,
         covariates=covariates,
         limits=_parse_limits(limits),
+        scores=scores,
         seed=seed,
     )
     if plot is not None:
@@ -183,11 +192,14 @@ def _print(prediction: "Prediction", top: int) -> None:
         console.print(_front_table(prediction, top))
         console.print(f"The front is {prediction.front_method}.")
     grid = Table(title="Left out and predicted", title_justify="left")
-    for column in ("", "Kendall", "95% interval", "Spearman"):
+    columns = ["", "Kendall", "95% interval", "Spearman"]
+    if trust.within:
+        columns.append("Kendall within equal numbers of blocks")
+    for column in columns:
         grid.add_column(column, justify="right" if column else "left")
     _add(grid, "this model", trust.left_out)
     for name, agreement in trust.trivial.items():
-        _add(grid, name, agreement)
+        _add(grid, name, agreement, trust.within.get(name))
     if trust.ceiling is not None:
         one = trust.ceiling
         interval = f"{one.kendall_low:.2f} to {one.kendall_high:.2f}"
@@ -247,7 +259,12 @@ def _front_table(prediction: "Prediction", top: int) -> "Table":
     return grid
 
 
-def _add(grid: "object", name: str, agreement: "RankAgreement") -> None:
+def _add(
+    grid: "object",
+    name: str,
+    agreement: "RankAgreement",
+    within: "RankAgreement | None" = None,
+) -> None:
     from rich.table import Table
 
     assert isinstance(grid, Table)
@@ -256,4 +273,12 @@ def _add(grid: "object", name: str, agreement: "RankAgreement") -> None:
         f"{agreement.kendall:.2f}",
         f"{agreement.kendall_low:.2f} to {agreement.kendall_high:.2f}",
         f"{agreement.spearman:.2f}",
+        *_within(within),
     )
+
+
+def _within(part: "RankAgreement | None") -> list[str]:
+    if part is None:
+        return []
+    low, high = part.kendall_low, part.kendall_high
+    return [f"{part.kendall:.2f} ({low:.2f} to {high:.2f})"]

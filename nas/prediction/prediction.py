@@ -15,6 +15,7 @@ import pandas as pd
 
 from nas.pareto.front import non_dominated
 from nas.prediction.candidates import COSTS, Candidates
+from nas.prediction.given_scores import with_scores
 from nas.prediction.placement_model import PlacementModel
 from nas.prediction.slot_space import SlotSpace
 from nas.prediction.study_space import StudySpace
@@ -139,6 +140,7 @@ def predict(
     space: str | SlotSpace | None = None,
     covariates: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
+    scores: "str | Path | Study | pd.DataFrame | None" = None,
     seed: int = 0,
 ) -> Prediction:
     """Predict every placement of a space, the untrained ones included.
@@ -155,6 +157,8 @@ def predict(
             placements that have them; the others are predicted without.
             :data:`RECORDED_COVARIATES` are used unasked.
         limits: Upper bounds of costs, e.g. ``{"macs": 1e8}``.
+        scores: A study or table that scores placements without training them, e.g. by
+            supernets; joined by placement, and used as covariates.
         seed: Of the draws.
 
     Returns:
@@ -166,6 +170,9 @@ def predict(
     from nas.rule.rule_test import known_direction
 
     table, study_space, objective = _read(source, metric)
+    given: tuple[str, ...] = ()
+    if scores is not None:
+        table, given = with_scores(table, scores)
     chosen = known_direction(table.metric, direction or objective)
     notes = list(table.notes)
     if chosen == "none":
@@ -182,14 +189,21 @@ def predict(
     )
     notes += candidates.notes
     frame = candidates.table
-    names = _covariates(covariates, table)
+    names = _covariates((*covariates, *given), table)
     # Costs are there already, completed for placements that the table does not have.
     others = [name for name in names if name not in frame.columns]
     frame = frame.join(table.known[others], on="placement")
     model, used = plain, np.zeros(len(frame), dtype=bool)
     if names:
         model, used = _with_covariates(plain, frame, names, seed, notes)
-    trust = assess(model.linear, model.features, model.codes, _trivial(table), seed)
+    trust = assess(
+        model.linear,
+        model.features,
+        model.codes,
+        _trivial(table, given),
+        seed,
+        within=_counts(table) if len(table.trained_space.alphabet) > 1 else None,
+    )
     if not model.linear.tells_noise:
         notes.append(
             "no placement was trained twice, so seed noise and what the model misses "
@@ -404,7 +418,13 @@ def _best_probability(
     return found
 
 
-def _trivial(table: TrainedTable) -> dict[str, Floats]:
+def _counts(table: TrainedTable) -> list[tuple[int, ...]]:
+    """Blocks of each kind in each trained placement."""
+    letters = table.trained_space.alphabet
+    return [tuple(map(name.count, letters)) for name in table.placements]
+
+
+def _trivial(table: TrainedTable, given: Sequence[str] = ()) -> dict[str, Floats]:
     """Predictors that need no model: counts of letters, and whatever is a cost."""
     letters = table.trained_space.alphabet
     found = {
@@ -413,7 +433,7 @@ def _trivial(table: TrainedTable) -> dict[str, Floats]:
         )
         for letter in (letters[1:] if len(letters) == 2 else letters)
     }
-    for name in (*COSTS, *RECORDED_COVARIATES):
+    for name in dict.fromkeys((*COSTS, *RECORDED_COVARIATES, *given)):
         if name in table.known.columns and name != table.metric:
             column = table.known[name].reindex(list(table.placements))
             found[name] = column.to_numpy(dtype=float)

@@ -1,7 +1,7 @@
 """How far a prediction can be trusted, measured on the placements that were trained."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,8 @@ class Trust:
         trivial: Agreement of predictors that need no model, by name.
         additive_r2: Adjusted R2 of slots alone; ``None`` with too few placements.
         additive_share: The same over what noise allows.
+        within: Agreement of the trivial predictors among placements with equal numbers
+            of blocks of each kind: what is more than counting.
     """
 
     left_out: RankAgreement
@@ -79,6 +81,7 @@ class Trust:
     trivial: Mapping[str, RankAgreement]
     additive_r2: float | None
     additive_share: float | None
+    within: Mapping[str, RankAgreement] = field(default_factory=dict)
 
     @property
     def best_trivial(self) -> tuple[str, float] | None:
@@ -126,6 +129,7 @@ def assess(
     codes: npt.NDArray[np.int64],
     trivial: Mapping[str, Floats],
     seed: int = 0,
+    within: Sequence[Hashable] | None = None,
 ) -> Trust:
     """Measure how well left-out placements are predicted.
 
@@ -135,6 +139,7 @@ def assess(
         codes: The trained placements, in the order of the model's observations.
         trivial: Values of other predictors for them, by name; gaps are NaN.
         seed: Of the bootstrap.
+        within: Of each placement, what those that are compared with it have in common.
 
     Returns:
         The assessment.
@@ -147,11 +152,17 @@ def assess(
     # Leaving out a high value lowers the mean of the others: against that mean, or pure
     # noise would be ranked upside down.
     others = (total - data.means) / (len(data.means) - 1)
-    agreements = {}
+    agreements, parts = {}, {}
     for name, values in trivial.items():
         there = np.isfinite(values)
-        if there.sum() > 2 and np.ptp(values[there]) > 0:
-            agreements[name] = rank_agreement(values[there], data.means[there], rng)
+        if there.sum() <= 2 or np.ptp(values[there]) == 0:
+            continue
+        agreements[name] = rank_agreement(values[there], data.means[there], rng)
+        if within is not None and len(data.means) <= _LARGE:
+            groups = [one for one, known in zip(within, there, strict=True) if known]
+            part = agreement_within(values[there], data.means[there], groups, rng)
+            if part is not None:
+                parts[name] = part
     ceiling = _ceiling(model)
     r2 = _additive_r2(features, codes, data.means)
     share = None
@@ -164,6 +175,7 @@ def assess(
         agreements,
         r2,
         share,
+        parts,
     )
 
 
@@ -185,16 +197,71 @@ def rank_agreement(
     return RankAgreement(_kendall(left, right), low, high, rho)
 
 
-def _bootstrap(left: Floats, right: Floats, rng: np.random.Generator) -> Floats:
-    """Kendall's tau-b of resampled rows."""
+def agreement_within(
+    left: Floats,
+    right: Floats,
+    groups: Sequence[Hashable],
+    rng: np.random.Generator,
+) -> RankAgreement | None:
+    """Rank correlations among rows of one group, all groups together.
+
+    Kendall's tau-b over the pairs within groups; Spearman's rho of the ranks within
+    each group about their means.
+
+    Args:
+        left: One value a row.
+        right: The same.
+        groups: The group of each row.
+        rng: Of the bootstrap, over rows.
+
+    Returns:
+        The agreement; ``None`` if no group has rows that differ on both sides.
+    """
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    labels = np.array([numbers[group] for group in groups])
+    same = labels[:, None] == labels
+    ranks = np.zeros((2, len(left)))
+    for number in range(len(numbers)):
+        rows = labels == number
+        for side, values in enumerate((left, right)):
+            own = stats.rankdata(values[rows])
+            ranks[side, rows] = own - own.mean()
+    norm = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
+    if norm == 0:
+        return None
+    draws = _bootstrap(left, right, rng, same)
+    low, high = np.quantile(draws, (0.025, 0.975)).tolist()
+    tau = float(_tau(left, right, np.ones((1, len(left))), same)[0])
+    return RankAgreement(tau, low, high, float((ranks[0] * ranks[1]).sum()) / norm)
+
+
+def _bootstrap(
+    left: Floats,
+    right: Floats,
+    rng: np.random.Generator,
+    pairs: npt.NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Kendall's tau-b of resampled rows, over all pairs or some."""
     num = len(left)
-    if num > _LARGE:
+    if num > _LARGE and pairs is None:
         draws = (rng.integers(0, num, num) for _ in range(_RESAMPLES // 4))
         return np.array([_kendall(left[rows], right[rows]) for rows in draws])
     # All pairs at once: a row that was drawn k times has weight k.
+    weights = rng.multinomial(num, np.full(num, 1 / num), _RESAMPLES).astype(float)
+    return _tau(left, right, weights, pairs)
+
+
+def _tau(
+    left: Floats,
+    right: Floats,
+    weights: Floats,
+    pairs: npt.NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Kendall's tau-b of weighted rows, ``(draws,)`` for weights ``(draws, rows)``."""
     order_left = np.sign(left[:, None] - left)
     order_right = np.sign(right[:, None] - right)
-    weights = rng.multinomial(num, np.full(num, 1 / num), _RESAMPLES).astype(float)
+    if pairs is not None:
+        order_left, order_right = order_left * pairs, order_right * pairs
 
     def over_pairs(values: Floats) -> Floats:
         return np.asarray(((weights @ values) * weights).sum(axis=1))

@@ -7,6 +7,7 @@ from nas.prediction.trust import (
     RankAgreement,
     Trust,
     _bootstrap,
+    agreement_within,
     rank_agreement,
 )
 
@@ -58,3 +59,27 @@ def test_rank_agreement_is_scipys_and_its_interval_holds_it():
     assert found.spearman == pytest.approx(stats.spearmanr(left, right)[0])
     assert found.kendall_low < found.kendall < found.kendall_high
     assert rank_agreement(np.ones(5), np.arange(5.0), rng).kendall == 0
+
+
+def test_agreement_within_groups_is_that_of_pairs_of_one_group():
+    from itertools import combinations
+
+    rng = np.random.default_rng(4)
+    left, right = rng.normal(size=30), rng.integers(0, 5, 30).astype(float)
+    groups = [int(one) for one in rng.integers(0, 4, 30)]
+    left += 10 * np.array(groups)  # what is between groups must not count
+    right += 10 * np.array(groups)
+    found = agreement_within(left, right, groups, np.random.default_rng(0))
+    pairs = [p for p in combinations(range(30), 2) if groups[p[0]] == groups[p[1]]]
+    signs = np.array(
+        [(np.sign(left[a] - left[b]), np.sign(right[a] - right[b])) for a, b in pairs]
+    )
+    tau = (signs[:, 0] * signs[:, 1]).sum() / np.sqrt((signs**2).sum(axis=0).prod())
+    assert found.kendall == pytest.approx(tau)
+    assert found.kendall_low < tau < found.kendall_high
+    assert abs(tau) < 0.5 < rank_agreement(left, right, rng).kendall
+    one = agreement_within(left, right, [0] * 30, np.random.default_rng(0))
+    all_rows = rank_agreement(left, right, np.random.default_rng(0))
+    assert one.kendall == pytest.approx(all_rows.kendall)
+    assert one.spearman == pytest.approx(all_rows.spearman)
+    assert agreement_within(left, right, range(30), rng) is None
