@@ -104,6 +104,8 @@ def train_all(
         candidates,
         config,
         num_seeds=plan.seeds,
+        # Nothing was chosen by its luck with a seed, so none has to be fresh.
+        first_seed=config.seed,
         out=out / ALL,
         address=address,
         baselines=False,
@@ -115,6 +117,7 @@ def train_all(
             pair,
             few_config(config, plan),
             num_seeds=plan.seeds,
+            first_seed=config.seed,
             out=out / FEW,
             address=address,
             baselines=False,
