@@ -39,6 +39,7 @@ FLOORS = (
     "evaluators/registry",
     "nas/plugins",
     "nas/csv_text",
+    "nas/human_number",
     "nas/terminal",
     "nas/ledger",
     "nas/config",
