@@ -23,7 +23,8 @@ TRAIN = "train"
     "overrides",
     metavar="KEY.PATH=VALUE",
     multiple=True,
-    help="Change one setting, e.g. training.epochs=20 or tracking=[tensorboard].",
+    help="Change one setting, e.g. training.epochs=20 or, quoted for the "
+    "shell, 'tracking=[tensorboard]'.",
 )
 @click.option(
     "--address",
@@ -56,7 +57,13 @@ def command(
     weights: str | None,
     quiet: bool,
 ) -> None:
-    """Search placements; the result is a study directory.
+    r"""Search placements; the result is a study directory.
+
+    \b
+    nas search                                 the preset quickstart
+    nas search photos.yaml --trials 100
+    nas search cifar10 --set data.root=DIR --address auto
+    Presets: quickstart, images, cifar10, cifar10-fast, alternet50, rule.
 
     Without an argument the preset `quickstart` is run: real images that are
     installed along, a few minutes on two cores.

@@ -22,7 +22,8 @@ SETTINGS = (
 
 POSITIONAL = {
     "study": STUDIES, "source": TABLES, "config": CONFIGS, "number": NUMBERS,
-    "which": NUMBERS, "architectures": NETWORKS, "targets": NETWORKS,
+    "directory": (".", "study", "nowhere", "a.yaml"), "which": NUMBERS,
+    "architectures": NETWORKS, "targets": NETWORKS,
 }  # fmt: skip
 
 VALUES = {
@@ -37,6 +38,7 @@ VALUES = {
     "--constraint": ("params<=100000", "params>=1", "macs<=nan", "params", "<=1"),
     "--reference": ("accuracy=0", "accuracy=0,params=1e9", "macs=x", "=", "accuracy="),
     "--compare": STUDIES,
+    "--every": ("0.1", "0", "x"),
     "--table": TABLES,
     "--config": CONFIGS,
     "--data": ("mnist5k", "no_such", "/nope", *CONFIGS),

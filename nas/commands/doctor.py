@@ -1,0 +1,48 @@
+"""`nas doctor`: whether this machine can run a search, before one is started."""
+
+import json
+from pathlib import Path
+
+import click
+
+from nas.terminal import say
+
+
+@click.command()
+@click.argument("config", required=False, metavar="[PRESET|CONFIG.yaml]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where studies will be written: checked for room, speed and locks.",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+def command(config: str | None, out: Path, output: str) -> int:
+    r"""Check torch, processor, GPU, Ray, ports, disk and file limits of this machine.
+
+    Exit code 1 if something will not work; warnings alone are 0. With a config, also
+    whether it is right and its images are there (exit code 2).
+
+    \b
+    nas doctor
+    nas doctor images.yaml --out /shared/runs
+    """
+    from nas.execution.doctor import Level, examine
+
+    findings = examine(out, config)
+    if output == "json":
+        say(json.dumps([one.to_dict() for one in findings], indent=1))
+    else:
+        marks = {Level.GOOD: "ok  ", Level.WARNING: "warn", Level.BAD: "BAD "}
+        for one in findings:
+            say(f"{marks[one.level]} {one.what}: {one.found}")
+            if one.advice:
+                say(f"       {one.advice}")
+    return 1 if any(one.level is Level.BAD for one in findings) else 0

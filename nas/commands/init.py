@@ -1,0 +1,63 @@
+"""`nas init`: from a directory of images to a commented config."""
+
+from pathlib import Path
+
+import click
+
+from nas.terminal import say
+from search_spaces.errors import InputError
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    default=Path("images.yaml"),
+    show_default=True,
+    help="File to write; '-' prints it.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+def command(directory: Path, target: Path, force: bool) -> None:
+    r"""Look at the images of DIRECTORY and write a config for searching on them.
+
+    DIRECTORY holds one directory per class, or train/, val/ and test/ of such.
+
+    \b
+    nas init photos --to photos.yaml
+    nas space photos.yaml          what it costs
+    nas search photos.yaml
+    """
+    from nas.data.first_config import FirstConfig, look_at
+
+    if str(target) != "-" and target.exists() and not force:
+        raise InputError(f"{target} is there already; --force replaces it, or use --to")
+    if not directory.is_dir():
+        raise InputError(f"nas init looks at a directory of images, got {directory}")
+    seen = look_at(directory)
+    for note in seen.notes:
+        say(note, err=True)
+    proposal = FirstConfig.of(seen)
+    steps = max(1, round(0.8 * seen.num_train) // proposal.batch_size)
+    budget = (
+        f"{proposal.trials} trials of {proposal.epochs} epochs: "
+        f"{proposal.trials * proposal.epochs * steps:,} steps of "
+        f"{proposal.batch_size} images"
+    )
+    text = proposal.yaml(budget)
+    if str(target) == "-":
+        say(text.removesuffix("\n"))
+        return
+    from nas.ledger.atomic_file import write_atomically
+
+    try:
+        write_atomically(target, text)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}") from error
+    say(
+        f"wrote {target}: {seen.num_train} training images of {seen.num_classes} "
+        f"classes at {proposal.image_size} px, {proposal.backbone}; {budget}",
+        err=True,
+    )
+    say(f"next: nas doctor {target}; nas search {target}", err=True)

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas.cli import main
+from nas.config import load_config
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(12):
+            pixels = rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
+    return tmp_path / "photos"
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(list(map(str, arguments)))
+    return stop.value.code
+
+
+def test_the_config_of_a_directory_can_be_searched_with(photos, tmp_path, capsys):
+    target = tmp_path / "mine.yaml"
+    assert run("init", photos, "--to", target) == 0
+    config = load_config(target)
+    assert (config.data.name, config.data.image_size) == ("imagefolder", 32)
+    assert config.data.root == str(photos)
+    assert config.space.make(2, 3, 32).size > 1
+    text = target.read_text()
+    assert "24 training images of 2 classes" in text
+    assert "The rarest class has 12 images" in text
+    assert "50 trials of 60 epochs" in text
+    assert run("init", photos, "--to", target) == 2
+    assert "--force replaces it" in capsys.readouterr().err
+    assert run("init", photos, "--to", "-") == 0
+    assert capsys.readouterr().out.startswith("# Written by nas init")
+
+
+def test_what_is_no_directory_of_images_is_refused(tmp_path, capsys):
+    assert run("init", tmp_path / "nowhere") == 2
+    assert "looks at a directory" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert run("init", tmp_path / "empty", "--to", tmp_path / "a.yaml") == 2
+    assert not (tmp_path / "a.yaml").exists()
