@@ -12,8 +12,7 @@ class SupernetConfig(Section):
 
     Attributes:
         supernets: How many, with the seeds ``seed``, ``seed + 1``, ...: rows of one
-            supernet share its luck. Our choice: of three, the average ranked better
-            than two of them alone (benchmarks/README.md).
+            supernet share its luck. Our choice: the fewest whose scatter can be seen.
         epochs: Passes over the training images; ``None``: three times
             ``training.epochs``.
         arrangement: ``pairs`` trains a random placement and its complement at every
@@ -31,7 +30,8 @@ class SupernetConfig(Section):
             of ``training``. 0 is off.
         weight_decay: ``None``: that of ``training``.
         score: What placements are ranked by in place of an objective ``accuracy``:
-            ``nll`` ranked clearly better than ``accuracy``, whose steps are coarse.
+            ``nll`` ranked better than ``accuracy``, whose steps are coarse
+            (benchmarks/README.md).
         path: Directory of supernets that are trained already (``nas supernet``);
             ``None``: the directory ``supernets`` of the study.
     """
