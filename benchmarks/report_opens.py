@@ -1,10 +1,12 @@
-"""How long a report takes to open in headless Chromium, and how large it is.
+"""How long a page of a study takes to open in headless Chromium, and how large it is.
 
-    python benchmarks/report_opens.py REPORT.html [--repeats 7]
+    python benchmarks/report_opens.py REPORT.html... [--url http://127.0.0.1:8080/...]
 
-Wall seconds from a new, empty browser context to the page's own sign that everything
-is drawn, and seconds that its main thread was busy. Needs Playwright for Python (which
-is no dependency of ours) and a Chromium.
+Opens all of them in turn, each time in a new, empty browser context, and prints wall
+seconds to the page's own sign that everything is drawn (for an address: until the
+network has been quiet for half a second, which is taken off) and the seconds of
+processor time of its main thread. Needs Playwright for Python (no dependency of ours)
+and a Chromium.
 """
 
 import argparse
@@ -14,38 +16,62 @@ import time
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
+
+QUIET_S = 0.5
+"""Playwright's own length of a quiet network."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("report", type=Path)
+    parser.add_argument("reports", type=Path, nargs="+")
+    parser.add_argument("--url", action="append", default=[])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     options = parser.parse_args()
-    walls, busy = [], []
+    targets = [path.resolve().as_uri() for path in options.reports] + options.url
+    walls: dict[str, list[float]] = {target: [] for target in targets}
+    busy: dict[str, list[float]] = {target: [] for target in targets}
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=options.chromium, args=["--no-sandbox"]
         )
         for _ in range(options.repeats):
-            context = browser.new_context(viewport={"width": 1280, "height": 900})
-            page = context.new_page()
-            session = context.new_cdp_session(page)
-            session.send("Performance.enable", {"timeDomain": "threadTicks"})
-            started = time.perf_counter()
-            page.goto(options.report.resolve().as_uri())
-            page.wait_for_selector("html[data-ready=true]", state="attached")
-            walls.append(time.perf_counter() - started)
-            metrics = session.send("Performance.getMetrics")["metrics"]
-            busy += [m["value"] for m in metrics if m["name"] == "TaskDuration"]
-            context.close()
+            for target in targets:
+                wall, task = opened(browser, target)
+                walls[target].append(wall)
+                busy[target].append(task)
         browser.close()
-    size = options.report.stat().st_size / 1e6
-    print(f"{size:.2f} MB, load {os.getloadavg()[0]:.1f}")
-    for name, values in (("wall", walls), ("main thread", busy)):
-        low, high = min(values), max(values)
-        print(f"{name}: {median(values):.2f} s ({low:.2f} to {high:.2f})")
+    print(f"load {os.getloadavg()[0]:.1f}")
+    for target in targets:
+        size = Path(target[7:]).stat().st_size / 1e6 if target[:5] == "file:" else None
+        print(target.rsplit("/", 1)[-1] if size else target)
+        if size:
+            print(f"  size: {size:.2f} MB")
+        for name, values in (("wall", walls[target]), ("main thread", busy[target])):
+            low, high = min(values), max(values)
+            print(f"  {name}: {median(values):.2f} s ({low:.2f} to {high:.2f})")
+
+
+def opened(browser: Browser, target: str) -> tuple[float, float]:
+    """Wall seconds until it is there, and processor seconds of the main thread."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(300_000)
+    session = context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    started = time.perf_counter()
+    page.goto(target)
+    if target.startswith("file:"):
+        page.wait_for_selector("html[data-ready=true]", state="attached")
+        wall = time.perf_counter() - started
+    else:
+        page.wait_for_load_state("networkidle")
+        wall = time.perf_counter() - started - QUIET_S
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    task = next(m["value"] for m in metrics if m["name"] == "TaskDuration")
+    context.close()
+    return wall, task
 
 
 if __name__ == "__main__":

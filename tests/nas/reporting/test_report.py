@@ -225,7 +225,7 @@ def test_in_chromium_on_a_phone_nothing_is_cut_off(browser, trained_study, tmp_p
     )  # fmt: skip
     wide = opened.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 360
-    opened.page.tap("#table-body tbody tr:last-child button")
+    opened.page.tap("#table-rows tr[data-index='1'] td:first-child")
     assert opened.problems == []
 
 
