@@ -1,6 +1,7 @@
 # Two commands do everything: `make quickstart` and `make test`.
 # Anything they need is installed into .venv first.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,13 +19,27 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip uv
 
+# `make quickstart TORCH=cpu` takes PyTorch's builds without CUDA: far less to download.
+TORCH ?=
+ifeq ($(TORCH),)
+TORCH_BACKEND :=
+SIZE := several GB (PyTorch with CUDA; TORCH=cpu takes a build without)
+else
+TORCH_BACKEND := --torch-backend $(TORCH)
+SIZE := what PyTorch for $(TORCH) and its companions need
+endif
+# Downloads and their sizes are shown, the list of everything installed is not.
+UV_INSTALL := $(BIN)/uv pip install --python $(BIN)/python --compile-bytecode $(TORCH_BACKEND)
+QUIETLY := 2>&1 | sed -u '/^ [-+~] /d'
+
 # Compiled bytecode: without it every start of a worker takes three times as long.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode -c constraints.txt -e .
+	@echo "installing into $(VENV): $(SIZE)"
+	$(UV_INSTALL) -c constraints.txt -e . $(QUIETLY)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[dev]'
+	$(UV_INSTALL) -c constraints.txt -e '.[dev]' $(QUIETLY)
 	@touch $@
 
 install: $(VENV)/.installed  ## Install the tool into .venv

@@ -213,12 +213,19 @@ def export(
     formats: Sequence[str] = ("yaml", "safetensors"),
     force: bool = False,
     quantize: bool = False,
+    license: str = "",
     plugins: Sequence[str] = (),
 ) -> list[Path]:
     """Write models of a study; see :meth:`Study.export`."""
     opened = study if isinstance(study, Study) else Study(study)
     return opened.export(
-        which, to=to, formats=formats, force=force, quantize=quantize, plugins=plugins
+        which,
+        to=to,
+        formats=formats,
+        force=force,
+        quantize=quantize,
+        license=license,
+        plugins=plugins,
     )
 
 

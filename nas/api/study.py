@@ -193,6 +193,7 @@ class Study(reading.Study):
         formats: Sequence[str] = ("yaml", "safetensors"),
         force: bool = False,
         quantize: bool = False,
+        license: str = "",
         plugins: Sequence[str] = (),
     ) -> list[Path]:
         """Write models that run without the search.
@@ -203,6 +204,7 @@ class Study(reading.Study):
             formats: Any of yaml, safetensors, onnx, pt2, timm.
             force: Replace an earlier export.
             quantize: Also write the ONNX graph in 8-bit integers, and measure it.
+            license: Licence of the weights, for the model card.
             plugins: Modules of yours whose functions make the parent.
 
         Returns:
@@ -226,6 +228,7 @@ class Study(reading.Study):
             [Format(f) for f in formats],
             force=force,
             quantize=quantize,
+            license=license,
             plugins=plugins,
             network_of=trial_network,
         )

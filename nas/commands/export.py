@@ -35,6 +35,20 @@ KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
     help="Also write the ONNX graph in 8-bit integers, with ranges from training "
     "images, and measure its accuracy.",
 )
+@click.option(
+    "--license",
+    "licence",
+    metavar="NAME",
+    default="",
+    help="Licence of the weights, for the model card, e.g. cc-by-4.0.",
+)
+@click.option(
+    "--push",
+    metavar="USER/NAME",
+    help="Also upload the model to the Hugging Face hub, with timm's layout if it has "
+    "one; the token is that of `hf auth login`.",
+)
+@click.option("--private", is_flag=True, help="With --push: a private repository.")
 @click.option("--force", is_flag=True, help="Replace an earlier export.")
 @click.option(
     "--plugin",
@@ -50,6 +64,9 @@ def command(
     directory: Path,
     formats: str,
     quantize: bool,
+    licence: str,
+    push: str | None,
+    private: bool,
     force: bool,
     plugins: tuple[str, ...],
 ) -> None:
@@ -62,6 +79,7 @@ def command(
 
     opened = Study.open(study)
     # Only now: a wrong path is answered before torch is imported.
+    from nas.exporting import hub
     from nas.exporting.exporter import export, formats_of
     from nas.exporting.formats import Format
     from nas.plugins import import_plugins
@@ -69,6 +87,16 @@ def command(
     from search_spaces.errors import InputError
 
     import_plugins(plugins)
+    if push is not None:
+        hub.check_repo(push)
+        if which == "pareto":
+            raise InputError(
+                "--push takes one model, a number, 'best' or 'latest'; got 'pareto'"
+            )
+        if Format.TIMM in formats_of(opened):
+            formats += ",timm"
+    if private and push is None:
+        raise InputError("--private is for --push USER/NAME")
     names = [name.strip() for name in formats.split(",")]
     if "all" in names:
         names = [str(one) for one in formats_of(opened)]
@@ -82,9 +110,13 @@ def command(
         [Format(n) for n in names],
         force=force,
         quantize=quantize,
+        license=licence,
         plugins=plugins,
         network_of=trial_network,
         tell=lambda line: say(line, err=True),
     )
     for path in written:
         say(path)
+    if push is not None:
+        say(f"uploading to {push}", err=True)
+        say(hub.push(written[0], push, private=private))

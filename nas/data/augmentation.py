@@ -178,8 +178,8 @@ def _timm_rand_augment(magnitude: int, std: float) -> Augmentation:
         from timm.data.auto_augment import rand_augment_transform
     except ImportError as error:
         raise InputError(
-            "training.randaugment_library: timm needs timm; pip install "
-            "'alternet-nas[timm]', or set it to torchvision"
+            "training.randaugment_library: timm needs timm; pip install timm, or set "
+            "it to torchvision"
         ) from error
     from PIL import Image
 

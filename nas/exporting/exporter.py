@@ -169,6 +169,7 @@ def export(
     *,
     force: bool = False,
     quantize: bool = False,
+    license: str = "",
     plugins: Sequence[str] = (),
     network_of: NetworkOf = network_of_weights,
     tell: Callable[[str], None] = lambda _: None,
@@ -184,6 +185,7 @@ def export(
         formats: What to write; YAML, preprocessing and weights are always written.
         force: Replace an earlier export.
         quantize: Also write the ONNX graph in 8-bit integers, and measure it.
+        license: Licence of the weights, for the model card, e.g. ``"cc-by-4.0"``.
         plugins: Modules of the user whose functions may build a parent.
         network_of: Finds the network of a trial.
         tell: Is told in a line what is being done, and what was found.
@@ -219,6 +221,7 @@ def export(
         dataset,
         chosen,
         quantize,
+        license,
         tuple(plugins),
         network_of,
         tell,
@@ -286,6 +289,7 @@ class _Writer:
     dataset: "Dataset"
     formats: tuple[Format, ...]
     quantize: bool
+    license: str
     plugins: tuple[str, ...]
     network_of: NetworkOf
     tell: Callable[[str], None]
@@ -332,6 +336,7 @@ class _Writer:
             study.test_results().get(trial.number),
             found.made,
             quantized,
+            self.license,
         )
         card = model_card(exported, origin, self.formats)
         (directory / CARD).write_text(card, encoding="utf-8")

@@ -134,7 +134,7 @@ def require_packages(formats: tuple[Format, ...]) -> None:
         packages = ", ".join(p for found in missing.values() for p in found)
         raise InputError(
             f"the formats {', '.join(lacking)} need the packages {packages}; "
-            f"{sys.executable} -m pip install 'alternet-nas[{','.join(lacking)}]'"
+            f"{sys.executable} -m pip install {packages.replace(',', '')}"
         )
 
 

@@ -1,7 +1,7 @@
 """The README.md of an export: what the model is, how good, and how to run it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,7 @@ class Origin:
         versions: Version by package.
         tested: How the network did on the test images, if they were looked at.
         made: How the network came about, if not by training.
+        license: Licence of the weights, as the hub spells it; ``""`` if nobody said.
         quantized: What became of it in 8-bit integers, if that was asked for.
     """
 
@@ -103,6 +104,7 @@ class Origin:
     tested: TestResult | None = None
     made: str = ""
     quantized: Quantized | None = None
+    license: str = ""
 
 
 def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) -> str:
@@ -118,9 +120,11 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
     """
     architecture, trial = exported.architecture, origin.trial
     head = {
+        **({"license": origin.license} if origin.license else {}),
         "library_name": "timm" if Format.TIMM in formats else "pytorch",
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "alternet"],
+        "model-index": [{"name": _title(exported), "results": _results(origin)}],
     }
     names = exported.preprocessing.class_names
     parts = [
@@ -131,11 +135,9 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
         "## Results",
         _metric_table(trial, origin.tested),
         _reproduction(origin),
-        *(
-            [f"In 8-bit integers, {origin.quantized.sentence()}."]
-            if origin.quantized
-            else []
-        ),
+        *_eight_bits(origin.quantized),
+        "## Intended use",
+        _intended_use(exported, origin),
         "## Origin",
         _bullets(
             {
@@ -259,6 +261,51 @@ def _reproduction(origin: Origin) -> str:
     return (
         f"{text} The exported weights reproduce its accuracy: {origin.reproduced!r}, "
         f"recorded {recorded!r}."
+    )
+
+
+def _results(origin: Origin) -> list[dict[str, Any]]:
+    """Metrics in the form that leaderboards read (``model-index``)."""
+    name = str(origin.data.get("name", "images"))
+
+    def on(split: str, values: Mapping[str, float | None]) -> dict[str, Any]:
+        found = {k: v for k, v in values.items() if v is not None and math.isfinite(v)}
+        return {
+            "task": {"type": "image-classification"},
+            "dataset": {"name": name, "type": name, "split": split},
+            "metrics": [
+                {"type": kind, "value": float(value)} for kind, value in found.items()
+            ],
+        }
+
+    metrics = origin.trial.metrics
+    results = [
+        on("validation", {k: metrics.get(k) for k in ("accuracy", "nll", "ece")})
+    ]
+    if (tested := origin.tested) is not None:
+        values = {"accuracy": tested.test_accuracy, "nll": tested.test_nll}
+        results.append(on("test", values))
+    return [one for one in results if one["metrics"]]
+
+
+def _intended_use(exported: Exported, origin: Origin) -> str:
+    number = len(exported.preprocessing.class_names)
+    chosen = (
+        "the test images, which chose nothing, say more"
+        if origin.tested
+        else "it has not been looked at on test images"
+    )
+    licence = (
+        f"The weights are under the licence {origin.license}."
+        if origin.license
+        else "Nobody has said under which licence the weights are; ask their owner."
+    )
+    return (
+        f"It sorts images like those of its training data into {number} classes, and "
+        "gives every image one of them, also an image of none. How it does on other "
+        "images, cameras or groups of people was not measured. It was chosen by its "
+        f"values on the validation images, which are therefore flattering; {chosen}. "
+        f"{licence} The code of `alternet-nas` is under Apache-2.0."
     )
 
 

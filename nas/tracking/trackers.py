@@ -15,6 +15,13 @@ from nas.study.layout import StudyLayout
 from nas.tracking.tracker import Tracker
 from search_spaces.errors import InputError
 
+_INSTALLED = {
+    "tensorboard": "tensorboardX tensorboard",
+    "mlflow": "mlflow-skinny sqlalchemy alembic",
+    "wandb": "wandb",
+}
+"""What has to be installed."""
+
 _PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 """What writes; the programs that show it may be elsewhere."""
 
@@ -38,7 +45,7 @@ def check_trackers(config: TrackingConfig) -> None:
         if spec is None or spec.origin is None:
             raise InputError(
                 f"tracking to {name} needs the package {package}; "
-                f"pip install 'alternet-nas[{name}]'"
+                f"pip install {_INSTALLED[name]}"
             )
     if "wandb" in config.to and _wandb_mode(config) == "online":
         _check_login()

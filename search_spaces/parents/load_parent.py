@@ -107,7 +107,7 @@ def _timm(name: str, classes: int, channels: int, pretrained: bool) -> nn.Module
         import timm
     except ImportError as error:
         raise InputError(
-            "timm:NAME parents need the package timm: pip install 'alternet-nas[timm]'"
+            "timm:NAME parents need the package timm: pip install timm"
         ) from error
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.split('_')[0]}*")[:5]

@@ -117,7 +117,7 @@ def _timm(
         import timm
     except ImportError as error:
         raise InputError(
-            "timm:NAME needs the package timm: pip install 'alternet-nas[timm]'"
+            "timm:NAME needs the package timm: pip install timm"
         ) from error
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.split('_')[0]}*")[:5]

@@ -21,9 +21,8 @@ def test_a_missing_package_is_named(monkeypatch, name, package):
     )
     with pytest.raises(InputError) as error:
         check_trackers(TrackingConfig(to=[name], wandb_mode="offline"))
-    assert str(error.value) == (
-        f"tracking to {name} needs the package {package}; "
-        f"pip install 'alternet-nas[{name}]'"
+    assert str(error.value).startswith(
+        f"tracking to {name} needs the package {package}; pip install {package}"
     )
 
 
