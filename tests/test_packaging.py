@@ -14,6 +14,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("nas", "search_spaces", "evaluators")
 
 
 def run(*words, cwd=None):
@@ -71,7 +72,7 @@ def python(built, tmp_path_factory):
 
 def test_the_wheel_has_types_presets_and_the_page(built):
     names = set(zipfile.ZipFile(built).namelist())
-    for package in ("nas", "search_spaces", "evaluators"):
+    for package in PACKAGES:
         assert f"{package}/py.typed" in names
     tracked = run("git", "ls-files", "nas/presets", "nas/*/assets", cwd=ROOT)
     assert set(tracked.split()) <= names
@@ -95,4 +96,4 @@ def test_nas_runs_from_the_wheel(python, tmp_path):
     assert str(python.parent.parent) in where
     assert "export" in run(python, "-I", "-m", "nas", "--help", cwd=tmp_path)
     shown = run(python, "-I", "-m", "nas", "space", "quickstart", cwd=tmp_path)
-    assert "placements" in shown
+    assert "free: 64 architectures" in shown
