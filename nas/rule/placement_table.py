@@ -22,7 +22,7 @@ from nas.rule.letters import checked_placement, letters_of
 from nas.rule.plan import RulePlan
 from nas.rule.slot_layout import SlotLayout
 from nas.rule.swap_block import swap_blocks
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ clusters is hardly one). Rows of one supernet share its luck: taken as independe
 intervals of 95% were seen to cover 23 to 63%."""
 
 LARGEST = 1e100
-"""Metric values beyond this are refused: their squares overflow."""
+"""Values beyond this are refused: their squares overflow."""
 
 UNIFORM_SAMPLERS = frozenset({"random", "uniform", "factorial", "swaps", "exhaustive"})
 """Samplers whose choice does not depend on the results."""
@@ -400,7 +400,18 @@ def read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"there is no table at {str(path)!r}")
     try:
-        return pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
+        if kind == ".parquet":
+            return pd.read_parquet(path)
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+        if header.duplicated().any():  # pandas would number them in silence
+            twice = header[header.duplicated()].iloc[0]
+            raise InputError(
+                f"columns of a table have different names; {str(path)!r} has two "
+                f"named {shown(twice)}"
+            )
+        return pd.read_csv(path)
+    except InputError:
+        raise
     except (ValueError, OSError) as error:  # pandas' and arrow's errors are ValueErrors
         problem = " ".join(str(error).split())
         raise InputError(f"{str(path)!r} is not a readable table: {problem}") from error
@@ -507,13 +518,7 @@ class CheckedFrame:
         if name not in self.frame.columns or is_reserved(name):
             found = ", ".join(self.metrics()) or "none"
             raise InputError(f"{self.source} has no metric {name!r}; metrics: {found}")
-        values = self.floats(name)
-        for index in np.flatnonzero(np.isfinite(values) & (np.abs(values) > LARGEST)):
-            raise InputError(
-                f"values of {name!r} must be smaller than {LARGEST:g} in size, got "
-                f"{values[index]:g} in {self.row(int(index))} of {self.source}"
-            )
-        return values
+        return self.floats(name)
 
     def usable_rows(
         self, notes: list[str], metric: str | None = None
@@ -552,7 +557,11 @@ class CheckedFrame:
         return self.row_name.format(index)
 
     def floats(self, column: str) -> Floats:
-        """A column as numbers, with NaN where a cell is empty."""
+        """A column as numbers, with NaN where a cell is empty.
+
+        Raises:
+            InputError: A cell is not a number, or one too large to be squared.
+        """
         cells = self.frame[column]
         numbers = pd.to_numeric(cells, errors="coerce")
         wrong = np.flatnonzero((numbers.isna() & ~cells.isna()).to_numpy())
@@ -560,10 +569,16 @@ class CheckedFrame:
             text = str(cells.iloc[index]).strip()
             if text:
                 raise InputError(
-                    f"column {column!r} holds numbers; got {text!r} in "
+                    f"column {column!r} holds numbers; got {shown(text)} in "
                     f"{self.row(int(index))} of {self.source}"
                 )
-        return numbers.to_numpy(dtype=float, na_value=np.nan)
+        values: Floats = numbers.to_numpy(dtype=float, na_value=np.nan)
+        for index in np.flatnonzero(np.isfinite(values) & (np.abs(values) > LARGEST)):
+            raise InputError(
+                f"values of {column!r} must be smaller than {LARGEST:g} in size, got "
+                f"{values[index]:g} in {self.row(int(index))} of {self.source}"
+            )
+        return values
 
     def floats_or_none(self, column: str, rows: Any) -> Floats | None:
         """Rows of a numeric column, or ``None`` if it is absent or has gaps."""
