@@ -10,8 +10,8 @@ from nas.cli import VERBS
 
 ROOT = Path(__file__).parent.parent
 WORDS = re.compile(rf"(?<![\w-])--[a-z]|\bnas ({'|'.join(VERBS)})\b")
-ONLY_TYPED = {"commands", "cli.py"}
-"""Raised by the command line alone; the rest of ``nas`` is called from Python too."""
+ONLY_TYPED = {"commands", "serving", "cli.py"}
+"""Started from the command line alone; the rest of ``nas`` is called from Python too."""
 
 
 def messages(file):

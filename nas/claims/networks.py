@@ -46,7 +46,7 @@ def compared(config: SearchConfig, plan: ClaimsPlan) -> list[Candidate]:
     space = config.space.make(*shape)
     if not isinstance(space, FreeSpace):
         raise InputError(
-            "nas claims compares placements of one backbone: space.kind is free, got "
+            "claims compare placements of one backbone: space.kind is free, got "
             f"{config.space.kind}"
         )
     resnet = space.architecture(all_conv(space))

@@ -226,7 +226,7 @@ def _exact_front(
     for name, found in zip(limits, sums, strict=True):
         if found is None:
             raise InputError(
-                f"--max {name}: a space of {space.size} placements is searched slot by "
+                f"limit of {name}: a space of {space.size} placements is searched slot by "
                 f"slot, and {name} is not a sum over slots"
             )
     sign = 1.0 if maximize else -1.0

@@ -655,8 +655,9 @@ class CheckedFrame:
                 f"a rule test on supernet scores needs at least {MIN_SUPERNETS} "
                 "supernets, for rows of one share its luck; "
                 f"{self.source} has {len(uniques)} (scoring.supernets: "
-                f"{MIN_SUPERNETS}; or nas predict TRAINED --scores SCORED, which takes "
-                "scores as a covariate of trained placements)"
+                f"{MIN_SUPERNETS}; or predict from trained placements with the scores "
+                "as a covariate)",
+                hint="nas predict TRAINED --scores SCORED",
             )
         alone = codes < 0
         numbers: npt.NDArray[np.intp] = codes.astype(np.intp)

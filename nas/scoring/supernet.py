@@ -140,8 +140,9 @@ class FromSupernet(Scorer):
                 if not one.is_trained:
                     raise InputError(
                         f"scoring.path must hold the supernets of seeds {config.seed} "
-                        f"to {config.seed + self._settings.supernets - 1} (nas "
-                        f"supernet makes them); {one.weights} is not there"
+                        f"to {config.seed + self._settings.supernets - 1}; "
+                        f"{one.weights} is not there",
+                        hint="nas supernet makes them",
                     )
 
     @property
