@@ -11,7 +11,7 @@ from nas.cli import VERBS
 ROOT = Path(__file__).parent.parent
 WORDS = re.compile(rf"(?<![\w-])--[a-z]|\bnas ({'|'.join(VERBS)})\b")
 ONLY_TYPED = {"commands", "serving", "cli.py"}
-"""Started from the command line alone; the rest of ``nas`` is called from Python too."""
+"""Started by the command line alone; the rest is called from Python as well."""
 
 
 def messages(file):

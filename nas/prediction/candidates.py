@@ -226,8 +226,8 @@ def _exact_front(
     for name, found in zip(limits, sums, strict=True):
         if found is None:
             raise InputError(
-                f"limit of {name}: a space of {space.size} placements is searched slot by "
-                f"slot, and {name} is not a sum over slots"
+                f"limit of {name}: a space of {space.size} placements is searched slot "
+                f"by slot, and {name} is not a sum over slots"
             )
     sign = 1.0 if maximize else -1.0
     weights = sign * model.linear.mixture.mean[1:]
