@@ -16,8 +16,6 @@ from nas.terminal import say
 from search_spaces.errors import InputError, shown
 
 VERBS = {
-    "doctor": "Check whether this machine can run a search.",
-    "init": "Look at a directory of images and write a config for it.",
     "search": "Search placements on your images.",
     "distill": "Teach blocks to imitate those of a trained CNN.",
     "supernet": "Train networks that all placements of a space share.",
@@ -36,6 +34,8 @@ VERBS = {
     "evaluate": "Measure a trained network with any evaluator.",
     "claims": "The paper's nine claims, measured on your images.",
     "space": "Size, examples and cost of a space before anything is spent.",
+    "doctor": "Check whether this machine can run a search.",
+    "init": "Look at a directory of images and write a config for it.",
 }
 
 
