@@ -21,6 +21,9 @@ PORT = 6399
 ADDRESS = f"127.0.0.1:{PORT}"
 _INSIDE = "NAS_OWN_NETWORK"
 _ENVIRONMENT = {
+    # Who has switched several nodes off on a machine is not asked in here: nothing
+    # of this network is seen outside.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
     "RAY_AUTH_MODE": "disabled",  # nobody else is in this network
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
