@@ -21,7 +21,8 @@ SETTINGS = (
 )  # fmt: skip
 
 POSITIONAL = {
-    "study": STUDIES, "source": TABLES, "config": CONFIGS, "number": NUMBERS,
+    "study": STUDIES, "studies": STUDIES, "source": TABLES,
+    "config": CONFIGS, "number": NUMBERS,
     "directory": (".", "study", "nowhere", "a.yaml"), "which": NUMBERS,
     "architectures": NETWORKS, "targets": NETWORKS,
 }  # fmt: skip

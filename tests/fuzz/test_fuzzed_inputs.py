@@ -228,6 +228,7 @@ def folder(tmp_path, monkeypatch):
     module = importlib.import_module("nas.train_run")
     monkeypatch.setattr(module, "train_architectures", begun)
     monkeypatch.setattr("nas.data.datasets.load_dataset", begun)
+    monkeypatch.setattr("nas.serving.server.StudyServer", begun)
     monkeypatch.setattr("evaluators.cost.block_latency.measure_latencies", begun)
     ENTERED.clear()
     for verb in VERBS:
