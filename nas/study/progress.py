@@ -13,6 +13,7 @@ from nas.study.bars import Bar, NotebookBar, TerminalBar, in_notebook
 from nas.study.layout import StudyLayout
 from nas.study.live_history import read_epochs
 from nas.study.remaining_time import Underway, remaining_seconds
+from nas.study.worker_file import read_worker
 from nas.terminal import make_console, say
 
 _TICK_S = 5.0
@@ -161,7 +162,7 @@ class Progress:
         """A training run was given out."""
         with self._lock:
             epochs = getattr(proposal, "epochs", 0)
-            self._running[proposal.number] = (time.monotonic(), epochs)
+            self._running[proposal.number] = (time.time(), epochs)
             self._draw()
 
     def ended(self, trial: Trial) -> None:
@@ -209,13 +210,16 @@ class Progress:
         return f"{duration_text(left)} left" if left else ""
 
     def _underway(self) -> dict[int, Underway]:
-        now = time.monotonic()
+        now = time.time()
         found = {}
         for number, (since, wanted) in self._running.items():
             done = 0
             if self._study is not None:
-                done = read_epochs(self._study.trial(number)).number
-            found[number] = Underway(now - since, done, wanted)
+                trial = self._study.trial(number)
+                done = read_epochs(trial).number
+                # As `nas status`: a worker may take long to begin what it was given.
+                since = read_worker(trial).get("started", since)
+            found[number] = Underway(max(0.0, now - since), done, wanted)
         return found
 
     def _draw(self) -> None:

@@ -8,6 +8,7 @@ from nas.study.bars import in_notebook
 from nas.study.layout import StudyLayout
 from nas.study.live_history import write_history
 from nas.study.progress import Progress, best_so_far, duration_text
+from nas.study.worker_file import write_worker
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("params", "minimize"))
 
@@ -140,3 +141,24 @@ def test_epochs_of_running_trials_are_told_before_any_has_ended(
             seen += capsys.readouterr().err
     assert "[0/4] 1 running (epoch 2/10)" in seen
     assert "left" in seen
+
+
+def test_time_left_counts_from_when_the_worker_began_as_status_does(
+    tmp_path, capsys, monkeypatch
+):
+    """Two of ten epochs in 100 s: 400 s for this trial and 500 s for each of three."""
+    layout = StudyLayout(tmp_path)
+    monkeypatch.setattr("nas.study.progress._TICK_S", 0.01)
+    monkeypatch.setattr("nas.study.progress._SILENCE_S", 0.0)
+    given = Given(7)
+    given.epochs = 10
+    write_history(layout.trial(7), [{"epoch": 1}, {"epoch": 2}])
+    write_worker(layout.trial(7), time.time() - 100)
+    seen = ""
+    with Progress(OBJECTIVES, 4, [], study=layout) as progress:
+        progress.started(given)
+        until = time.monotonic() + 20
+        while "left" not in seen and time.monotonic() < until:
+            time.sleep(0.02)
+            seen += capsys.readouterr().err
+    assert "31 min 4" in seen  # 1,900 s, and what the loop took
