@@ -12,7 +12,7 @@ from torch import nn
 
 from evaluators.data import EvaluationData, ImageSet
 from evaluators.evaluator import Evaluation, Evaluator, untouched
-from evaluators.loss import batch_loss, loss_landscape
+from evaluators.loss import batch_loss, loss_landscape, training_nll
 from evaluators.loss.minibatches import draw_minibatches
 from evaluators.registry import EVALUATORS, make_evaluator
 from nas.config import DataConfig, SearchConfig, TrainingConfig
@@ -248,7 +248,7 @@ def test_an_evaluator_that_forgets_to_move_its_images_fails(device, digits):
         Stays().evaluate(network().to(device), data)
 
 
-LOSS = {"flatness", "hessian_trace", "loss_landscape", "sharpness"}
+LOSS = {"flatness", "hessian_trace", "loss_landscape", "sharpness", "training_nll"}
 DRAWS_ITS_OWN = {"cost", "latency"}
 
 
@@ -257,7 +257,7 @@ def test_every_evaluator_fails_if_images_are_not_moved(
     device, digits, name, monkeypatch
 ):
     if name in LOSS:
-        for module in (batch_loss, loss_landscape):
+        for module in (batch_loss, loss_landscape, training_nll):
             monkeypatch.setattr(
                 module, "draw_minibatches", lambda *a: draw_minibatches(*a[:-1], CPU)
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluators import registry
+from evaluators import names, registry
 from evaluators.blocks.low_pass import LowPass
 from evaluators.classification.accuracy import Accuracy
 from evaluators.classification.calibration import NLL
@@ -24,6 +24,10 @@ from search_spaces.errors import InputError
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
     monkeypatch.setattr(registry, "EVALUATORS", dict(EVALUATORS))
+    # the table of names is shared: what a test adds must go again
+    known = dict(names.METRICS)
+    monkeypatch.setattr(names, "METRICS", known)
+    monkeypatch.setattr(registry, "METRICS", known)
 
 
 def make_class(name: str, *metrics: Metric) -> type[Evaluator]:

@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from test_plan import SMALL
+from test_claims_plan import SMALL
 
 from nas.claims.claim import judge
 from nas.claims.claims import CLAIMS

@@ -110,7 +110,7 @@ def test_stop_lists_every_unreadable_file_at_once(filthy):
         messages.append(str(caught.value))
     message = messages[0]
     assert messages[1] == message
-    assert f"{len(bad)} of " in message and "data.on_error=skip" in message
+    assert f"{len(bad)} of " in message and "data.on_error: skip" in message
     for name in bad:
         assert f"{name} (" in message
     for reason in ("empty.jpg (the file is empty)", "text.jpg (it is no image", "tru"):

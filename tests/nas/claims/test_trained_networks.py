@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 from known_trials import known_trial
-from test_plan import SMALL
+from test_claims_plan import SMALL
 
 from nas.claims import trained
 from nas.claims.networks import ALTERNET, RESNET, compared

@@ -210,7 +210,7 @@ def test_a_supernet_that_was_made_otherwise_is_refused(prepared):
     )
     assert not other.files(directory)[0].scores()
     few = settings(scoring={"path": str(directory), "supernets": 3})
-    with pytest.raises(InputError, match="seeds 0 to 2 .* is not there"):
+    with pytest.raises(InputError, match="seeds 0 to 2; .* is not there"):
         FromSupernet(config_from_dict(few), True)
 
 
