@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from nas.commands.naming import STUDY
+from nas.commands.options import format_option
 from nas.terminal import make_console, say
 
 
@@ -23,13 +24,7 @@ from nas.terminal import make_console, say
     type=click.Choice(["random", "all"]),
     help="Placements drawn without a look at the scores, or all.  [random if known]",
 )
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 def command(
     source: Path, scores: Path | None, metric: str | None, part: str | None, output: str
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nas.commands.options import format_option, set_option
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -14,13 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("config", metavar="[PRESET|CONFIG.yaml]", default="quickstart")
-@click.option(
-    "--set",
-    "changes",
-    metavar="KEY.PATH=VALUE",
-    multiple=True,
-    help="Change one setting, e.g. claims.seeds=5 or training.epochs=20.",
-)
+@set_option("Change one setting, e.g. claims.seeds=5 or training.epochs=20.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -35,16 +30,10 @@ if TYPE_CHECKING:
 )
 @click.option("--address", metavar="local|auto|ray://HOST:PORT", help="Ray cluster.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 def command(
     config: str,
-    changes: tuple[str, ...],
+    overrides: tuple[str, ...],
     out: Path,
     table: str | None,
     address: str | None,
@@ -60,8 +49,8 @@ def command(
     from nas.claims.plan import load_plan
 
     if table is not None:
-        changes = (*changes, f"claims.table={json.dumps(table)}")
-    settings, plan = load_plan(config, changes)
+        overrides = (*overrides, f"claims.table={json.dumps(table)}")
+    settings, plan = load_plan(config, overrides)
 
     from nas.claims.run import run_claims
     from nas.claims.table import to_dict

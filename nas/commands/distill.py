@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from nas.commands.options import format_option, set_option
 from nas.terminal import say
 from search_spaces.errors import InputError
 
@@ -23,20 +24,8 @@ from search_spaces.errors import InputError
     metavar="WEIGHTS",
     help="The trained CNN, as for `nas search`.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY.PATH=VALUE",
-    multiple=True,
-    help="Change one setting, e.g. parent.library.epochs=5.",
-)
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@set_option("Change one setting, e.g. parent.library.epochs=5.")
+@format_option()
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     config: str,
@@ -76,9 +65,7 @@ def command(
     dataset = load_dataset(settings.data, quiet=quiet)
     parent = read_parent(settings, dataset)
     settings = with_parent(settings, parent)
-    space = settings.space.make(
-        dataset.num_classes, dataset.in_channels, dataset.image_size
-    )
+    space = settings.space.make(*dataset.shape)
     library = fit_library(
         parent,
         replacements(space),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from nas.commands.options import format_option
 from nas.terminal import say
 
 
@@ -17,13 +18,7 @@ from nas.terminal import say
     show_default=True,
     help="Where studies will be written: checked for room, speed and locks.",
 )
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 def command(config: str | None, out: Path, output: str) -> int:
     r"""Check torch, processor, GPU, Ray, ports, disk and file limits of this machine.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nas.commands.options import format_option, set_option
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -38,13 +39,7 @@ if TYPE_CHECKING:
     help="Images and recipe; default: those of the trial's study or the export, else "
     "mnist5k.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY.PATH=VALUE",
-    multiple=True,
-    help="Change a setting of the data or recipe, e.g. data.root=/images.",
-)
+@set_option("Change a setting of the data or recipe, e.g. data.root=/images.")
 @click.option(
     "--split",
     type=click.Choice(["validation", "test"]),
@@ -74,13 +69,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Import this module of yours first: it registers evaluators or data sets.",
 )
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 def command(
     targets: tuple[str, ...],
     names: str | None,

@@ -7,18 +7,13 @@ from typing import Any
 
 import click
 
+from nas.commands.options import format_option
 from nas.terminal import make_console, say
 
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 def command(directory: Path | None, output: str) -> None:
     r"""List the studies below DIRECTORY (runs/), the one changed last on top.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.naming import STUDY
+from nas.commands.options import format_option
 from nas.terminal import make_console, say
 from search_spaces.errors import InputError
 
@@ -36,13 +37,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Kind of block to compare with C; what other kinds do is held fixed.",
 )
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 @click.option(
     "--plot",
     metavar="FILE",

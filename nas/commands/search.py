@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from nas.commands.naming import STUDY
+from nas.commands.options import set_option
 from nas.terminal import say
 from search_spaces.errors import InputError, shown
 
@@ -18,13 +19,9 @@ TRAIN = "train"
 @click.option("--out", type=click.Path(), help="Study directory.  [runs/NAME]")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the search.")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY.PATH=VALUE",
-    multiple=True,
-    help="Change one setting, e.g. training.epochs=20 or, quoted for the "
-    "shell, 'tracking=[tensorboard]'.",
+@set_option(
+    "Change one setting, e.g. training.epochs=20 or, quoted for the "
+    "shell, 'tracking=[tensorboard]'."
 )
 @click.option(
     "--address",

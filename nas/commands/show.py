@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.naming import STUDY
+from nas.commands.options import format_option
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("study", type=STUDY)
 @click.argument("number", metavar="[NUMBER|best|latest]", default="best")
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 @click.option(
     "--plot",
     metavar="FILE",

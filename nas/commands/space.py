@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas.commands.options import format_option, set_option
 from nas.terminal import say
 
 if TYPE_CHECKING:
@@ -13,13 +14,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("config", metavar="PRESET|CONFIG.yaml")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY.PATH=VALUE",
-    multiple=True,
-    help="Change one setting, e.g. space.kind=per_stage_count.",
-)
+@set_option("Change one setting, e.g. space.kind=per_stage_count.")
 @click.option(
     "--examples",
     type=click.IntRange(0, 100),
@@ -55,13 +50,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Import this module of yours first, e.g. one that registers the data set.",
 )
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 def command(
     config: str,
     overrides: tuple[str, ...],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.naming import STUDY
+from nas.commands.options import format_option
 from nas.terminal import say
 
 if TYPE_CHECKING:
@@ -17,13 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study", type=STUDY)
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@format_option()
 @click.option(
     "--write-table", is_flag=True, help="Also write trials.parquet and trials.csv."
 )

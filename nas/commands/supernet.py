@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from nas.commands.options import format_option, set_option
 from nas.terminal import say
 
 
@@ -17,20 +18,8 @@ from nas.terminal import say
     help="Directory of the supernets; what is there is gone on with.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the first one.")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY.PATH=VALUE",
-    multiple=True,
-    help="Change one setting, e.g. scoring.supernets=5 or scoring.epochs=30.",
-)
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@set_option("Change one setting, e.g. scoring.supernets=5 or scoring.epochs=30.")
+@format_option()
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     config: str,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.fitted_table import Column, csv_text, latex, markdown, print_fitted
+from nas.commands.options import set_option
 from nas.human_number import human_number
 from nas.terminal import say
 
@@ -42,13 +43,7 @@ if TYPE_CHECKING:
     help="First of the seeds.  [the config's + 1000: not one that a network was chosen "
     "with]",
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY.PATH=VALUE",
-    multiple=True,
-    help="Change one setting, e.g. training.recipe=paper.",
-)
+@set_option("Change one setting, e.g. training.recipe=paper.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

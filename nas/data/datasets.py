@@ -86,6 +86,11 @@ class Dataset:
         return self.train_size or int(self.train.images.shape[2])
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Classes, channels and size in pixels: what a space is made for."""
+        return self.num_classes, self.in_channels, self.image_size
+
+    @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that change with any pixel, label or split."""
         digest = self._digest or pixel_digest(
@@ -97,6 +102,16 @@ class Dataset:
     def without_test(self) -> "Dataset":
         """The same data set without its test images, as trials may see it."""
         return replace(self, test=self.test.take(np.arange(0)))
+
+    def for_trials(self, address: str) -> "Dataset":
+        """The images as trials may see them, on the machines where they run.
+
+        Args:
+            address: ``resources.address`` of the search.
+        """
+        seen = self.without_test()
+        # The machines of a cluster do not see this one's cache directory.
+        return seen if address == "local" else seen.in_memory()
 
     def check_resplit(self) -> None:
         """See that the split into training and validation images can be drawn anew.

@@ -161,10 +161,7 @@ class FineTune(Scorer):
     @cached_property
     def data(self) -> FineTuneData:
         """Images and the parent's fingerprint, on the machines where trials run."""
-        seen = self._search.images.without_test()
-        # The machines of a cluster do not see this one's cache directory.
-        if self.config.resources.address != "local":
-            seen = seen.in_memory()
+        seen = self._search.images.for_trials(self.config.resources.address)
         return FineTuneData(seen, self._search.parent.fingerprint)
 
     @property

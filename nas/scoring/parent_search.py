@@ -65,9 +65,7 @@ class ParentSearch:
             else read_parent(config, self.images)
         )
         self.config = with_parent(config, self.parent)
-        self.space: SearchSpace = self.config.space.make(
-            self.images.num_classes, self.images.in_channels, self.images.image_size
-        )
+        self.space: SearchSpace = self.config.space.make(*self.images.shape)
         self.wanted: dict[Key, BlockSpec] = replacements(self.space)
         self._replacement = replacement
         self._trains = wanted.train

@@ -41,11 +41,7 @@ class FromScratch(Scorer):
         check_no_options(config)
         self._config = config
         self._dataset = load_dataset(config.data, quiet=quiet)
-        self._space = config.space.make(
-            self._dataset.num_classes,
-            self._dataset.in_channels,
-            self._dataset.image_size,
-        )
+        self._space = config.space.make(*self._dataset.shape)
 
     @property
     def config(self) -> SearchConfig:
@@ -75,10 +71,7 @@ class FromScratch(Scorer):
     @cached_property
     def data(self) -> "Dataset":
         """The images as trials may see them, on the machines where they run."""
-        seen = self._dataset.without_test()
-        # The machines of a cluster do not see this one's cache directory.
-        is_local = self._config.resources.address == "local"
-        return seen if is_local else seen.in_memory()
+        return self._dataset.for_trials(self._config.resources.address)
 
     @property
     def function(self) -> TrialFunction:

@@ -121,11 +121,7 @@ class FromSupernet(Scorer):
         config = _by_score(config, self._settings.score, quiet)
         self._quiet = quiet
         self._dataset = load_dataset(config.data, quiet=quiet)
-        self._space = config.space.make(
-            self._dataset.num_classes,
-            self._dataset.in_channels,
-            self._dataset.image_size,
-        )
+        self._space = config.space.make(*self._dataset.shape)
         build_supernet(self._space)  # a space without one is told before the search
         changes: dict[str, Any] = {"replicates": self._settings.supernets}
         changes["replicate_first"] = None
@@ -163,9 +159,7 @@ class FromSupernet(Scorer):
     @cached_property
     def data(self) -> "Dataset":
         """The images as trials may see them, on the machines where they run."""
-        seen = self._dataset.without_test()
-        is_local = self._config.resources.address == "local"
-        return seen if is_local else seen.in_memory()
+        return self._dataset.for_trials(self._config.resources.address)
 
     @property
     def epochs(self) -> int:

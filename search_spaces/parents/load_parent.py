@@ -13,6 +13,7 @@ from search_spaces.errors import InputError
 from search_spaces.parents.alternet_parent import AlterNetParent
 from search_spaces.parents.module_parent import ModuleParent
 from search_spaces.parents.parent import Parent
+from search_spaces.parents.timm_models import import_timm
 from search_spaces.parents.weights import fit_weights, read_weights
 
 WEIGHT_FILES = ("weights.safetensors", "model.safetensors")
@@ -103,16 +104,7 @@ def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:
 
 
 def _timm(name: str, classes: int, channels: int, pretrained: bool) -> nn.Module:
-    try:
-        import timm
-    except ImportError as error:
-        raise InputError(
-            "timm:NAME parents need the package timm: pip install timm"
-        ) from error
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        hint = f"; there are {', '.join(near)}, ..." if near else ""
-        raise InputError(f"timm has no model {name!r}{hint}")
+    timm = import_timm(name)
     options: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
     return _built(
         lambda: timm.create_model(name, pretrained=pretrained, **options), name

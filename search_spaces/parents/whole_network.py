@@ -15,6 +15,7 @@ from search_spaces.counting import count_macs, count_params
 from search_spaces.errors import InputError, shown
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
 from search_spaces.parents.network_name import parse_network
+from search_spaces.parents.timm_models import import_timm
 from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
@@ -113,16 +114,7 @@ def _timm(
     drop_path: float,
     pretrained: bool,
 ) -> "nn.Module":
-    try:
-        import timm
-    except ImportError as error:
-        raise InputError(
-            "timm:NAME needs the package timm: pip install timm"
-        ) from error
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        hint = f"; there are {', '.join(near)}, ..." if near else ""
-        raise InputError(f"timm has no model {name!r}{hint}")
+    timm = import_timm(name)
     wanted = {"pretrained": pretrained, **options}
     if not pretrained:  # the published classes must stay
         wanted |= shape

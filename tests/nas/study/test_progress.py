@@ -122,11 +122,9 @@ def test_ipython_in_a_terminal_is_no_notebook(monkeypatch):
     assert not in_notebook()
 
 
-def test_epochs_of_running_trials_are_told_before_any_has_ended(
-    tmp_path, capsys, monkeypatch
-):
-    """A log is told each minute in which no trial ends (here: at once)."""
-    layout = StudyLayout(tmp_path)
+def log_lines_until(word, layout, capsys, monkeypatch):
+    """What a log is told of trial 7, given out as the first of four, with 2 of 10
+    epochs done; it is told each minute in which no trial ends (here: at once)."""
     monkeypatch.setattr("nas.study.progress._TICK_S", 0.01)
     monkeypatch.setattr("nas.study.progress._SILENCE_S", 0.0)
     given = Given(7)
@@ -136,9 +134,16 @@ def test_epochs_of_running_trials_are_told_before_any_has_ended(
     with Progress(OBJECTIVES, 4, [], study=layout) as progress:
         progress.started(given)
         until = time.monotonic() + 20
-        while "epoch 2/10" not in seen and time.monotonic() < until:
+        while word not in seen and time.monotonic() < until:
             time.sleep(0.02)
             seen += capsys.readouterr().err
+    return seen
+
+
+def test_epochs_of_running_trials_are_told_before_any_has_ended(
+    tmp_path, capsys, monkeypatch
+):
+    seen = log_lines_until("epoch 2/10", StudyLayout(tmp_path), capsys, monkeypatch)
     assert "[0/4] 1 running (epoch 2/10)" in seen
     assert "left" in seen
 
@@ -148,17 +153,7 @@ def test_time_left_counts_from_when_the_worker_began_as_status_does(
 ):
     """Two of ten epochs in 100 s: 400 s for this trial and 500 s for each of three."""
     layout = StudyLayout(tmp_path)
-    monkeypatch.setattr("nas.study.progress._TICK_S", 0.01)
-    monkeypatch.setattr("nas.study.progress._SILENCE_S", 0.0)
-    given = Given(7)
-    given.epochs = 10
-    write_history(layout.trial(7), [{"epoch": 1}, {"epoch": 2}])
+    layout.trial(7).directory.mkdir(parents=True)
     write_worker(layout.trial(7), time.time() - 100)
-    seen = ""
-    with Progress(OBJECTIVES, 4, [], study=layout) as progress:
-        progress.started(given)
-        until = time.monotonic() + 20
-        while "left" not in seen and time.monotonic() < until:
-            time.sleep(0.02)
-            seen += capsys.readouterr().err
+    seen = log_lines_until("left", layout, capsys, monkeypatch)
     assert "31 min 4" in seen  # 1,900 s, and what the loop took
