@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluators.registry import register_evaluator
-    from nas.api.functions import evaluate, export, report, resume, search, train
+    from nas.api.functions import (
+        evaluate,
+        export,
+        launch_cost,
+        report,
+        resume,
+        search,
+        train,
+    )
     from nas.api.study import Study
     from nas.config import Recipe, SearchConfig, load_config
     from nas.data.datasets import register_dataset
@@ -48,6 +56,7 @@ _HOMES = {
     "TrialState": "nas.ledger.trial",
     "evaluate": "nas.api.functions",
     "export": "nas.api.functions",
+    "launch_cost": "nas.api.functions",
     "load_config": "nas.config",
     "load_export": "nas.exporting.exporter",
     "predict": "nas.prediction.prediction",
@@ -78,6 +87,7 @@ __all__ = [
     "TrialState",
     "evaluate",
     "export",
+    "launch_cost",
     "load_config",
     "load_export",
     "predict",

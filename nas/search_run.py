@@ -19,6 +19,7 @@ from nas.config.completion import metric_facts
 from nas.config.rule import HASH_KEY
 from nas.config.study_path import RUNS, find_study
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
+from nas.execution.dry_run import at_address, remembered
 from nas.execution.in_process import run_in_process
 from nas.ledger.atomic_file import DRAFT_SUFFIX, write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
@@ -98,7 +99,7 @@ def search(
             f"{'resume it, or ' if is_study else ''}choose another one",
             hint=f"{f'nas resume {directory}, or ' if is_study else ''}--out DIR",
         )
-    config = _at(config, address)
+    config = at_address(config, address)
     scorer = scorer or _make_scorer(config, function, quiet)
     return _Search(scorer, directory, quiet).start()
 
@@ -129,16 +130,9 @@ def resume(
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
     study = Study.open(find_study(path))
-    config = _at(study.config, address)
+    config = at_address(study.config, address)
     scorer = _make_scorer(config, function, quiet)
     return _Search(scorer, study.path, quiet).resume(study, trials)
-
-
-def _at(config: SearchConfig, address: str | None) -> SearchConfig:
-    if address is None:
-        return config
-    resources = config.resources.model_copy(update={"address": address})
-    return config.model_copy(update={"resources": resources})
 
 
 def _make_scorer(
@@ -307,6 +301,8 @@ class _Search:
         if self._config.rule is not None:
             header[HASH_KEY] = self._config.rule.digest()
         content = {"study": header, **self._config.to_dict()}
+        if (cost := remembered(self._config)) is not None:
+            cost.write(self._layout.launch_cost)
         write_atomically(self._layout.config, yaml.safe_dump(content, sort_keys=False))
 
     def _ledger(self, *, create: bool) -> "Ledger":

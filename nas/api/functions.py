@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nas.scoring.scorer import Scorer
     from nas.scoring.target import Measurement
     from nas.scoring.trial_run import TrialFunction
+    from nas.study.launch_cost import LaunchCost
     from nas.train_run import TrainedRow
     from search_spaces.architecture import Architecture
 
@@ -66,6 +67,30 @@ def search(
         wanted, out, address, quiet=quiet, function=function, scorer=scorer
     )
     return Study(study.path)
+
+
+def launch_cost(
+    config: Config = "quickstart",
+    *,
+    changes: Sequence[str] = (),
+    address: str | None = None,
+) -> "LaunchCost":
+    """Measure what a search will take, as ``nas search --dry-run`` does.
+
+    Args:
+        config: A config; see :func:`search`.
+        changes: ``key.path=value`` texts.
+        address: Ray cluster, instead of ``resources.address``.
+
+    Returns:
+        Hours, GPU hours and disk, each with a range.
+
+    Raises:
+        InputError: The config is not right, or does not train from scratch.
+    """
+    from nas.execution.dry_run import at_address, measure_launch
+
+    return measure_launch(at_address(as_config(config, changes), address))
 
 
 def resume(

@@ -26,7 +26,7 @@ def command(directory: Path, target: Path, force: bool) -> None:
 
     \b
     nas init photos --to photos.yaml
-    nas space photos.yaml          what it costs
+    nas space photos.yaml --time   what it costs
     nas search photos.yaml
     """
     from nas.data.first_config import FirstConfig, look_at

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,9 @@ from nas.commands.naming import STUDY
 from nas.commands.options import set_option
 from nas.terminal import say
 from search_spaces.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from nas.config import SearchConfig
 
 TRAIN = "train"
 """What ``--from`` says if there are no weights yet."""
@@ -42,6 +46,18 @@ TRAIN = "train"
     help="Start from a trained CNN: a directory of ours (export or trial), the weights "
     "of the config's parent.model, or `train` to train the all-Conv network first.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Search nothing: train two placements for a part of an epoch and tell hours, "
+    "GPU hours and disk.",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    help="Of --dry-run.  [table]",
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     config: str,
@@ -52,6 +68,8 @@ def command(
     address: str | None,
     table: Path | None,
     weights: str | None,
+    dry_run: bool,
+    output: str | None,
     quiet: bool,
 ) -> None:
     r"""Search placements; the result is a study directory.
@@ -59,6 +77,7 @@ def command(
     \b
     nas search                                 the preset quickstart
     nas search photos.yaml --trials 100
+    nas search photos.yaml --dry-run           hours and disk, before they are spent
     nas search cifar10 --set data.root=DIR --address auto
     Presets: quickstart, images, cifar10, cifar10-fast, alternet50, rule.
 
@@ -67,6 +86,8 @@ def command(
     """
     from nas.commands.paths import check_config
 
+    if output is not None and not dry_run:
+        raise InputError("--format is for --dry-run; a search prints its directory")
     check_config(config)
     from nas.config import load_config, with_plugins
 
@@ -85,6 +106,9 @@ def command(
     if weights is not None and settings.scoring.kind == "scratch":
         changes.append("scoring.kind=distilled")
         settings = with_plugins(load_config(config, changes))
+    if dry_run:
+        _dry_run(settings, address, output, quiet)
+        return
     # Only now: a wrong config is answered before Ray and Optuna are imported.
     from nas.search_run import SearchInterrupted, search
 
@@ -108,6 +132,23 @@ def command(
         say(str(stop), err=True)
         raise
     say(study.path)
+
+
+def _dry_run(
+    settings: "SearchConfig", address: str | None, output: str | None, quiet: bool
+) -> None:
+    """Tell what the search will take."""
+    from nas.execution.dry_run import at_address, measure_launch
+
+    cost = measure_launch(
+        at_address(settings, address),
+        lambda line: None if quiet else say(line, err=True),
+    )
+    if output == "json":
+        say(json.dumps(cost.to_dict()))
+        return
+    for line in cost.lines():
+        say(line)
 
 
 def start_from(weights: str) -> list[str]:

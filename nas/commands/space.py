@@ -10,6 +10,7 @@ from nas.terminal import say
 
 if TYPE_CHECKING:
     from nas.config import SearchConfig
+    from nas.study.launch_cost import LaunchCost
 
 
 @click.command()
@@ -44,6 +45,13 @@ if TYPE_CHECKING:
     help="Where --measure-latency computes, e.g. cuda.",
 )
 @click.option(
+    "--time",
+    "timed",
+    is_flag=True,
+    help="Train two placements for a part of an epoch and tell what the search will "
+    "take: hours, GPU hours, disk.",
+)
+@click.option(
     "--plugin",
     "plugins",
     metavar="MODULE",
@@ -58,12 +66,13 @@ def command(
     seed: int,
     table_file: str | None,
     device: str,
+    timed: bool,
     plugins: tuple[str, ...],
     output: str,
 ) -> None:
     """Tell size, cost range and examples of a search space.
 
-    Nothing is trained; of the data only its shape is looked at.
+    Without --time nothing is trained, and of the data only its shape is looked at.
     """
     from nas.commands.paths import check_config
 
@@ -117,6 +126,9 @@ def command(
     }
     power = power_of_search(settings)
     facts["power"] = None if power is None else power.to_dict()
+    cost = measured_cost(settings) if timed else None
+    if cost is not None:
+        facts["launch_cost"] = cost.to_dict()
     if output == "json":
         say(json.dumps(facts))
         return
@@ -145,6 +157,9 @@ def command(
         say(f"power        {power}")
     if thin := thin_slots(settings):
         say(f"warning      {thin}")
+    if cost is not None:
+        for line in cost.lines():
+            say(line)
     say("examples")
     for one in drawn:
         seconds = space.latency(one)
@@ -152,6 +167,13 @@ def command(
             f"  {str(one.placement):<30} {one.params:>12,} params {one.macs:>15,} MACs"
             + ("" if seconds is None else f" {seconds * 1e3:>9.3g} ms")
         )
+
+
+def measured_cost(settings: "SearchConfig") -> "LaunchCost":
+    """What a search will take, measured now; progress goes to stderr."""
+    from nas.execution.dry_run import measure_launch
+
+    return measure_launch(settings, lambda line: say(line, err=True))
 
 
 def _measure(settings: "SearchConfig", table_file: str, device: str) -> "SearchConfig":

@@ -68,7 +68,7 @@ def command(
 
 
 def _lines(status: "StudyStatus", study: Path) -> list[str]:
-    from nas.study.progress import duration_text
+    from nas.study.remaining_time import duration_text
 
     lines: list[str] = []
     add = lines.append

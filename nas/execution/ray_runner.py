@@ -185,6 +185,20 @@ def _local_cpus(resources: Resources) -> int:
     return max(available, wanted if resources.max_concurrent else 0)
 
 
+def num_slots(resources: Resources) -> int:
+    """How many trials fit at once on this machine, or on the cluster joined.
+
+    Args:
+        resources: Of a trial, and where.
+    """
+    if resources.address != "local":
+        return _Slots(resources).count()
+    import torch
+
+    gpus = float(torch.cuda.device_count())
+    return resources.slots_on({"CPU": float(_local_cpus(resources)), "GPU": gpus})
+
+
 class _Slots:
     """How many trials the cluster can run at once, now."""
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nas.ledger.trial import Trial
-from nas.study.progress import duration_text
+from nas.study.remaining_time import duration_text
 
 if TYPE_CHECKING:
     from nas.study.study import Study

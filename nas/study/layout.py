@@ -1,7 +1,7 @@
 """Where everything of a study is kept: the only place that knows the file names.
 
 ``<study>/`` has config.yaml, study.log and its study.index, driver.lock, the tables
-trials.parquet, trials.csv and test.csv, and the directories ``trials``,
+trials.parquet, trials.csv and test.csv, launch_cost.json, the directories ``trials``,
 ``checkpoints``, ``supernets`` and ``tensorboard``; a search that starts from a trained
 CNN also ``library`` (its replacement blocks), ``parent`` (a study of its own, if the
 search trains the CNN) and ``scores`` (another, if it has two steps).
@@ -132,6 +132,11 @@ class StudyLayout:
     def test(self) -> Path:
         """How the chosen networks do on the test images."""
         return self.path / "test.csv"
+
+    @property
+    def launch_cost(self) -> Path:
+        """What the search was expected to take, if that was measured."""
+        return self.path / "launch_cost.json"
 
     @property
     def tensorboard(self) -> Path:

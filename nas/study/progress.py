@@ -10,9 +10,10 @@ from typing import Any, Self
 
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.study.bars import Bar, NotebookBar, TerminalBar, in_notebook
+from nas.study.launch_cost import LaunchCost
 from nas.study.layout import StudyLayout
 from nas.study.live_history import read_epochs
-from nas.study.remaining_time import Underway, remaining_seconds
+from nas.study.remaining_time import Underway, duration_text, remaining_seconds
 from nas.study.worker_file import read_worker
 from nas.terminal import make_console, say
 
@@ -56,16 +57,6 @@ def _value(metric: str, trial: Trial) -> float:
     return trial.metrics[metric]
 
 
-def duration_text(seconds: float) -> str:
-    """Seconds as people say them, e.g. ``"2 h 05 min"``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 class Progress:
     """Shows a search; a context manager and a :class:`nas.execution.searcher.Listener`.
 
@@ -100,6 +91,8 @@ class Progress:
         self._over = Event()
         self._lock = Lock()
         self._seconds: list[float] = []
+        cost = None if study is None else LaunchCost.read(study.launch_cost)
+        self._expected = None if cost is None else cost.expected
         self._bar: Bar | None = None
         for trial in trials:
             self._count(trial)
@@ -205,7 +198,10 @@ class Progress:
 
     def _time_left(self) -> str:
         left = remaining_seconds(
-            self._seconds, self._underway().values(), self._num_trials - self.num_ended
+            self._seconds,
+            self._underway().values(),
+            self._num_trials - self.num_ended,
+            self._expected,
         )
         return f"{duration_text(left)} left" if left else ""
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from nas.ledger.json_null import json_null
 from nas.ledger.trial import Trial, TrialState
+from nas.study.launch_cost import LaunchCost
 from nas.study.lease import is_driven, read_owner
 from nas.study.live_history import read_epochs
 from nas.study.progress import best_so_far
-from nas.study.remaining_time import Underway, remaining_seconds
+from nas.study.remaining_time import Expected, Underway, remaining_seconds
 from nas.study.study import Study
 from nas.study.worker_file import read_worker
 
@@ -105,7 +106,9 @@ class StudyStatus:
         left = None
         if state == "running":
             todo = study.num_trials - num_ended
-            left = _seconds_left(trials, running, todo, now, owner)
+            cost = LaunchCost.read(study.layout.launch_cost)
+            expected = None if cost is None else cost.expected
+            left = _seconds_left(trials, running, todo, now, owner, expected)
         return cls(
             name=study.name,
             state=state,
@@ -172,6 +175,7 @@ def _seconds_left(
     todo: int,
     now: float,
     owner: dict[str, Any],
+    expected: Expected | None,
 ) -> float | None:
     since = float(owner.get("since", now))
     ended = [
@@ -183,7 +187,7 @@ def _seconds_left(
         and trial.retried_as is None
     ]
     underway = [Underway(one.seconds, one.epochs, one.wanted_epochs) for one in running]
-    return remaining_seconds(ended, underway, todo)
+    return remaining_seconds(ended, underway, todo, expected)
 
 
 def to_json(status: StudyStatus) -> str:

@@ -7,7 +7,8 @@ from nas.ledger.trial import Objective, TrialState
 from nas.study.bars import in_notebook
 from nas.study.layout import StudyLayout
 from nas.study.live_history import write_history
-from nas.study.progress import Progress, best_so_far, duration_text
+from nas.study.progress import Progress, best_so_far
+from nas.study.remaining_time import duration_text
 from nas.study.worker_file import write_worker
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("params", "minimize"))
