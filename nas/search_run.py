@@ -16,6 +16,7 @@ import yaml
 
 from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
+from nas.config.paths_in_study import to_keep
 from nas.config.rule import HASH_KEY
 from nas.config.study_path import RUNS, find_study
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
@@ -193,6 +194,8 @@ class _Search:
             if (recorded := ledger.get_note(SETTINGS_NOTE)) is None:
                 ledger.set_note(SETTINGS_NOTE, self._settings())
             else:
+                # Versions before wrote absolute paths into the study.
+                recorded = to_keep(recorded, self._directory)
                 check_unchanged(recorded, self._settings())
             num_trials = study.num_trials if trials is None else trials
             if num_trials < ledger.num_counted:
@@ -228,7 +231,10 @@ class _Search:
     def _settings(self) -> dict[str, Any]:
         """What must not change as long as there are trials of it."""
         fingerprint = self._dataset.fingerprint if self._dataset else None
-        return settings_to_record(self._config.to_dict(), fingerprint)
+        return settings_to_record(self._kept_settings(), fingerprint)
+
+    def _kept_settings(self) -> dict[str, Any]:
+        return to_keep(self._config.to_dict(), self._directory)
 
     def _remarks(self, study: Study, trials: list[Trial]) -> list[str]:
         """What a user should know before looking at the study."""
@@ -300,7 +306,7 @@ class _Search:
         }
         if self._config.rule is not None:
             header[HASH_KEY] = self._config.rule.digest()
-        content = {"study": header, **self._config.to_dict()}
+        content = {"study": header, **self._kept_settings()}
         if (cost := remembered(self._config)) is not None:
             cost.write(self._layout.launch_cost)
         write_atomically(self._layout.config, yaml.safe_dump(content, sort_keys=False))

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nas.config.completion import completed
+from nas.config.paths_in_study import to_use
 from nas.config.search_config import SearchConfig
 from nas.config.study_path import find_study
 from search_spaces.errors import InputError, shown
@@ -141,7 +142,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
         raise InputError(
             f"{source}: a config is a mapping of sections, got {type(data).__name__}"
         )
-    data.pop("study", None)  # the header of a study's own config
+    if data.pop("study", None) is not None:  # the header of a study's own config
+        data = to_use(data, path.parent)
     return config_from_dict(with_changes(data, overrides), str(source))
 
 

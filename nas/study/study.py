@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.config.paths_in_study import to_use
 from nas.csv_text import csv_frame
 from nas.ledger.atomic_file import atomic_file
 from nas.ledger.attributes import STUDY_FORMAT, Row
@@ -359,7 +360,8 @@ def read_settings(directory: Path) -> dict[str, Any]:
         directory: The study directory.
 
     Returns:
-        Its content, with the key ``study`` about the study itself.
+        Its content, with the key ``study`` about the study itself and paths that can
+        be opened.
 
     Raises:
         InputError: It is not a study, or one of another format.
@@ -380,7 +382,7 @@ def read_settings(directory: Path) -> dict[str, Any]:
         raise InputError(
             f"a study must be of format {STUDY_FORMAT!r}, but {path} has {found!r}"
         )
-    return dict(settings)
+    return to_use(settings, directory)
 
 
 def _cell(value: Any) -> Any:

@@ -4,16 +4,20 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from nas.cli import main
 from nas.config import config_from_dict
 from nas.ledger.trial import Objective, TrialState
 from nas.prediction.score_agreement import score_agreement
 from nas.rule.placement_table import PlacementTable
+from nas.scoring.block_library import LIBRARY_FILE
+from nas.scoring.distilled import Distilled
 from nas.scoring.two_step import TwoStep, promising_part, random_part
 from nas.search_run import resume, search
 from nas.study.study import Study
-from search_spaces import Attention, Backbone, Placement
+from search_spaces import Architecture, Attention, Backbone, Placement
 from search_spaces.spaces.free_space import FreeSpace
 
 SPACE = FreeSpace(
@@ -116,29 +120,91 @@ def settings(**changes):
     }  # fmt: skip
 
 
+def killed_after(number, monkeypatch):
+    """Stop the first step as it wants to score one more placement."""
+    scored = []
+    real = Distilled._score
+
+    def score(self, run):
+        if len(scored) == number:
+            monkeypatch.setattr(Distilled, "_score", real)
+            raise KeyboardInterrupt
+        scored.append(run.number)
+        return real(self, run)
+
+    monkeypatch.setattr(Distilled, "_score", score)
+
+
+def no_path_of(directory, study):
+    """Nothing that a study is resumed from names the place where it was made."""
+    return all(
+        str(directory).encode() not in path.read_bytes()
+        for name in ("config.yaml", "study.log")
+        for path in study.rglob(name)
+    )
+
+
+def test_scores_that_were_cut_off_go_on_elsewhere(tmp_path, monkeypatch):
+    """The first step alone: its library lies beside it, in the study around it."""
+    torch.manual_seed(0)
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    architecture = Architecture(
+        Backbone("basic", "patch2", (2, 2), (8, 16)),
+        Placement.parse("CC-CC"),
+        num_classes=10,
+        in_channels=1,
+        image_size=16,
+    )
+    architecture.to_yaml(parent / "architecture.yaml")
+    save_file(architecture.build().state_dict(), parent / "weights.safetensors")
+    given = settings()
+    library = given["parent"]["library"]
+    config = config_from_dict(
+        {**given, "parent": {"model": str(parent), "library": library}}
+    )
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "config.yaml").write_text("what the search in two steps writes")
+    (step,) = TwoStep(config, quiet=True).steps(here)
+    killed_after(3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        search(step.config, step.directory, quiet=True)
+    assert no_path_of(here, here)
+    fitted = (here / "library" / LIBRARY_FILE).stat().st_mtime_ns
+
+    there = tmp_path / "there"
+    here.rename(there)
+    table = resume(there / "scores", quiet=True).table()
+    assert set(table["state"]) - {"failed"} == {"complete"}
+    assert table.loc[table["state"] == "complete", "placement"].nunique() == 8
+    assert not here.exists()
+    assert (there / "library" / LIBRARY_FILE).stat().st_mtime_ns == fitted
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_search_in_two_steps(tmp_path, local_ray, capsys):
+def test_a_search_in_two_steps(tmp_path, local_ray, capsys, monkeypatch):
     config = config_from_dict(settings())
-    out = tmp_path / "study"
     scorer = TwoStep(config, quiet=True)
-    # Killed between the steps: the scores are there, nothing is fine-tuned.
-    real = TwoStep.prepare
-
-    def stop(self, study):
-        raise KeyboardInterrupt
-
-    TwoStep.prepare = stop
-    try:
+    # Killed amidst the scores, and moved before it goes on ...
+    killed_after(3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        search(config, tmp_path / "made here", quiet=True)
+    assert no_path_of(tmp_path / "made here", tmp_path / "made here")
+    out = tmp_path / "study"
+    (tmp_path / "made here").rename(out)
+    # ... killed between the steps: the scores are there, nothing is fine-tuned.
+    with monkeypatch.context() as patch:
+        patch.setattr(TwoStep, "prepare", stop)
         with pytest.raises(KeyboardInterrupt):
-            search(config, out, quiet=True)
-    finally:
-        TwoStep.prepare = real
+            resume(out, quiet=True)
     scores = Study.open(out / "scores").table()
     assert set(scores["scorer"]) == {"distilled"}
-    assert len(scores) == 8
+    assert scores.loc[scores["state"] == "complete", "placement"].nunique() == 8
     study = resume(out, quiet=True)
-    assert len(Study.open(out / "scores").table()) == 8
+    assert len(Study.open(out / "scores").table()) == len(scores)
+    assert not (tmp_path / "made here").exists()
     table = study.table()
     assert set(table["state"]) == {"complete"}
     assert set(table["scorer"]) == {"finetune"}
@@ -166,6 +232,10 @@ def test_a_search_in_two_steps(tmp_path, local_ray, capsys):
         capsys.readouterr()
     assert run("pareto", out / "scores") == 0
     assert run("show", out / "parent") == 0
+
+
+def stop(*_):
+    raise KeyboardInterrupt
 
 
 def run(*arguments):
