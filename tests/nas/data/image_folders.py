@@ -2,7 +2,10 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
@@ -91,5 +94,19 @@ def naive_splits(config) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
-def is_root() -> bool:
-    return os.geteuid() == 0
+@contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """A directory of somebody who may not read everything, as root may; and be them.
+
+    Root is nobody for so long. Children of the process are too.
+    """
+    is_root, nobody = os.geteuid() == 0, 65534
+    with TemporaryDirectory() as made:
+        if is_root:
+            os.chown(made, nobody, nobody)
+            os.seteuid(nobody)
+        try:
+            yield Path(made)
+        finally:
+            if is_root:
+                os.seteuid(0)
