@@ -13,15 +13,19 @@ from search_spaces.errors import InputError
 NOTE = "settings"
 """Under which name the ledger keeps them."""
 
-_SECTIONS = ("seed", "objectives", "space", "data", "training", "evaluators", "parent")
+_SECTIONS = (
+    "seed", "objectives", "space", "data", "training", "evaluators", "parent",
+    "scoring",
+)  # fmt: skip
 _OF_SEARCH = (
     "sampler", "options", "replicates", "replicate_first", "randomise", "baselines",
     "fidelity",
 )  # fmt: skip
 _BEFORE = {"randomise": ["seed"]}
 """What settings of ``search`` were before a version knew them."""
-_FREE = {"data": ("root", "download", "cache")}
-"""Where the images are may change: that they are the same is seen by their pixels."""
+_FREE = {"data": ("root", "download", "cache"), "scoring": ("path",)}
+"""Where images and supernets are may change: that they are the same is seen by the
+pixels, and by what a supernet's file says of its making."""
 
 
 def settings_to_record(

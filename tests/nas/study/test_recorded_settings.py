@@ -28,6 +28,7 @@ def edited(path, value):
         ("data.name", "digits"),
         ("data.max_train", 10),
         ("training.epochs", 9),
+        ("scoring.kind", "finetune"),
         ("search.sampler", "tpe"),
         ("search.replicates", 3),
         ("search.randomise", ["seed", "split"]),
@@ -51,6 +52,7 @@ def test_images_with_other_pixels_are_refused_wherever_they_are():
     ("path", "value"),
     [
         ("search.trials", 99),
+        ("scoring.path", "moved"),
         ("search.time_limit_s", 5.0),
         ("resources.max_concurrent", 1),
         ("tracking.to", ["tensorboard"]),
