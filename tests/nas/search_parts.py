@@ -13,6 +13,13 @@ from search_spaces import Architecture, Backbone, FreeSpace
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("macs", "minimize"))
 
 
+QUICK = (
+    "data.max_train=64", "data.max_validation=32", "data.max_test=32",
+    "training.epochs=1", "training.warmup_epochs=0", "training.batch_size=32",
+)  # fmt: skip
+"""Changes that make the trainings of any config short."""
+
+
 def small_space(**fields: object) -> FreeSpace:
     """32 placements of 5 free slots."""
     backbone = Backbone("basic", "patch2", (3, 3), (8, 16), (1, 2))
