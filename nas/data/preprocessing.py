@@ -13,6 +13,7 @@ from evaluators.data import ImageSet
 from nas.data.datasets import Dataset
 from nas.data.decoding import read_images
 from search_spaces.errors import InputError
+from search_spaces.yaml_text import read_text
 
 FORMAT = "alternet-preprocessing/1"
 
@@ -98,7 +99,7 @@ class Preprocessing:
             InputError: It is missing, of another format, or damaged.
         """
         try:
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            record: dict[str, Any] = json.loads(read_text(path))
             if record["format"] != FORMAT:
                 raise ValueError(f"its format is {record['format']!r}")
             return cls(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nas.csv_text import csv_row, plain_cell
 from nas.ledger.atomic_file import write_atomically
+from nas.ledger.regular_file import read_regular
 from nas.ledger.trial import Trial
 from search_spaces.errors import InputError
 
@@ -120,7 +121,7 @@ def read_test(path: Path) -> list[TestResult]:
     if not path.exists():
         return []
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
     found: list[TestResult] = []

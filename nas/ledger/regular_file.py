@@ -26,6 +26,18 @@ def open_regular(path: Path) -> int:
     return descriptor
 
 
+def check_regular(path: Path) -> None:
+    """Refuse what is no file, for readers that open it themselves.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: As :func:`open_regular`.
+    """
+    os.close(open_regular(path))
+
+
 def read_regular(path: Path, start: int = 0) -> bytes:
     """Read a file from an offset to its end; see :func:`open_regular`.
 

@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nas.ledger.atomic_file import write_atomically
+from nas.ledger.regular_file import check_regular
 from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
 from search_spaces.parents.parent import Parent
@@ -95,6 +96,7 @@ class BlockLibrary:
         """
         path = directory / LIBRARY_FILE
         try:
+            check_regular(path)
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:

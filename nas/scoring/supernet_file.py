@@ -18,6 +18,7 @@ from safetensors.torch import save
 from nas.config import SearchConfig
 from nas.config.supernet import SupernetConfig
 from nas.ledger.atomic_file import write_atomically
+from nas.ledger.regular_file import read_regular
 from nas.scoring.supernet_training import (
     drawn_supernet,
     supernet_recipe,
@@ -240,7 +241,7 @@ class SupernetFile:
     def scores(self) -> Mapping[str, TrialOutcome]:
         """The scores that were written down; none if they were made otherwise."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads(self.scores_file.read_text(encoding="utf-8"))
+            record = json.loads(read_regular(self.scores_file))
             if record["made"] == self._made_scores:
                 return {
                     letters: TrialOutcome(metrics, errors)

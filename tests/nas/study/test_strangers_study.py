@@ -59,9 +59,13 @@ def test_pipes_among_the_files_of_a_trial(tmp_path):
     run_all(ledger, Proposer(ledger, plan(num_trials=2)))
     trial = StudyLayout(tmp_path).trial(0)
     trial.directory.mkdir(parents=True)
-    for path in (trial.worker, trial.metrics):
+    for path in (trial.worker, trial.metrics, tmp_path / "test.csv"):
         os.mkfifo(path)
     assert read_worker(trial) == {}
+    study = Study.open(tmp_path)
+    assert study.test_results() == {}
+    (problem,) = study.problems
+    assert "test.csv is damaged: " in problem and "not a regular file" in problem
     with pytest.raises(InputError, match="not a regular file"):
         Study.open(tmp_path).read_json(0, "metrics.json")
 
