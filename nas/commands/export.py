@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from nas.commands.naming import STUDY
+from nas.commands.problems import say_problems
 from nas.terminal import say
 
 FORMATS = "yaml,safetensors"
@@ -117,6 +118,7 @@ def command(
     )
     for path in written:
         say(path)
+    say_problems(opened)
     if push is not None:
         say(f"uploading to {push}", err=True)
         say(hub.push(written[0], push, private=private))

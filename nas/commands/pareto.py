@@ -16,6 +16,7 @@ from nas.commands.fitted_table import (
     print_fitted,
 )
 from nas.commands.naming import STUDY
+from nas.commands.problems import say_problems
 from nas.csv_text import csv_row
 from nas.human_number import SHORT, human_number
 from nas.terminal import make_console, say
@@ -127,6 +128,8 @@ def command(
         draw(front_figure(tables, point), plot)
         say(f"drew {plot}", err=True)
     tested = [study.test_results() for study in studies]
+    for one in studies:
+        say_problems(one)
     if output == "json":
         say(json.dumps(_as_json(tables, tested, point)))
     elif output == "csv":

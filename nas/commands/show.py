@@ -8,6 +8,7 @@ import click
 
 from nas.commands.naming import STUDY
 from nas.commands.options import format_option
+from nas.commands.problems import say_problems
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def command(
         say(json.dumps({**view.as_dict(), "reliability": reliable}, indent=2))
     else:
         _print(view, reliability_by_metric(opened.trials()))
+    say_problems(opened)
 
 
 def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:

@@ -10,6 +10,7 @@ import click
 
 from nas.commands.naming import STUDY
 from nas.commands.options import format_option
+from nas.commands.problems import say_problems
 from nas.terminal import say
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ def command(
     if write_table:
         opened.write_table()
     if output == "table":
-        for problem in status.problems:
-            say(f"warning: {problem}", err=True)
+        say_problems(opened)
 
 
 def _lines(status: "StudyStatus", study: Path) -> list[str]:

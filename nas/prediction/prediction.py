@@ -281,6 +281,7 @@ def _read(
     metric = metric or next(iter(directions))
     space = StudySpace.of(source)
     table = TrainedTable.of_frame(source.table(), metric, str(source.path), "trial {}")
+    table = replace(table, notes=(*table.notes, *source.problems))
     return table, space, directions.get(metric)
 
 

@@ -187,6 +187,7 @@ class PlacementTable:
             return cls.of_trials(frame, search, name, str(study.path), letter, strided)
 
         table, plan = of_metric(metric), RulePlan.of_study(study)
+        table = replace(table, notes=(*table.notes, *study.problems))
         if plan is None:
             return table
         planned = plan.metric if plan.unchanged else None
