@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nas.ledger.held_out_results import TestResult
     from nas.pareto.front import Floats
     from nas.pareto.table import ParetoTable
+    from nas.prediction.winner import JudgedPlacement
     from nas.study.study import Study
 
     Tested = dict[int, TestResult]
@@ -127,24 +129,53 @@ def command(
 
         draw(front_figure(tables, point), plot)
         say(f"drew {plot}", err=True)
-    tested = [study.test_results() for study in studies]
-    for one in studies:
-        say_problems(one)
+    for opened in studies:
+        say_problems(opened)
+    from nas.prediction.winner import judge_placements  # scipy: only where it is used
+
+    seen = [
+        _Seen(table, opened.test_results(), judge_placements(opened, _best_of(table)))
+        for table, opened in zip(tables, studies, strict=True)
+    ]
     if output == "json":
-        say(json.dumps(_as_json(tables, tested, point)))
+        say(json.dumps(_as_json(seen, point)))
     elif output == "csv":
-        _print_csv(tables, tested)
+        _print_csv(seen)
     else:
-        for table, results in zip(tables, tested, strict=True):
-            _print_table(table, results, point, show_all, output)
+        for one in seen:
+            _print_table(one, point, show_all, output)
         if output == "markdown":
             return
-        from nas.prediction.winner import judge_winner  # scipy: only where it is used
+        for one in seen:
+            for judged in one.judged.values():
+                if judged.is_winner:
+                    say(judged.sentence())
 
-        for one in studies:
-            winner = judge_winner(one)
-            if winner is not None:
-                say(winner.sentence())
+
+@dataclass(frozen=True)
+class _Seen:
+    """A table with what is known of its trials besides.
+
+    Attributes:
+        table: The trials.
+        tested: How they did on the test images, by number.
+        judged: What the model makes of each placement.
+    """
+
+    table: "ParetoTable"
+    tested: "Tested"
+    judged: "Mapping[str, JudgedPlacement]"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain row per trial."""
+        judged = {name: one.columns() for name, one in self.judged.items()}
+        return self.table.rows(self.tested, judged)
+
+
+def _best_of(table: "ParetoTable") -> set[str]:
+    """Placements on the front."""
+    marks = zip(table.trials, table.front.is_pareto, strict=True)
+    return {trial.placement for trial, on_front in marks if on_front}
 
 
 def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":
@@ -165,24 +196,19 @@ def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":
     return np.array([values[metric] for metric in metrics])
 
 
-def _as_json(
-    tables: "list[ParetoTable]", tested: "list[Tested]", reference: "Floats"
-) -> dict[str, Any]:
-    described = [
-        {**table.summary(reference), "trials": table.rows(results)}
-        for table, results in zip(tables, tested, strict=True)
-    ]
+def _as_json(seen: "list[_Seen]", reference: "Floats") -> dict[str, Any]:
+    described = [{**one.table.summary(reference), "trials": one.rows()} for one in seen]
     if len(described) == 1:
         return described[0]
     # `compare` as before there could be several; `others` has them all
     return described[0] | {"compare": described[1], "others": described[1:]}
 
 
-def _print_csv(tables: "list[ParetoTable]", tested: "list[Tested]") -> None:
+def _print_csv(seen: "list[_Seen]") -> None:
     rows = [
-        csv_row(({"study": table.name} if len(tables) > 1 else {}) | row)
-        for table, results in zip(tables, tested, strict=True)
-        for row in table.rows(results)
+        csv_row(({"study": one.table.name} if len(seen) > 1 else {}) | row)
+        for one in seen
+        for row in one.rows()
     ]
     if rows:
         columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -240,17 +266,14 @@ def _one_or_all(values: list[Any]) -> Any:
 
 
 def _print_table(
-    table: "ParetoTable",
-    tested: "Tested",
-    reference: "Floats",
-    show_all: bool,
-    output: str,
+    seen: "_Seen", reference: "Floats", show_all: bool, output: str
 ) -> None:
     from nas.pareto.table import format_value
 
+    table = seen.table
     summary = table.summary(reference)
     axes = table.front.metrics
-    rows = table.rows(tested)
+    rows = seen.rows()
     is_tested = any(row.get("test_accuracy") is not None for row in rows)
     best_first = sorted(
         range(len(rows)),
@@ -285,6 +308,14 @@ def _print_table(
         ]
         # The first two axes stay whatever happens.
         columns.append(Column(f"{metric} {arrow}", values, 0 if axis < 2 else 1))
+    if seen.judged:
+        metric = next(iter(seen.judged.values())).metric
+        expected = [rows[index][f"{metric}_expected"] for index in shown]
+        p_best = [rows[index]["p_best"] for index in shown]
+        columns += [
+            Column("expected", _texts(expected, format_value), 2),
+            Column("p best", _texts(p_best, "{:.2f}".format), 2),
+        ]
     if is_tested:
         columns.append(
             Column("test accuracy", [_test_text(rows[index]) for index in shown], 2)
@@ -316,11 +347,25 @@ def _print_table(
             "test images were looked at once, afterwards.",
             highlight=False,
         )
+    if seen.judged:
+        console.print(
+            "expected: over seeds, as a linear model of the placements has it, which "
+            "takes off the luck of the best; p best: probability of being the best of "
+            "all trained placements.",
+            highlight=False,
+            soft_wrap=True,
+        )
     if summary["constraints"]:
         num_out = sum(not row["is_feasible"] for row in rows)
         console.print(
             f"{num_out} trials break {' or '.join(summary['constraints'])}.",
         )
+
+
+def _texts(
+    values: "Sequence[float | None]", text: "Callable[[float], str]"
+) -> list[str]:
+    return ["" if value is None else text(value) for value in values]
 
 
 def _value(value: float, error: float | None) -> str:

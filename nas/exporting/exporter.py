@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ from nas.exporting.trial_network import NetworkOf, TrialNetwork, network_of_weig
 from nas.ledger.trial import Trial, TrialState
 from nas.pareto.find_trial import BEST, LATEST, find_trial
 from nas.pareto.table import ParetoTable, best_trial
+from nas.prediction.winner import JudgedPlacement, judge_placements
 from search_spaces import Backbone, InputError
 
 if TYPE_CHECKING:
@@ -206,6 +207,9 @@ def export(
     require_packages(chosen)
     choice = choose_trials(study, which)
     check_target(directory, force=force)
+    judged = judge_placements(study, [trial.placement for trial in choice.trials])
+    if which != "pareto" and choice.trials[0].placement in judged:
+        tell(judged[choice.trials[0].placement].sentence())
     tell(f"reading the images of {study.config.data.name}")
     dataset = load_dataset(study.config.data)
     recorded = study.header.get("data_fingerprint")
@@ -222,6 +226,7 @@ def export(
         chosen,
         quantize,
         license,
+        judged,
         tuple(plugins),
         network_of,
         tell,
@@ -290,6 +295,7 @@ class _Writer:
     formats: tuple[Format, ...]
     quantize: bool
     license: str
+    judged: Mapping[str, JudgedPlacement]
     plugins: tuple[str, ...]
     network_of: NetworkOf
     tell: Callable[[str], None]
@@ -337,6 +343,9 @@ class _Writer:
             found.made,
             quantized,
             self.license,
+            self.judged[trial.placement].sentence()
+            if trial.placement in self.judged
+            else "",
         )
         card = model_card(exported, origin, self.formats)
         (directory / CARD).write_text(card, encoding="utf-8")

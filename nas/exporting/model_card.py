@@ -89,6 +89,8 @@ class Origin:
         tested: How the network did on the test images, if they were looked at.
         made: How the network came about, if not by training.
         license: Licence of the weights, as the hub spells it; ``""`` if nobody said.
+        judged: What a model of all trials makes of this one's luck, in a sentence;
+            ``""`` if there are too few.
         quantized: What became of it in 8-bit integers, if that was asked for.
     """
 
@@ -105,6 +107,7 @@ class Origin:
     made: str = ""
     quantized: Quantized | None = None
     license: str = ""
+    judged: str = ""
 
 
 def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) -> str:
@@ -305,6 +308,7 @@ def _intended_use(exported: Exported, origin: Origin) -> str:
         "gives every image one of them, also an image of none. How it does on other "
         "images, cameras or groups of people was not measured. It was chosen by its "
         f"values on the validation images, which are therefore flattering; {chosen}. "
+        f"{f'{origin.judged} ' if origin.judged else ''}"
         f"{licence} The code of `alternet-nas` is under Apache-2.0."
     )
 

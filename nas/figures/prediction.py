@@ -67,10 +67,6 @@ def prediction_figure(prediction: Prediction) -> PredictionFigure:
     table = prediction.table.head(SHOWN)
     trust = prediction.trust
     ceiling = "" if trust.ceiling is None else f" of {trust.ceiling.kendall:.2f}"
-    noise = None
-    if prediction.reliability is not None:
-        per_mean = prediction.num_trials / prediction.num_placements
-        noise = 1.96 * prediction.reliability.noise / float(np.sqrt(per_mean))
     tau = f"{trust.left_out.kendall:.2f}{ceiling}"
     return PredictionFigure(
         f"{prediction.metric}: left-out Kendall tau {tau}",
@@ -78,13 +74,28 @@ def prediction_figure(prediction: Prediction) -> PredictionFigure:
         left_out["predicted"].to_numpy(),
         1.96 * left_out["deviation"].to_numpy(),
         left_out["measured"].to_numpy(),
-        noise,
+        noise_of_means(prediction),
         table["mean"].to_numpy(),
         table["low"].to_numpy(),
         table["high"].to_numpy(),
         (table["num_trainings"] > 0).to_numpy(),
         table["measured"].to_numpy(),
     )
+
+
+def noise_of_means(prediction: Prediction) -> float | None:
+    """95% half width of the noise of a measured mean around a perfect prediction.
+
+    Args:
+        prediction: The prediction.
+
+    Returns:
+        In units of the metric, ``None`` if no placement was trained twice.
+    """
+    if prediction.reliability is None:
+        return None
+    per_mean = prediction.num_trials / prediction.num_placements
+    return 1.96 * prediction.reliability.noise / float(np.sqrt(per_mean))
 
 
 def draw(figure: PredictionFigure, path: Path) -> None:

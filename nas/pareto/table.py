@@ -176,20 +176,25 @@ class ParetoTable:
         )
 
     def rows(
-        self, tested: Mapping[int, TestResult] | None = None
+        self,
+        tested: Mapping[int, TestResult] | None = None,
+        judged: Mapping[str, Mapping[str, float | None]] | None = None,
     ) -> list[dict[str, Any]]:
         """One plain row per trial, all of the same keys.
 
         Args:
             tested: How trials did on the test images, by number.
+            judged: Further columns by placement: what a model makes of it.
 
         Returns:
             Number, placement, ``is_pareto``, ``is_feasible``, baseline, seed (or
             ``num_seeds`` of a mean), epochs, every metric and its standard error
             (``<metric>_se``) where there is one, and if anything was tested (and rows
-            are no means) ``test_accuracy``, ``test_accuracy_se`` and ``test_nll``. A
-            missing value is ``None``.
+            are no means) ``test_accuracy``, ``test_accuracy_se`` and ``test_nll``, and
+            the columns of ``judged``. A missing value is ``None``.
         """
+        judged = judged or {}
+        unknown = dict.fromkeys(next(iter(judged.values()), {}))
         metrics = metric_names(self.trials)
         sampled = [
             m for m in metrics if any(m in t.standard_errors for t in self.trials)
@@ -219,6 +224,7 @@ class ParetoTable:
                 result = tested.get(trial.number)
                 values = result.columns() if result else dict.fromkeys(TEST_COLUMNS)
                 row |= json_null(values)
+            row |= json_null(dict(judged.get(trial.placement, unknown)))
             row["duration_s"] = json_null(trial.duration_s)
             rows.append(row)
         return rows

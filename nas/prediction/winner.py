@@ -1,9 +1,10 @@
-"""What the best trial of a study is worth once its luck is taken off.
+"""What the trials of a study are worth once their luck is taken off.
 
 The best of many noisy measurements is lucky (the winner's curse). The model of
 :mod:`nas.prediction.placement_model` pulls it towards what its letters promise.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ MIN_TRAINED = 20
 """Fewest trained placements of which a winner is judged (our choice: below it the model
 knows little more than the mean)."""
 
+CERTAIN = 0.95
+"""Probability from which a placement is told from the parent."""
+
 _WORLDS = 4_000
 _DRAWS = 8_000_000
 """Most draws (worlds times placements): with more contenders there are fewer worlds."""
@@ -29,8 +33,8 @@ than so many of both deviations together (at most 3 in 100,000 worlds)."""
 
 
 @dataclass(frozen=True)
-class Winner:
-    """The placement with the best measured mean, judged by the model.
+class JudgedPlacement:
+    """A trained placement, judged by the model.
 
     Attributes:
         metric: The study's first objective.
@@ -41,7 +45,8 @@ class Winner:
         high: Upper end.
         p_best: Probability of being the best of the trained placements.
         p_better_than_parent: Probability of being better than the all-Conv parent;
-            ``None`` if that was not trained or is the winner.
+            ``None`` if that was not trained, or is this one.
+        is_winner: Whether it measured best of all.
     """
 
     metric: str
@@ -52,19 +57,28 @@ class Winner:
     high: float
     p_best: float
     p_better_than_parent: float | None
+    is_winner: bool = False
+
+    @property
+    def is_told_from_parent(self) -> bool | None:
+        """Whether it is better than the parent at 95%; ``None`` without a parent."""
+        p = self.p_better_than_parent
+        return None if p is None else p >= CERTAIN
 
     def sentence(self) -> str:
         """The judgement in one sentence."""
+        rank = ", the best of the trained placements" if self.is_winner else ""
         said = (
-            f"{self.placement} measured {self.metric} {self.measured:.4g}, the best of "
-            f"the trained placements; expected over seeds is {self.expected:.4g} "
-            f"[{self.low:.4g}, {self.high:.4g}], and it is the best of them with "
-            f"probability {self.p_best:.2f}"
+            f"{self.placement} measured {self.metric} {self.measured:.4g}{rank}; "
+            f"expected over seeds is {self.expected:.4g} "
+            f"[{self.low:.4g}, {self.high:.4g}], and it is the best of "
+            f"{'them' if rank else 'the trained placements'} with probability "
+            f"{self.p_best:.2f}"
         )
         p = self.p_better_than_parent
         if p is None:
             return f"{said}."
-        if p < 0.95:
+        if not self.is_told_from_parent:
             return (
                 f"{said}; it cannot be told from the all-Conv parent (better with "
                 f"probability {p:.2f})."
@@ -73,8 +87,18 @@ class Winner:
             f"{said}; it is better than the all-Conv parent with probability {p:.2f}."
         )
 
+    def columns(self) -> dict[str, float | None]:
+        """What stands beside the measured value in a table."""
+        return {
+            f"{self.metric}_expected": self.expected,
+            f"{self.metric}_low": self.low,
+            f"{self.metric}_high": self.high,
+            "p_best": self.p_best,
+            "p_better_than_parent": self.p_better_than_parent,
+        }
 
-def judge_winner(study: "Study", seed: int = 0) -> Winner | None:
+
+def judge_winner(study: "Study", seed: int = 0) -> JudgedPlacement | None:
     """Judge the best placement of a study by its first objective.
 
     Args:
@@ -82,16 +106,34 @@ def judge_winner(study: "Study", seed: int = 0) -> Winner | None:
         seed: Of the draws.
 
     Returns:
-        The judgement, or ``None`` with fewer than :data:`MIN_TRAINED` trained
-        placements or nothing to learn from.
+        The judgement; ``None`` as for :func:`judge_placements`.
+    """
+    found = judge_placements(study, seed=seed)
+    return next((one for one in found.values() if one.is_winner), None)
+
+
+def judge_placements(
+    study: "Study", asked: Collection[str] = (), *, seed: int = 0
+) -> dict[str, JudgedPlacement]:
+    """Judge the trained placements of a study by its first objective.
+
+    Args:
+        study: An open study.
+        asked: Placements that are compared with the parent however weak they are.
+        seed: Of the draws.
+
+    Returns:
+        By placement; empty with fewer than :data:`MIN_TRAINED` trained placements or
+        nothing to learn from. A placement far behind the leader that is not asked about
+        has probability 0 of being best and is not compared with the parent.
     """
     objective = study.objectives[0]
     try:
         table = TrainedTable.of_frame(study.table(), objective.metric, str(study.path))
     except InputError:
-        return None
+        return {}
     if len(table.placements) < MIN_TRAINED:
-        return None
+        return {}
     sign = 1.0 if objective.maximize else -1.0
     names = list(table.placements)
     best = int((sign * table.means).argmax())
@@ -100,23 +142,30 @@ def judge_winner(study: "Study", seed: int = 0) -> Winner | None:
     parents = [i for i, name in enumerate(names) if set(name) <= {"C", "-"}][:1]
     lead = int((sign * mean).argmax())
     reach = sign * (mean - mean[lead]) + _OUT_OF_REACH * (deviation + deviation[lead])
-    drawn = [i for i in range(len(names)) if reach[i] >= 0 or i in (best, *parents)]
+    wanted = {best, *parents, *(i for i, name in enumerate(names) if name in asked)}
+    drawn = [i for i in range(len(names)) if reach[i] >= 0 or i in wanted]
     count = min(_WORLDS, max(_DRAWS // len(drawn), 400))
     worlds = sign * model.worlds(
         [names[i] for i in drawn], count, np.random.default_rng(seed)
     )
-    winner = drawn.index(best)
-    better = None
-    if parents and parents[0] != best:
-        parent = drawn.index(parents[0])
-        better = float((worlds[:, winner] > worlds[:, parent]).mean())
-    return Winner(
-        objective.metric,
-        names[best],
-        float(table.means[best]),
-        float(mean[best]),
-        float(mean[best] - 1.96 * deviation[best]),
-        float(mean[best] + 1.96 * deviation[best]),
-        float((worlds.argmax(axis=1) == winner).mean()),
-        better,
-    )
+    shares = np.bincount(worlds.argmax(axis=1), minlength=len(drawn)) / count
+    p_best = dict(zip(drawn, shares.tolist(), strict=True))
+    p_better: dict[int, float] = {}
+    if parents:
+        above = (worlds > worlds[:, [drawn.index(parents[0])]]).mean(axis=0)
+        p_better = dict(zip(drawn, above.tolist(), strict=True))
+        del p_better[parents[0]]
+    return {
+        name: JudgedPlacement(
+            objective.metric,
+            name,
+            float(table.means[i]),
+            float(mean[i]),
+            float(mean[i] - 1.96 * deviation[i]),
+            float(mean[i] + 1.96 * deviation[i]),
+            p_best.get(i, 0.0),
+            p_better.get(i),
+            i == best,
+        )
+        for i, name in enumerate(names)
+    }

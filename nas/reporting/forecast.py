@@ -1,4 +1,8 @@
-"""Placements that nobody trained, with what is to be expected of them."""
+"""What is to be expected of placements: of those that nobody trained, and of the front.
+
+Also how far that is to be trusted: each trained placement, predicted without its own
+trainings, beside what was measured.
+"""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -6,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
+    from nas.prediction.prediction import Prediction
     from nas.study.study import Study
 
 MAX_PREDICTED = 150
 """Untrained placements on the page, the best first (our choice: what one would train
 next is among the first dozen)."""
+
+MAX_LEFT_OUT = 500
+"""Left-out predictions that are drawn (our choice: more points are one cloud)."""
+
+MAX_JUDGED = 30
+"""Placements of the front whose luck is taken off, the best first."""
 
 MIN_PLACEMENTS = 20
 """Fewer trained placements are no ground for a prediction on the page (our choice, as
@@ -28,7 +39,10 @@ def forecast(study: "Study") -> dict[str, Any]:
 
     Returns:
         ``metric`` and columns ``placement``, ``mean``, ``low``, ``high``, ``params``,
-        ``macs``; or ``reason``, why there is no prediction.
+        ``macs``; ``left_out`` with columns ``placement``, ``predicted``, ``measured``
+        and the half width ``noise`` of the band in which a perfect prediction would
+        lie; ``front``, what the model makes of the placements on the front; or
+        ``reason``, why there is no prediction.
     """
     metric = study.objectives[0].metric
     trials = study.trials()
@@ -59,7 +73,46 @@ def forecast(study: "Study") -> dict[str, Any]:
             for name in columns
             if name in rows
         },
+        "left_out": _left_out(found),
+        "front": _front(study),
     }
+
+
+def _left_out(found: "Prediction") -> dict[str, Any]:
+    from nas.figures.prediction import noise_of_means
+
+    rows = found.left_out
+    if len(rows) > MAX_LEFT_OUT:
+        rows = rows.sample(MAX_LEFT_OUT, random_state=0)
+    noise = noise_of_means(found)
+    return {
+        "placement": rows["placement"].tolist(),
+        "predicted": [_number(value) for value in rows["predicted"].tolist()],
+        "measured": [_number(value) for value in rows["measured"].tolist()],
+        "noise": None if noise is None else _number(noise),
+    }
+
+
+def _front(study: "Study") -> list[dict[str, Any]]:
+    from nas.pareto.table import ParetoTable
+    from nas.prediction.winner import judge_placements
+
+    table = ParetoTable.of(study)
+    marks = zip(table.trials, table.front.is_pareto, strict=True)
+    names = dict.fromkeys(trial.placement for trial, on_front in marks if on_front)
+    judged = judge_placements(study, names)
+    best_first = sorted(names, key=lambda name: -judged[name].p_best if judged else 0)
+    return [
+        {
+            "placement": one.placement,
+            **{
+                name: _number(getattr(one, name))
+                for name in ("measured", "expected", "low", "high", "p_best")
+            },
+            "p_better_than_parent": one.p_better_than_parent,
+        }
+        for one in (judged[name] for name in best_first if name in judged)
+    ][:MAX_JUDGED]
 
 
 def _number(value: float) -> float | None:

@@ -202,7 +202,7 @@ function stepFigure(target, title, yLabel, column) {
 const MAX_FORECAST = 12;
 
 function showForecast() {
-  const { reason, metric, placement, mean, low, high, space_size: size, trust } = data.forecast;
+  const { reason, metric, placement, mean, low, high, space_size: size, trust, left_out: leftOut, front: judged } = data.forecast;
   const body = byId("forecast-body");
   if (!placement?.length) {
     body.replaceChildren(note(reason ? `No prediction: ${reason}.` : "Every placement of the space is trained."));
@@ -223,6 +223,53 @@ function showForecast() {
   body.replaceChildren(
     note(`The space holds ${write(size)} placements; the best of those that were not trained, as nas predict predicts them. ${trust}`),
     scrolling("Predicted placements", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
+    leftOut?.placement.length ? element("figure", { class: "plot" }, leftOutFigure(metric, leftOut)) : "",
+    judged?.length ? judgedTable(metric, judged) : "",
+  );
+}
+
+// Predicted without its own trainings against measured; the band is the ceiling.
+function leftOutFigure(metric, { placement, predicted, measured, noise }) {
+  const chart = makeChart({
+    title: `Left out of the model: ${metric}`,
+    xLabel: `predicted ${metric}`,
+    yLabel: `measured ${metric}`,
+    xs: predicted,
+    ys: measured,
+  });
+  const { x, y, area } = chart;
+  const clip = (value) => Math.min(Math.max(value, area.top), area.bottom);
+  const [from, to] = [x.low, x.high];
+  const line = (shift) => [from, to].map((value) => `${round(x(value))},${round(clip(y(value + shift)))}`);
+  if (noise !== null) {
+    const points = [...line(noise), ...line(-noise).reverse()].join(" ");
+    chart.svg.append(drawing("polygon", { points, fill: "var(--accent)", opacity: 0.12 }));
+  }
+  chart.svg.append(drawing("polyline", { points: line(0).join(" "), fill: "none", stroke: "var(--soft)" }));
+  placement.forEach((name, i) => {
+    const dot = drawing("circle", { cx: round(x(predicted[i])), cy: round(y(measured[i])), r: 3, fill: "var(--accent)", opacity: 0.7 });
+    const title = drawing("title");
+    title.textContent = `${name}: predicted ${write(predicted[i])}, measured ${write(measured[i])}`;
+    dot.append(title);
+    chart.svg.append(dot);
+  });
+  const band = noise === null ? "" : " The band is the ceiling: seed noise around a perfect prediction (95%).";
+  return element("div", {}, chart.svg, element("figcaption", { class: "note" }, `Each trained placement, predicted from the others.${band}`));
+}
+
+function judgedTable(metric, judged) {
+  const head = ["on the front", `measured ${metric}`, "expected", "95% interval", "p best", "p better than all-Conv"].map((text, at) =>
+    element("th", { scope: "col", class: at ? "number" : "" }, text),
+  );
+  const rows = judged.map((one) => {
+    const cells = [write(one.measured), write(one.expected), `${write(one.low)} to ${write(one.high)}`, write(one.p_best, 2), write(one.p_better_than_parent, 2)];
+    return element("tr", {}, element("td", { class: "mono" }, one.placement), ...cells.map((text) => element("td", { class: "number" }, text)));
+  });
+  return element(
+    "div",
+    {},
+    note("The best of many is lucky. Expected: over seeds, as the model has it; p best: probability of being the best of all trained placements. Below 0.95 a placement cannot be told from the all-Conv parent."),
+    scrolling("The front with its luck taken off", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
   );
 }
 

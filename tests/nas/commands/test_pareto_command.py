@@ -156,3 +156,18 @@ def test_markdown_and_human_units(run):
     text = run("longer", "--format", "markdown").stdout
     assert "| number | placement | front |" in text
     assert "1.80 M" in text
+
+
+def test_the_luck_of_the_front_stands_beside_it():
+    table = ["results/cifar10-placement"]
+    data = json.loads(CliRunner().invoke(command, [*table, "--format", "json"]).stdout)
+    trials = data["trials"]
+    best = max(trials, key=lambda one: one["accuracy"])
+    assert best["placement"] == "CCC-CCC-CCC"
+    assert best["accuracy_expected"] < best["accuracy"]
+    assert best["accuracy_low"] < best["accuracy_expected"] < best["accuracy_high"]
+    by_placement = {one["placement"]: one["p_best"] for one in trials}
+    assert sum(by_placement.values()) == pytest.approx(1)
+    shown = CliRunner().invoke(command, table).stdout
+    assert "expected" in shown and "p best" in shown
+    assert "cannot be told from the all-Conv parent" in shown

@@ -326,3 +326,20 @@ def test_load_export_tells_what_is_missing(exported, tmp_path):
     (tmp_path / "model" / "model.safetensors").write_bytes(b"junk")
     with pytest.raises(InputError, match="must hold the weights of C-CM"):
         load_export(tmp_path / "model")
+
+
+def test_an_export_says_when_the_best_may_be_luck(trained_study, tmp_path, monkeypatch):
+    """Judged by a model of many trials; this study has few, so one is planted."""
+    from nas.exporting import exporter
+    from nas.prediction.winner import JudgedPlacement
+
+    trial = exporter.choose_trials(trained_study, "best").trials[0]
+    one = JudgedPlacement(
+        "accuracy", trial.placement, 0.9, 0.8, 0.7, 0.9, 0.3, 0.6, is_winner=True
+    )
+    judged = lambda study, asked: {trial.placement: one}  # noqa: E731
+    monkeypatch.setattr(exporter, "judge_placements", judged)
+    told = []
+    (path,) = export(trained_study, "best", tmp_path / "model", tell=told.append)
+    assert "cannot be told from the all-Conv parent" in told[0]
+    assert one.sentence() in " ".join((path / "README.md").read_text().split())

@@ -6,7 +6,7 @@ import pytest
 from prediction_plants import NINE, additive, table
 
 from nas.ledger.trial import Objective
-from nas.prediction.winner import judge_winner
+from nas.prediction.winner import judge_placements, judge_winner
 from nas.study.study import Study
 
 
@@ -56,9 +56,29 @@ def test_a_winner_that_is_truly_better_is_said_to_be():
     assert "is better than the all-Conv parent" in winner.sentence()
 
 
+def test_every_placement_is_judged_and_one_of_them_is_best():
+    rng = np.random.default_rng(3)
+    truth = additive(NINE, rng)[0]
+    frame = _with_parent(truth, table(truth, rng, 60, 0.3, replicates=2), rng, 0.3)
+    weakest = frame.groupby("placement")["accuracy"].mean().idxmin()
+    found = judge_placements(TableStudy(frame), [weakest])
+    assert set(found) == set(frame["placement"])
+    assert sum(one.p_best for one in found.values()) == pytest.approx(1)
+    assert [one.is_winner for one in found.values()].count(True) == 1
+    assert found[weakest].p_better_than_parent is not None
+    assert found["CCC-CCC-CCC"].p_better_than_parent is None
+    inside = [one.low < truth[name] < one.high for name, one in found.items()]
+    assert np.mean(inside) > 0.85
+    columns = found[weakest].columns()
+    assert columns["accuracy_low"] < columns["accuracy_expected"]
+    assert "the best of the trained placements with" in found[weakest].sentence()
+
+
 def test_too_few_trainings_are_not_judged():
     rng = np.random.default_rng(2)
-    assert judge_winner(TableStudy(table(additive(NINE, rng)[0], rng, 8, 0.1))) is None
+    few = TableStudy(table(additive(NINE, rng)[0], rng, 8, 0.1))
+    assert judge_winner(few) is None
+    assert judge_placements(few) == {}
 
 
 def test_the_published_winner_is_not_told_from_its_parent():

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from nas.ledger.trial import TrialState
@@ -164,6 +165,17 @@ def test_the_published_study_is_predicted_where_it_was_not_trained(published_cop
     assert len(rows) == 150 and all(low < mean < high for low, mean, high in rows)
     assert found["mean"] == sorted(found["mean"], reverse=True)
     assert all(value > 0 for value in found["macs"])
+    left_out = found["left_out"]
+    assert set(left_out["placement"]) == trained and left_out["noise"] > 0
+    # the band is one of measured means, most of which are single trainings
+    error = np.subtract(left_out["measured"], left_out["predicted"])
+    assert 0.5 < np.mean(np.abs(error) < left_out["noise"]) < 0.99
+    front = {one["placement"]: one for one in found["front"]}
+    assert set(front) == {
+        study.trial(n).placement for n in (1, 81, 156, 23, 152, 58, 12)
+    }
+    assert front["MCC-CCC-CMM"]["expected"] < front["MCC-CCC-CMM"]["measured"]
+    assert front["CCC-CCC-CCC"]["p_better_than_parent"] is None
 
 
 def test_what_it_took_is_written_down(known_study):
