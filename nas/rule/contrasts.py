@@ -83,13 +83,16 @@ def last_over_first(
     )
 
 
-def last_over_middle(design: SlotDesign, layout: SlotLayout) -> Contrast:
+def last_over_middle(
+    design: SlotDesign, layout: SlotLayout, stages: Iterable[int] | None = None
+) -> Contrast:
     """Last slot minus those that are neither first nor last."""
     return _last_minus(
         design,
         layout,
         layout.middle,
         "in no stage was the last slot varied apart from a middle one",
+        stages,
     )
 
 
@@ -229,6 +232,37 @@ def beyond_depth(
     weights[group] = step / (step @ step)
     stages = {layout.slots[i][0] for i in group}
     return Contrast(weights, tuple(sorted(stages)))
+
+
+def slope_over_depth(design: SlotDesign, layout: SlotLayout) -> Floats | None:
+    """How much better the next block is, ends and first blocks aside.
+
+    Args:
+        design: Tells which slots can be compared.
+        layout: The slots.
+
+    Returns:
+        Slot weights of the slope of a line over the block's number, from slots that
+        are neither last nor unstrided first ones (strided ones have a level of their
+        own), so that neither ends nor edges pass for a trend; from all slots, with a
+        level for each kind, where those do not tell; ``None`` where nothing does.
+    """
+    group = max(
+        comparable(design, layout, range(layout.num_slots)), key=len, default=[]
+    )
+    kinds = [layout.strided, layout.last, layout.first_unstrided]
+    apart = {*layout.last, *layout.first_unstrided}
+    for part in ([i for i in group if i not in apart], group):
+        if len(part) < 2:
+            continue
+        levels = [layout.is_one_of(kind)[part] for kind in kinds]
+        line = np.array(part, dtype=float)
+        left = _residual(line, np.stack([np.ones(len(part)), *levels], axis=1))
+        if float(left @ left) > 1e-9:
+            weights = np.zeros(layout.num_slots)
+            weights[part] = left / (left @ left)
+            return weights
+    return None
 
 
 def stage_levels_off_line(design: SlotDesign, layout: SlotLayout) -> list[Floats]:

@@ -24,7 +24,8 @@ class Readings:
         df: Degrees of freedom of the errors.
         stages: Stages that take part.
         reason: Why there are none, or ``""``.
-        weights: Weight of each slot in the contrast, ``(slots,)``, or ``None``.
+        weights: Weight of each slot in the contrast (those of further regressors
+            behind them), ``(slots,)``, or ``None``.
     """
 
     effects: Floats
@@ -38,7 +39,8 @@ class Readings:
         """The same noise on top of slot effects, ``(slots,)``: only estimates move."""
         if self.weights is None:
             return self
-        return replace(self, effects=self.effects + float(self.weights @ slot_effects))
+        moved = float(self.weights[: len(slot_effects)] @ slot_effects)
+        return replace(self, effects=self.effects + moved)
 
     @classmethod
     def none(cls, num_tables: int, reason: str) -> "Readings":

@@ -103,7 +103,7 @@ class SlotDesign:
 
     def _padded(self, contrast: Floats) -> Floats:
         padded = np.zeros(self.design.shape[1])
-        padded[1 : 1 + self.num_slots] = contrast
+        padded[1 : 1 + len(contrast)] = contrast
         return padded / self._lengths
 
     def estimable(self, contrast: Floats) -> bool:

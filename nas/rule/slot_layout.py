@@ -66,6 +66,11 @@ class SlotLayout:
         return [first] if rest and first not in self.strided else []
 
     @cached_property
+    def first_unstrided(self) -> list[int]:
+        """First slots of stages of two or more that are not strided."""
+        return [i for stage in self.stages for i in self.plain_first(stage)]
+
+    @cached_property
     def last(self) -> list[int]:
         """Last blocks of all stages."""
         return [self.of_stage(stage)[-1] for stage in self.stages]

@@ -4,9 +4,9 @@ One implementation for one table and for thousands of tables of one design, so t
 power that is printed is the power of the verdict that is read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from nas.rule.slot_layout import SlotLayout
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Key = TypeVar("Key", str, int)
+FindOver = Callable[[SlotDesign, SlotLayout, Iterable[int] | None], Contrast]
 Verdict = Literal["supported", "contradicted", "negligible", "inconclusive"]
 
 MIN_RESIDUAL_DF = 5
@@ -32,8 +34,17 @@ LEVEL_PRICE = 1.5
 precise, they are asked for only where the data show them (our choice: then the step
 hangs on a single slot, the first of the model)."""
 
-LEVEL_ALARM = 0.10
-"""Two-sided level of "the data show levels": deliberately easy to trip (our choice)."""
+ALARM = 0.10
+"""Two-sided level of "the data show levels", "... a slope", "... neighbours that
+matter": deliberately easy to trip (our choice)."""
+
+
+PLACES: tuple[FindOver, ...] = (
+    contrasts.end_of_stage,
+    contrasts.last_over_first,
+    contrasts.last_over_middle,
+)
+"""The comparisons of places that a verdict asks for."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,12 @@ class TableReadings:
         without: The same with one stage left out, by that stage.
         first_without: Last over first with one stage left out, where several stages
             have a first slot without a stride.
+        middle_without: Last over middle with one stage left out, where several stages
+            have a middle slot.
         off_line: The ways in which stages lie off a line over depth.
+        trends: The slope over depth and what adjacent MSAs do, within a stage and
+            across a border.
+        beside: Every comparison of places of the verdict beside these.
         constant: Where the metric is the same in every row, ``(tables,)``.
     """
 
@@ -183,18 +199,28 @@ class TableReadings:
     stages: dict[int, Readings]
     without: dict[int, Readings]
     first_without: dict[int, Readings]
+    middle_without: dict[int, Readings]
     off_line: tuple[Readings, ...]
+    trends: tuple[Readings, ...]
+    beside: tuple[Readings, ...]
     constant: Flags
 
     def shifted(self, slot_effects: Floats) -> "TableReadings":
         """The same noise on top of slot effects, ``(slots,)``."""
+
+        def moved(found: Mapping[Key, Readings]) -> dict[Key, Readings]:
+            return {key: one.shifted(slot_effects) for key, one in found.items()}
+
         return TableReadings(
             self.headline.shifted(slot_effects),
-            {key: one.shifted(slot_effects) for key, one in self.named.items()},
-            {key: one.shifted(slot_effects) for key, one in self.stages.items()},
-            {key: one.shifted(slot_effects) for key, one in self.without.items()},
-            {key: one.shifted(slot_effects) for key, one in self.first_without.items()},
+            moved(self.named),
+            moved(self.stages),
+            moved(self.without),
+            moved(self.first_without),
+            moved(self.middle_without),
             tuple(one.shifted(slot_effects) for one in self.off_line),
+            tuple(one.shifted(slot_effects) for one in self.trends),
+            tuple(one.shifted(slot_effects) for one in self.beside),
             self.constant,
         )
 
@@ -234,20 +260,43 @@ class VerdictDesign:
         self._levels = contrasts.beyond_depth(self.joint, layout, stage_levels=True)
         self._off_line = contrasts.stage_levels_off_line(self.joint, layout)
 
-    def _without(self, stage: int) -> Contrast:
-        rest = [other for other in self.headline.stages if other != stage]
-        return contrasts.end_of_stage(self.plain, self.layout, rest)
-
-    def _first_without(self) -> dict[int, Contrast]:
-        stages = contrasts.last_over_first(self.plain, self.layout).stages
+    def _each_left_out(self, find: FindOver) -> dict[int, Contrast]:
+        """A contrast with each of its stages left out, if it has several."""
+        stages = find(self.plain, self.layout, None).stages
         if len(stages) < 2:
             return {}
         return {
-            stage: contrasts.last_over_first(
+            stage: find(
                 self.plain, self.layout, [other for other in stages if other != stage]
             )
             for stage in stages
         }
+
+    def _beside_trends(self) -> list[Contrast]:
+        """Every comparison of places less what a line over depth does to it."""
+        slope = contrasts.slope_over_depth(self.joint, self.layout)
+        if slope is None:
+            slope = np.zeros(self.layout.num_slots)
+        depth = np.arange(self.layout.num_slots)
+        found = []
+        for find in PLACES:
+            each = self._each_left_out(find) or {
+                0: find(self.plain, self.layout, None)
+            }
+            found += [
+                Contrast(one.weights - (one.weights @ depth) * slope, one.stages)
+                for one in each.values()
+                if one.weights is not None
+            ]
+        return found
+
+    def _trends(self) -> list[Contrast]:
+        """The slope over depth, and the two regressors of neighbours."""
+        slope = contrasts.slope_over_depth(self.joint, self.layout)
+        num = self.joint.design.shape[1] - 1
+        # the last two regressors, see joint_rivals
+        found = [Contrast(np.eye(num)[index]) for index in (num - 2, num - 1)]
+        return found if slope is None else [Contrast(slope), *found]
 
     @property
     def _levels_are_dear(self) -> bool:
@@ -297,14 +346,22 @@ class VerdictDesign:
                 for stage in self.headline.stages
             },
             without={
-                stage: plain.read(self._without(stage))
-                for stage in self.headline.stages
-                if len(self.headline.stages) > 1
+                stage: plain.read(one)
+                for stage, one in self._each_left_out(contrasts.end_of_stage).items()
             },
             first_without={
-                stage: plain.read(one) for stage, one in self._first_without().items()
+                stage: plain.read(one)
+                for stage, one in self._each_left_out(contrasts.last_over_first).items()
+            },
+            middle_without={
+                stage: plain.read(one)
+                for stage, one in self._each_left_out(
+                    contrasts.last_over_middle
+                ).items()
             },
             off_line=tuple(joint.read(Contrast(one)) for one in self._off_line),
+            trends=tuple(joint.read(one) for one in self._trends()),
+            beside=tuple(joint.read(one) for one in self._beside_trends()),
             constant=np.ptp(responses, axis=0)
             <= 1e-12 * np.abs(responses).max(axis=0, initial=0.0),
         )
@@ -393,13 +450,7 @@ class VerdictDesign:
             return np.zeros(num_tables, dtype=bool)
         if not self._levels_are_dear:
             return np.ones(num_tables, dtype=bool)
-        need = np.zeros(num_tables, dtype=bool)
-        for found in read.off_line:
-            if found.reason:
-                return np.ones(num_tables, dtype=bool)
-            one_sided = found.one_sided(np.sign(found.effects))
-            need |= 2 * one_sided * len(read.off_line) < LEVEL_ALARM
-        return need
+        return _shown(read.off_line, num_tables, ALARM / max(len(read.off_line), 1))
 
     def _checks(
         self,
@@ -448,10 +499,15 @@ class VerdictDesign:
                 f"the last slot is better than the first{several}",
             )  # fmt: skip
         if self._has_middle:
+            middle = readings["last_over_middle"]
+            if read.middle_without:
+                # A bad first slot and one good end would carry the other contrasts.
+                middle = _worst(read.middle_without, side, middle.stages)
+            several = ", whichever stage is left out" if read.middle_without else ""
             ask(
-                "last_over_middle", readings["last_over_middle"],
-                "the last slot is worse than the middle ones",
-                "the last slot is better than the middle ones",
+                "last_over_middle", middle,
+                f"the last slot is worse than the middle ones{several}",
+                f"the last slot is better than the middle ones{several}",
             )  # fmt: skip
         ask(
             "same_count", readings["same_count"],
@@ -481,6 +537,22 @@ class VerdictDesign:
                     levels.reason,
                 )
             )
+        need_beside = _shown(read.trends, len(side), ALARM)
+        if read.beside and bool(need_beside.any()):
+            worst_beside = _worst(dict(enumerate(read.beside)), side, ())
+            p = np.where(need_beside, worst_beside.one_sided(side), 0.0)
+            claims = tuple(
+                f"{way} than the other, first and middle slots also beside the line "
+                "over depth, the MSA count and adjacent MSAs that the data show, "
+                "whichever stage is left out"
+                for way in ("worse", "better")
+            )
+            checks.append(
+                Checks(
+                    "each_comparison_beyond_rivals", (claims[0], claims[1]), p,
+                    p < level, worst_beside.reason,
+                )
+            )  # fmt: skip
         strided = readings["last_over_strided"]
         if not strided.reason:
             p = strided.one_sided(-side)
@@ -533,6 +605,14 @@ class VerdictDesign:
         if sign == 0:
             return "neither side of the metric is the better one"
         return ""
+
+
+def _shown(found: Sequence[Readings], num_tables: int, alarm: float) -> Flags:
+    """Where one of several effects cannot be taken for zero, two-sided."""
+    shown = np.zeros(num_tables, dtype=bool)
+    for one in found:
+        shown |= bool(one.reason) | (2 * one.one_sided(np.sign(one.effects)) < alarm)
+    return shown
 
 
 def _worst(

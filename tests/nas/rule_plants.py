@@ -151,6 +151,24 @@ def neighbours(across):
     return plant
 
 
+def followed(bits, depths):
+    """Each MSA that a Conv follows costs 1 SD, within stages and across."""
+    return -(bits[:, :-1] * (1 - bits[:, 1:])).sum(axis=1)
+
+
+def on_blocks(**sizes):
+    """The first, the last block of the model, the last of stage 1, so much each."""
+
+    def effects(depths):
+        found = np.zeros(sum(depths))
+        found[0] = sizes.get("first", 0.0)
+        found[-1] = sizes.get("last", 0.0)
+        found[depths[0] - 1] += sizes.get("end", 0.0)
+        return found
+
+    return on_slots(effects)
+
+
 def count_curve(bits, depths):
     count = bits.sum(axis=1)
     return 3 * np.minimum(count, 2) - 0.1 * count**2
@@ -179,9 +197,7 @@ RIVALS = {
     "late half of the stages, 1 SD in each slot": at("late"),
     "stages disagree: last slots +2, -0.8, -0.8 SD": stages_disagree,
     "the last slot of stage 1 alone, 2 SD": one_stage,
-    "the very last block alone, 2 SD": on_slots(
-        lambda depths: 2.0 * (np.arange(sum(depths)) == sum(depths) - 1)
-    ),
+    "the very last block alone, 2 SD": on_blocks(last=2.0),
     "edges: first = last = 1 SD": together(END, START),
     "first 2 SD, last 1 SD": together(END, times(2, START)),
     "all first blocks bad, -1 SD": times(-1, START),
@@ -190,6 +206,7 @@ RIVALS = {
     "trend and strided penalty": together(trend, at("strided", -2.0)),
     "adjacent MSAs penalised within stages": neighbours(False),
     "adjacent MSAs penalised, also across stages": neighbours(True),
+    "an MSA followed by a Conv hurts": followed,
     "harmful everywhere, last least: -1, -1, -0.5 SD": together(
         on_slots(lambda depths: -np.ones(sum(depths))), at("last", 0.5)
     ),
@@ -199,6 +216,13 @@ RIVALS = {
 """Truths that are not the rule; each may be read as support in 5% of tables."""
 
 MIXTURES = {
+    "a bad first and a good last block of the model": on_blocks(first=-1.0, last=2.0),
+    "trend and the very last block": together(trend, on_blocks(last=2.0)),
+    "trend and stage 1 alone": together(trend, on_blocks(end=2.0)),
+    "trend and edges": together(trend, END, START),
+    "neighbours and stage 1 alone": together(neighbours(False), on_blocks(end=2.0)),
+    "followed by a Conv, and trend": together(followed, trend),
+    "followed by a Conv, and edges": together(followed, END, START),
     "trend, strides and neighbours": together(
         trend, at("strided", -2.0), neighbours(True)
     ),
