@@ -280,9 +280,7 @@ class VerdictDesign:
         depth = np.arange(self.layout.num_slots)
         found = []
         for find in PLACES:
-            each = self._each_left_out(find) or {
-                0: find(self.plain, self.layout, None)
-            }
+            each = self._each_left_out(find) or {0: find(self.plain, self.layout, None)}
             found += [
                 Contrast(one.weights - (one.weights @ depth) * slope, one.stages)
                 for one in each.values()
