@@ -18,7 +18,6 @@ from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
 from nas.config.paths_in_study import to_keep
 from nas.config.rule import HASH_KEY
-from nas.config.study_path import RUNS, find_study
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.dry_run import at_address, remembered
 from nas.execution.in_process import run_in_process
@@ -40,6 +39,7 @@ from nas.study.recorded_settings import NOTE as SETTINGS_NOTE
 from nas.study.recorded_settings import check_unchanged, settings_to_record
 from nas.study.status import StudyStatus
 from nas.study.study import Study
+from nas.study_path import RUNS, find_study
 from nas.terminal import say
 from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture

@@ -38,6 +38,7 @@ FLOORS = (
     "evaluators/cost",
     "evaluators/registry",
     "nas/plugins",
+    "nas/study_path",
     "nas/csv_text",
     "nas/human_number",
     "nas/terminal",

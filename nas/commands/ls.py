@@ -22,8 +22,8 @@ def command(directory: Path | None, output: str) -> None:
     nas ls results
     nas ls --format json | jq -r '.[] | select(.state == "interrupted").path'
     """
-    from nas.config.study_path import RUNS
     from nas.study.studies import list_studies
+    from nas.study_path import RUNS
     from search_spaces.errors import InputError
 
     directory = RUNS if directory is None else directory

@@ -15,7 +15,7 @@ class StudyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
         """Find the directory; whether it is a study, the command says."""
-        from nas.config.study_path import find_study
+        from nas.study_path import find_study
 
         return find_study(value)
 

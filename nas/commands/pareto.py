@@ -106,7 +106,7 @@ def command(
     nas pareto runs/a --compare runs/b --compare runs/c --format markdown
     nas pareto latest --metrics accuracy,params --constraint 'macs<=1e9'
     """
-    from nas.figures.front import common_reference
+    from nas.pareto.front import common_reference
     from nas.pareto.table import Constraint, ParetoTable, parse_axes
     from nas.study.study import Study
 
@@ -227,6 +227,8 @@ def _check_comparable(studies: "Sequence[Study]", force: bool) -> None:
     """
     from search_spaces.errors import InputError
 
+    if len(studies) == 1:
+        return
     first, *others = (_conditions(study) for study in studies)
     for study, other in zip(studies[1:], others, strict=True):
         differ = [

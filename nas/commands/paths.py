@@ -7,7 +7,7 @@ inside the files is looked at later, by those who read them.
 from collections.abc import Iterable
 from pathlib import Path
 
-from nas.config.study_path import find_study
+from nas.study_path import find_study
 from search_spaces.errors import InputError
 
 PRESETS = Path(__file__).parent.parent / "presets"

@@ -19,7 +19,11 @@ from numpy.typing import NDArray
 
 from nas.figures.figure_file import require_figure_file
 from nas.ledger.trial import Trial
-from nas.pareto.front import Floats, ParetoFront, non_dominated, reference_point
+from nas.pareto.front import (
+    Floats,
+    common_reference,
+    non_dominated,
+)
 from nas.pareto.table import ParetoTable, format_value
 from nas.study.parent_difference import ParentComparison
 from nas.study.reliability import reliability_by_metric
@@ -168,19 +172,6 @@ def front_figure(
         tuple(reference.tolist()),
         tuple(_study_figure(table, reference) for table in tables),
     )
-
-
-def common_reference(fronts: Sequence[ParetoFront]) -> Floats:
-    """A reference point a little worse than the worst point of all the fronts.
-
-    Args:
-        fronts: Fronts with the same axes.
-
-    Returns:
-        ``(objectives,)``.
-    """
-    values = np.concatenate([front.values for front in fronts])
-    return reference_point(values, fronts[0].directions)
 
 
 def draw(figure: FrontFigure, path: Path) -> None:

@@ -6,6 +6,7 @@ where nobody has recorded it: tables from elsewhere, and studies of before 2026-
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from search_spaces.errors import InputError
 
@@ -60,6 +61,7 @@ PARAMETER = "param."
 """How the names of columns with what the sampler chose begin."""
 
 
+@lru_cache(maxsize=1024)  # asked of every attribute of every trial
 def is_reserved(name: str) -> bool:
     """Whether a name is a column's or an attribute's, and so no metric's."""
     return name in RESERVED or name.startswith(PARAMETER)

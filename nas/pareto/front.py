@@ -329,3 +329,16 @@ def _volume(gains: Floats) -> float:
     import moocore
 
     return float(moocore.hypervolume(gains, np.zeros(gains.shape[1]), maximise=True))
+
+
+def common_reference(fronts: Sequence[ParetoFront]) -> Floats:
+    """A reference point a little worse than the worst point of all the fronts.
+
+    Args:
+        fronts: Fronts with the same axes.
+
+    Returns:
+        ``(objectives,)``.
+    """
+    values = np.concatenate([front.values for front in fronts])
+    return reference_point(values, fronts[0].directions)

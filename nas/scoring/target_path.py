@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nas.config.study_path import CONFIG_FILE, find_study
 from nas.pareto.find_trial import find_trial
 from nas.study.study import Study
+from nas.study_path import CONFIG_FILE, find_study
 from search_spaces.errors import InputError, shown
 from search_spaces.parents.network_name import is_network
 

@@ -62,6 +62,7 @@ class Study:
         remember_block_kinds(self.header.get("block_kinds"))
         self._source = _open_source(self)
         self._records: dict[int, Trial] = {}
+        self._trials: tuple[int | None, list[Trial]] = (None, [])
         self._test_problem: tuple[str, ...] = ()
         self._damaged: dict[int, str] = {}
 
@@ -164,8 +165,13 @@ class Study:
         Repeated proposals and proposals that break a constraint were never trained
         and are left out, so numbers may have gaps.
         """
+        rows = self.rows()
+        revision = self._source.revision
+        known_at, trials = self._trials
+        if revision is not None and revision == known_at:
+            return list(trials)
         trials = []
-        for row in self.rows():
+        for row in rows:
             if not row.is_trial:
                 continue
             trial = self._records.get(row.number)
@@ -178,7 +184,8 @@ class Study:
                 if row.finished is not None:
                     self._records[row.number] = trial
             trials.append(trial)
-        return trials
+        self._trials = (revision, trials)
+        return list(trials)
 
     def trial(self, number: int) -> Trial:
         """One training run.
@@ -395,6 +402,8 @@ def _parameter(value: Any) -> Any:
 
 class _StorageSource:
     """Rows of a study that is kept in a database."""
+
+    revision = None  # whether a database has changed is not known without reading it
 
     def __init__(self, url: str, name: str) -> None:
         from nas.ledger.location import open_study

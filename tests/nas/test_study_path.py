@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from nas.config.study_path import find_study
+from nas.study_path import find_study
 from search_spaces.errors import InputError
 
 
