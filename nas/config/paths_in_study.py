@@ -13,7 +13,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from nas.config.study_path import CONFIG_FILE
+from nas.study_path import CONFIG_FILE
 
 MARK = "study:"
 """What follows is a path from the study directory."""
