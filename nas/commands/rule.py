@@ -50,6 +50,13 @@ if TYPE_CHECKING:
     help="Instead, the end-of-stage effect against epochs, from the learning curves of "
     "a study, and whether it changes its sign.",
 )
+@click.option(
+    "--scores",
+    metavar="STUDY|TABLE",
+    type=STUDY,
+    help="Instead, the effects with the help of scores of all placements, e.g. of "
+    "supernets, as a control variate; without a verdict.",
+)
 def command(
     source: Path,
     metric: str,
@@ -59,6 +66,7 @@ def command(
     output: str,
     plot: Path | None,
     budgets: bool,
+    scores: Path | None,
 ) -> None:
     """Test the rule "MSAs belong at the end of a stage" on trials.
 
@@ -66,10 +74,18 @@ def command(
     columns placement (e.g. CCC-CCM) and the metric; seed, epochs, state, params and
     cluster are used if they are there.
     """
+    if budgets and scores is not None:
+        raise InputError("--budgets and --scores are two questions; ask one at a time")
     if budgets:
         if smallest_effect is not None:
             raise InputError("--smallest-effect is about a verdict; --budgets has none")
         _budgets(source, metric, direction, letter, output, plot)
+        return
+    if scores is not None:
+        for given, option in ((smallest_effect, "--smallest-effect"), (plot, "--plot")):
+            if given is not None:
+                raise InputError(f"{option} is about a verdict; --scores has none")
+        _with_scores(source, scores, metric, direction, letter, output)
         return
     from nas.rule.rule_test import rule_test
 
@@ -131,6 +147,54 @@ def _budgets(
     remark = ", exploratory" if found.is_exploratory() else ""
     console.print(
         f"Change of sign: {SIGN[found.sign.changes]}{p}{remark}", style="bold"
+    )
+    for note in found.notes:
+        console.print(f"Note: {note}.")
+
+
+def _with_scores(
+    source: Path,
+    scores: Path,
+    metric: str,
+    direction: "Direction | None",
+    letter: str,
+    output: str,
+) -> None:
+    from rich.table import Table
+
+    from nas.prediction.scored_effects import scored_effects
+
+    found = scored_effects(source, scores, metric, direction, letter)
+    if output == "json":
+        say(json.dumps(found.to_dict(), indent=2, allow_nan=False))
+        return
+    console = make_console(120)
+    console.print(
+        f"{found.metric} ({found.direction}): {found.num_trials} trainings of "
+        f"{found.num_placements} placements; {found.score} of {found.num_scored} "
+        "placements as a control variate"
+    )
+    grid = Table(title=f"C to {found.letter}", title_justify="left")
+    for column in ("", "alone", "95% interval", "with scores", "95% interval", "worth"):
+        grid.add_column(column, justify="right" if column else "left")
+    for one in (*found.contrasts, *found.slots):
+        worth = "" if one.worth is None else f"{one.worth:.2f}"
+        cells = [_cells(effect)[:2] for effect in (one.alone, one.scored)]
+        name = one.name.replace("_", " ")
+        reason = one.scored.reason or one.alone.reason
+        grid.add_row(name, *cells[0], *cells[1], reason or worth)
+    console.print(grid)
+    slope = found.slope
+    said = (
+        f"no slope: {slope.reason}"
+        if slope.effect is None
+        else f"{slope.effect:+.4g} a standard deviation of the score, slots held fixed "
+        f"({_cells(slope)[1]})"
+    )
+    console.print(f"{found.metric} on {found.score}: {said}")
+    console.print(
+        "worth: times as many trainings that would give as short an interval without "
+        "scores"
     )
     for note in found.notes:
         console.print(f"Note: {note}.")
