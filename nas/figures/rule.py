@@ -36,11 +36,13 @@ LABELS: dict[Place, str] = {
 
 RIVALS = {
     "every_stage_left_out": "one stage alone",
+    "no_stage_against": "a stage in which it is the other way round",
     "last_over_first": "first slots as good",
     "last_over_middle": "middle slots as good",
     "same_count": "number of MSAs in a stage",
     "beyond_rivals": "depth, strides, count and neighbours together",
     "beyond_rivals_and_stage_levels": "the same with stage levels",
+    "each_comparison_beyond_rivals": "the same with one stage, or edges",
     "strided_not_beyond_last": "strided slots better still",
     "ends_do_not_hurt": "merely the least bad place",
 }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from rule_plants import free_design, table
 
-from nas.figures.rule import draw, rule_figure, to_matplotlib
+from nas.figures.rule import RIVALS, draw, rule_figure, to_matplotlib
 from nas.rule.rule_test import rule_test
 from search_spaces.errors import InputError
 
@@ -42,6 +42,18 @@ def test_what_keeps_it_from_a_verdict_is_named():
     assert figure.open_question.startswith("not ruled out: one stage alone")
     figure = rule_figure(rule_test(table(bits, rng.normal(size=200), (3, 3))))
     assert "holds zero" in figure.open_question
+
+
+def test_every_check_has_a_name_for_what_it_leaves_open():
+    """Ends that help in stages 1 and 2 and hurt in stage 3, a trend, neighbours."""
+    rng = np.random.default_rng(2)
+    bits = free_design(rng, 300, (3, 3, 3))
+    slots = bits @ np.array([1, 0, 6, 5, 0, 6, 5, 0, -6.0]) + bits @ np.arange(9) / 2
+    values = slots - (bits[:, :-1] * bits[:, 1:]).sum(axis=1) + rng.normal(size=300)
+    test = rule_test(table(bits, values, (3, 3, 3)))
+    assert {check.name for check in test.checks} == set(RIVALS)
+    rest = rule_figure(test).open_question
+    assert RIVALS["no_stage_against"] in rest
 
 
 def test_the_good_side_is_named():
