@@ -57,6 +57,9 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"nas.commands.{cmd_name}")
         command: click.Command = module.command
         command.name = cmd_name
+        # Docstrings are raw, so click's mark of a paragraph that keeps its lines is not
+        # yet the control character that click looks for.
+        command.help = (command.help or "").replace(r"\b", "\b")
         return command
 
     def resolve_command(

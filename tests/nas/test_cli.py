@@ -1,4 +1,5 @@
 import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -20,7 +21,14 @@ def run(*arguments):
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb, capsys):
     assert run(verb, "--help") == 0
-    assert f"nas {verb}" in capsys.readouterr().out
+    written = capsys.readouterr().out
+    assert f"nas {verb}" in written
+    # Examples keep their lines, and no mark of click's is left in the text.
+    assert "\\b" not in written
+    command = importlib.import_module(f"nas.commands.{verb}").command
+    examples = inspect.getdoc(command.callback).split("\\b\n")[1:]
+    for line in "\n".join(one.split("\n\n")[0] for one in examples).splitlines():
+        assert f"\n  {line}\n" in written
 
 
 @pytest.mark.parametrize("verb", VERBS)
