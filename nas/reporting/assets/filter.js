@@ -47,38 +47,50 @@ function offerFilter() {
   offerLetters();
 }
 
-// A choice for every slot: any letter, or one of those that trials have there.
+// A button for every slot, from any letter to each of those that trials have there.
+// Not lists to choose from: fifteen of them were a third of the time the page opens in.
 function offerLetters() {
-  const slots = new Map();
+  const stages = [];
   for (const placement of data.placements) {
-    placement.split("-").forEach((stage, s) =>
-      [...stage].forEach((letter, b) => {
-        const key = `${s + 1}.${b + 1}`;
-        if (!slots.has(key)) slots.set(key, new Set());
-        slots.get(key).add(letter);
-      }),
-    );
+    let [stage, block] = [0, 0];
+    for (const letter of placement) {
+      if (letter === "-") [stage, block] = [stage + 1, 0];
+      else {
+        const seen = ((stages[stage] ??= [])[block] ??= []);
+        if (!seen.includes(letter)) seen.push(letter);
+        block += 1;
+      }
+    }
   }
-  const stages = new Map();
-  for (const [key, letters] of slots) {
-    const [stage] = key.split(".");
-    if (!stages.has(stage)) stages.set(stage, []);
-    const select = element(
-      "select",
-      { "aria-label": `Letter of stage ${key.replace(".", ", block ")}` },
-      ...["", ...[...letters].sort()].map((l) => element("option", { value: l }, l || "·")),
-    );
-    select.value = filter.letters.get(key) ?? "";
-    select.addEventListener("change", () => {
-      if (select.value) filter.letters.set(key, select.value);
+  const buttonFor = (letters, stage, block) => {
+    const key = `${stage + 1}.${block + 1}`;
+    const choices = ["", ...letters.sort()];
+    const button = element("button", { type: "button" });
+    const show = () => {
+      const letter = filter.letters.get(key);
+      button.textContent = letter ?? "·";
+      button.setAttribute("aria-label", `Letter of stage ${stage + 1}, block ${block + 1}: ${letter ?? "any"}`);
+    };
+    button.addEventListener("click", () => {
+      const at = choices.indexOf(filter.letters.get(key) ?? "");
+      const next = choices[(at + 1) % choices.length];
+      if (next) filter.letters.set(key, next);
       else filter.letters.delete(key);
+      show();
       filtered();
     });
-    stages.get(stage).push(select);
-  }
+    show();
+    return button;
+  };
   byId("filter-letters").replaceChildren(
-    ...[...stages].map(([stage, selects]) =>
-      element("span", { class: "slots", role: "group", "aria-label": `Stage ${stage}` }, `s${stage} `, ...selects),
+    "letters, by a click:",
+    ...stages.map((slots, stage) =>
+      element(
+        "span",
+        { class: "slots", role: "group", "aria-label": `Stage ${stage + 1}` },
+        `s${stage + 1} `,
+        ...slots.map((letters, block) => buttonFor(letters, stage, block)),
+      ),
     ),
   );
 }
@@ -147,6 +159,9 @@ function keptTrials() {
     return letters.every(([stage, block, letter]) => stages[stage]?.[block] === letter);
   });
   const ranges = [...filter.ranges].filter(([metric]) => data.values[metric]);
+  if (state < 0 && !filter.frontOnly && ![wanted, letters, ranges].some((one) => one.length)) {
+    return Array.from(trials.number, (_, i) => i);
+  }
   const kept = [];
   for (let i = 0; i < numTrials; i += 1) {
     if (state >= 0 && trials.state[i] !== state) continue;

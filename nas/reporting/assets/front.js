@@ -6,6 +6,8 @@ const front = {
   hover: -1,
   chosen: [],
   place: [],
+  width: 0,
+  height: 0,
   line: new Set(), // the front of the two metrics shown
   canvas: byId("scatter-canvas"),
   marks: byId("scatter-marks"), // above it, redrawn at every move of the pointer
@@ -53,7 +55,9 @@ function setUpFront() {
   });
   front.box.addEventListener("keydown", walk);
   front.box.addEventListener("blur", () => point(-1));
-  new ResizeObserver(drawFront).observe(front.box);
+  new ResizeObserver(() => {
+    if (front.box.clientWidth !== front.width) drawFront();
+  }).observe(front.box);
   byId("save-png").addEventListener("click", savePng);
   byId("save-svg").addEventListener("click", saveSvg);
 }
@@ -84,11 +88,19 @@ function signOf(metric) {
 
 // Indices on the front of two metrics, from the best x on; none without directions.
 function frontOf(xs, ys, signs) {
-  const order = [];
-  if (!signs[0] || !signs[1]) return order;
+  if (!signs[0] || !signs[1]) return [];
+  // What one good trial beats need not be sorted, and that is most of them.
+  const strong = { x: -Infinity, y: -Infinity, sum: -Infinity };
+  const [spanX, spanY] = [xs, ys].map((column) => most(column) - least(column) || 1);
+  const there = [];
   for (let i = 0; i < numTrials; i += 1) {
-    if (isTrained(i) && known(xs[i]) && known(ys[i])) order.push(i);
+    if (!isTrained(i) || !known(xs[i]) || !known(ys[i])) continue;
+    there.push(i);
+    const [x, y] = [signs[0] * xs[i], signs[1] * ys[i]];
+    const sum = x / spanX + y / spanY;
+    if (sum > strong.sum) Object.assign(strong, { x, y, sum });
   }
+  const order = there.filter((i) => signs[0] * xs[i] >= strong.x || signs[1] * ys[i] >= strong.y);
   order.sort((a, b) => signs[0] * (xs[b] - xs[a]) || signs[1] * (ys[b] - ys[a]));
   const found = [];
   let best = -Infinity;
@@ -105,8 +117,9 @@ function frontOf(xs, ys, signs) {
 // Volume between the front of two metrics and a point a tenth worse than the worst.
 function volumeOf(xs, ys, signs, line) {
   const reference = [xs, ys].map((column, axis) => {
-    const losses = column.filter((v, i) => known(v) && isTrained(i)).map((v) => -signs[axis] * v);
-    const [low, high] = [least(losses), most(losses)];
+    const there = column.filter((v, i) => known(v) && isTrained(i));
+    const ends = [-signs[axis] * least(there), -signs[axis] * most(there)];
+    const [low, high] = [Math.min(...ends), Math.max(...ends)];
     const span = high - low || Math.abs(low) || 1;
     return -signs[axis] * (high + 0.1 * span);
   });
@@ -121,17 +134,22 @@ function volumeOf(xs, ys, signs, line) {
 }
 
 function least(values) {
-  return values.reduce((a, b) => Math.min(a, b), Infinity);
+  let found = Infinity;
+  for (const value of values) if (value < found) found = value;
+  return found;
 }
 
 function most(values) {
-  return values.reduce((a, b) => Math.max(a, b), -Infinity);
+  let found = -Infinity;
+  for (const value of values) if (value > found) found = value;
+  return found;
 }
 
 function drawFront() {
   const width = front.box.clientWidth;
   if (!width) return;
   const height = Math.round(Math.max(280, Math.min(540, width * 0.72)));
+  Object.assign(front, { width, height });
   const pen = clearCanvas(front.canvas, width, height);
   drawScatter(pen, width, height);
   drawMarks();
@@ -147,13 +165,12 @@ function drawScatter(pen, width, height) {
   pen.fillRect(0, 0, width, height);
   const area = { left: 62, right: width - 12, top: 12, bottom: height - 44 };
   const [xs, ys] = columnsShown();
-  const plotted = (column) => column.filter((v, i) => isTrained(i));
+  const [plottedX, plottedY] = [xs, ys].map((column) => column.filter((v, i) => known(v) && isTrained(i)));
   const predicted = predictedPlaces();
-  const x = makeScale([...plotted(xs), ...predicted.map((p) => p.x)], area.left, area.right, byId("x-log").checked);
-  const y = makeScale([...plotted(ys), ...predicted.map((p) => p.y)], area.bottom, area.top, byId("y-log").checked);
-  for (const [axis, column] of [["x", plotted(xs)], ["y", plotted(ys)]]) {
-    const numbers = column.filter(known);
-    byId(`${axis}-log`).disabled = !numbers.length || least(numbers) <= 0;
+  const x = makeScale([...plottedX, ...predicted.map((p) => p.x)], area.left, area.right, byId("x-log").checked);
+  const y = makeScale([...plottedY, ...predicted.map((p) => p.y)], area.bottom, area.top, byId("y-log").checked);
+  for (const [axis, column] of [["x", plottedX], ["y", plottedY]]) {
+    byId(`${axis}-log`).disabled = !column.length || least(column) <= 0;
   }
   front.place = [];
   for (let i = 0; i < numTrials; i += 1) {
@@ -168,7 +185,7 @@ function drawScatter(pen, width, height) {
   const dim = numTrials > 2000 ? 0.25 : 0.5;
   pen.fillStyle = look.accent;
   pen.globalAlpha = dim / 4;
-  eachPlace((i) => !front.line.has(i) && !kept(i), (px, py) => disc(pen, px, py, 3));
+  if (!table.isAll) eachPlace((i) => !front.line.has(i) && !kept(i), (px, py) => disc(pen, px, py, 3));
   pen.globalAlpha = dim;
   eachPlace((i) => !front.line.has(i) && kept(i), (px, py) => disc(pen, px, py, 3));
   pen.globalAlpha = 1;
@@ -270,8 +287,7 @@ function clearCanvas(canvas, width, height) {
 
 // Rings around the selected trials and the one pointed at.
 function drawMarks() {
-  const { clientWidth, clientHeight } = front.canvas;
-  const pen = clearCanvas(front.marks, clientWidth, clientHeight);
+  const pen = clearCanvas(front.marks, front.width, front.height);
   front.chosen.forEach((index, order) => mark(pen, index, CHOSEN[order]));
   const place = placeOf(front.hover);
   if (place) {
@@ -461,12 +477,13 @@ function trialTip(index) {
 }
 
 function predictedTip(i) {
-  const { metric, placement, mean, low, high } = data.forecast;
+  const { metric, placement } = data.forecast;
+  const [middle, interval] = forecastTexts(i);
   return [
     element("strong", {}, "predicted, not trained"),
     element("div", { class: "mono" }, placement[i]),
     placementPicture(placement[i], 13),
-    tipTable([[metric, write(mean[i])], ["95% interval", `${write(low[i])} to ${write(high[i])}`]]),
+    tipTable([[metric, middle], ["95% interval", interval]]),
   ];
 }
 
@@ -563,9 +580,9 @@ function sayVolume() {
     parts.push("These two metrics span no front: neither side of one of them is better.");
   } else if (front.line.size) {
     const { volume, reference } = volumeOf(xs, ys, signs, [...front.line]);
-    const trained = front.place.filter(Boolean).length;
+    const placed = front.place.filter(Boolean).length;
     parts.push(
-      `${front.line.size} of ${trained} trials are on the front of these two metrics. ` +
+      `${front.line.size} of ${write(placed)} trials are on the front of these two metrics. ` +
         `Hypervolume ${write(volume)}; reference point ${front.x} ${write(reference[0])}, ` +
         `${front.y} ${write(reference[1])}.`,
     );
@@ -591,8 +608,7 @@ function savePng() {
 }
 
 function saveSvg() {
-  const { clientWidth, clientHeight } = front.canvas;
-  const pen = new SvgPen(clientWidth, clientHeight, document.createElement("canvas").getContext("2d"));
-  drawScatter(pen, clientWidth, clientHeight);
+  const pen = new SvgPen(front.width, front.height, document.createElement("canvas").getContext("2d"));
+  drawScatter(pen, front.width, front.height);
   save(new Blob([pen.text()], { type: "image/svg+xml" }), "front.svg");
 }

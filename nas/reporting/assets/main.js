@@ -9,9 +9,10 @@ function firstChosen() {
   onFront.sort((a, b) => value(b) - value(a));
   const [best, second = -1] = onFront;
   if (best === undefined) return [];
-  const baseline = trials.baseline.findIndex(
-    (name, i) => name && isTrained(i) && placementOf(i) !== placementOf(best),
+  const baselines = [...trials.baseline.keys()].filter(
+    (i) => trials.baseline[i] && isTrained(i) && placementOf(i) !== placementOf(best),
   );
+  const baseline = baselines.find((i) => detailsOf(i)) ?? baselines[0] ?? -1;
   return [best, baseline >= 0 ? baseline : second].filter((index) => index >= 0);
 }
 
@@ -46,8 +47,5 @@ if (!readLink()) front.chosen = firstChosen();
 showAll();
 window.addEventListener("hashchange", () => readLink() && showAll());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-matchMedia("print").addEventListener("change", () => {
-  repaint();
-  showRows(true);
-});
+matchMedia("print").addEventListener("change", repaint);
 document.documentElement.dataset.ready = "true";

@@ -1,13 +1,15 @@
 // The data of the page and small tools to make its elements.
 // Text always goes in as text nodes: nothing of a study is ever read as HTML.
 
-let data, trials, numTrials, kindOf, metricOf, indexOf;
+let data, trials, numTrials, trained, kindOf, metricOf, indexOf;
 
 // Everything follows from the data; a served page gets new ones while a search runs.
 function take(found) {
   data = found;
   trials = data.trials;
   numTrials = trials.number.length;
+  const complete = data.states.indexOf("complete");
+  trained = Uint8Array.from(trials.state, (state) => state === complete);
   kindOf = Object.fromEntries(data.kinds.map((kind) => [kind.letter, kind]));
   metricOf = new Map(data.metrics.map((metric) => [metric.name, metric]));
   indexOf = new Map(trials.number.map((number, i) => [number, i]));
@@ -61,18 +63,28 @@ function write(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   if (Number.isInteger(value)) return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-4) return value.toExponential(digits - 2);
+  if (size >= 1e12 || size < 1e-4) return value.toExponential(digits - 2);
+  const unit = [[1e9, "G"], [1e6, "M"]].find(([least]) => size >= least);
+  if (unit) return `${Number((value / unit[0]).toPrecision(digits))} ${unit[1]}`;
   return String(Number(value.toPrecision(digits)));
 }
 
 function writeMetric(metric, index) {
   const error = data.errors[metric]?.[index];
-  const value = write(data.values[metric]?.[index]);
-  return error === null || error === undefined ? value : `${value} ± ${write(error, 2)}`;
+  const value = data.values[metric]?.[index];
+  if (!known(error) || !known(value)) return write(value);
+  const told = digitsOf(error);
+  return told === null ? `${write(value)} ± ${write(error, 2)}` : `${value.toFixed(told)} ± ${error.toFixed(told)}`;
+}
+
+// Decimals that an error leaves meaning to: it is written with two digits.
+function digitsOf(error) {
+  if (!(error > 1e-6 && error < 1e4)) return null;
+  return Math.max(0, 1 - Math.floor(Math.log10(error)));
 }
 
 function isTrained(index) {
-  return data.states[trials.state[index]] === "complete";
+  return trained[index] === 1;
 }
 
 function known(value) {
@@ -86,33 +98,36 @@ function difference(metric, index) {
   if (!one || !isTrained(index)) return null;
   if (trials.network[index] === trials.network[indexOf.get(one.parent)]) return null;
   if (!networkMeans.has(metric)) networkMeans.set(metric, sumByNetwork(metric));
-  const sums = networkMeans.get(metric).get(trials.network[index]);
-  if (!sums) return null;
+  const sums = networkMeans.get(metric);
+  const network = trials.network[index];
+  const count = sums.count[network];
+  if (!count) return null;
   let error = null;
-  if (one.noise !== null) error = one.noise * Math.sqrt(1 / sums.count + 1 / one.count);
-  else if (sums.squares !== null && one.error !== null) {
-    error = Math.sqrt(sums.squares / sums.count + one.error ** 2);
+  if (one.noise !== null) error = one.noise * Math.sqrt(1 / count + 1 / one.count);
+  else if (!Number.isNaN(sums.squares[network]) && one.error !== null) {
+    error = Math.sqrt(sums.squares[network] / count + one.error ** 2);
   }
   if (error === null) return null;
-  const value = sums.total / sums.count - one.mean;
+  const value = sums.total[network] / count - one.mean;
   const half = one.quantile * error;
   return { value, low: value - half, high: value + half, isTold: Math.abs(value) > half };
 }
 
+// For each network: sum of its values, how many there are, and sum of their squared
+// errors (NaN if one has none). Arrays, because there may be 10,000 networks.
 function sumByNetwork(metric) {
-  const found = new Map();
+  const size = most(trials.network) + 1;
+  const [total, count, squares] = [0, 1, 2].map(() => new Float64Array(size));
+  const errors = data.errors[metric];
   for (let i = 0; i < numTrials; i += 1) {
     const value = data.values[metric][i];
     if (!known(value) || !isTrained(i)) continue;
-    const key = trials.network[i];
-    if (!found.has(key)) found.set(key, { total: 0, count: 0, squares: 0 });
-    const sums = found.get(key);
-    const error = data.errors[metric]?.[i];
-    sums.total += value;
-    sums.count += 1;
-    sums.squares = sums.squares === null || !known(error) ? null : sums.squares + error ** 2;
+    const network = trials.network[i];
+    total[network] += value;
+    count[network] += 1;
+    squares[network] += known(errors?.[i]) ? errors[i] ** 2 : NaN;
   }
-  return found;
+  return { total, count, squares };
 }
 
 function better(metric) {

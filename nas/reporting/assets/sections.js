@@ -3,7 +3,7 @@
 function showHeader() {
   byId("title").textContent = data.study;
   const { complete, failed, pruned, running, waiting } = data.counts;
-  const parts = [`${complete} trained trials`, `${data.front.num_pareto} on the front`];
+  const parts = [`${write(complete)} trained trials`, `${data.front.num_pareto} on the front`];
   if (pruned) parts.push(`${pruned} stopped early`);
   if (failed) parts.push(`${failed} failed`);
   if (running || waiting) parts.push(`${running + waiting} still to come`);
@@ -202,7 +202,7 @@ function stepFigure(target, title, yLabel, column) {
 const MAX_FORECAST = 12;
 
 function showForecast() {
-  const { reason, metric, placement, mean, low, high, space_size: size, trust, left_out: leftOut, front: judged } = data.forecast;
+  const { reason, metric, placement, space_size: size, trust, left_out: leftOut, front: judged } = data.forecast;
   const body = byId("forecast-body");
   if (!placement?.length) {
     body.replaceChildren(note(reason ? `No prediction: ${reason}.` : "Every placement of the space is trained."));
@@ -213,8 +213,7 @@ function showForecast() {
       "tr",
       {},
       element("td", { class: "mono" }, name),
-      element("td", { class: "number" }, write(mean[i])),
-      element("td", { class: "number" }, `${write(low[i])} to ${write(high[i])}`),
+      ...forecastTexts(i).map((text) => element("td", { class: "number" }, text)),
     ),
   );
   const head = ["placement", `predicted ${metric}`, "95% interval"].map((text, at) =>
@@ -271,6 +270,14 @@ function judgedTable(metric, judged) {
     note("The best of many is lucky. Expected: over seeds, as the model has it; p best: probability of being the best of all trained placements. Below 0.95 a placement cannot be told from the all-Conv parent."),
     scrolling("The front with its luck taken off", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
   );
+}
+
+// Prediction and interval, with the digits that the interval leaves meaning to.
+function forecastTexts(i) {
+  const { mean, low, high } = data.forecast;
+  const digits = digitsOf((high[i] - low[i]) / 4);
+  const [middle, from, to] = [mean[i], low[i], high[i]].map((v) => (digits === null ? write(v) : v.toFixed(digits)));
+  return [middle, `${from} to ${to}`];
 }
 
 function scrolling(label, content) {

@@ -1,19 +1,21 @@
 // Every trial in a table of which only the rows in sight are made.
 
 const ROW = 34; // pixels; the style sheet says the same
-const SPARE = 12; // rows above and below those in sight
+const SPARE = 3; // rows above and below those in sight
 const MAX_PRINTED = 400;
 const table = {
   box: byId("table-box"),
   grid: byId("table-grid"),
   body: byId("table-rows"),
   rows: [],
-  kept: new Set(),
+  isAll: true,
   keeps: () => true,
   columns: [],
   sort: "",
   active: 0,
   from: -1,
+  height: 0,
+  isPrinted: false,
 };
 
 function setUpTable() {
@@ -29,7 +31,13 @@ function setUpTable() {
   byId("save-csv").addEventListener("click", () =>
     save(new Blob([csvText()], { type: "text/csv" }), "trials.csv"),
   );
-  new ResizeObserver(() => showRows(true)).observe(table.box);
+  new ResizeObserver(() => {
+    if (table.box.clientHeight === table.height) return;
+    table.height = table.box.clientHeight;
+    showRows(true);
+  }).observe(table.box);
+  window.addEventListener("beforeprint", () => printRows(true));
+  window.addEventListener("afterprint", () => printRows(false));
 }
 
 function makeColumns() {
@@ -92,9 +100,9 @@ function sortBy(name) {
 // Filter, sort, and start at the top.
 function refill() {
   table.rows = keptTrials();
-  table.kept = new Set(table.rows);
-  const isAll = table.rows.length === numTrials;
-  table.keeps = isAll ? () => true : (index) => table.kept.has(index);
+  table.isAll = table.rows.length === numTrials;
+  const kept = new Set(table.isAll ? [] : table.rows);
+  table.keeps = (index) => table.isAll || kept.has(index);
   const name = table.sort.replace(/^-/, "");
   const column = table.columns.find((one) => one.name === name);
   const order = table.sort.startsWith("-") ? -1 : 1;
@@ -114,17 +122,18 @@ function refill() {
   }
   table.grid.setAttribute("aria-rowcount", table.rows.length + 1);
   table.active = 0;
-  table.box.scrollTop = 0;
+  if (table.from >= 0) table.box.scrollTop = 0; // at first it would cost a layout
   byId("table-count").textContent = `${table.rows.length.toLocaleString("en")} of ${numTrials.toLocaleString("en")} trials`;
   showRows(true);
 }
 
 function showRows(always = false) {
-  const isPrinted = matchMedia("print").matches;
-  const from = isPrinted ? 0 : Math.max(0, Math.floor(table.box.scrollTop / ROW) - SPARE);
+  const { isPrinted } = table;
+  table.height ||= table.box.clientHeight;
+  const from = isPrinted || table.from < 0 ? 0 : Math.max(0, Math.floor(table.box.scrollTop / ROW) - SPARE);
   if (from === table.from && !always) return;
   table.from = from;
-  const count = isPrinted ? MAX_PRINTED : Math.ceil(table.box.clientHeight / ROW) + 2 * SPARE;
+  const count = isPrinted ? MAX_PRINTED : Math.ceil(table.height / ROW) + 2 * SPARE;
   const shown = table.rows.slice(from, from + count);
   const below = isPrinted ? 0 : table.rows.length - from - shown.length;
   const space = (rows) =>
@@ -137,6 +146,12 @@ function showRows(always = false) {
   byId("table-printed").textContent =
     table.rows.length > MAX_PRINTED ? `The first ${MAX_PRINTED} of ${table.rows.length} rows.` : "";
   markRows();
+}
+
+// Paper does not scroll: the first rows are all there.
+function printRows(isPrinted) {
+  table.isPrinted = isPrinted;
+  showRows(true);
 }
 
 function tableRow(index, at) {
