@@ -5,6 +5,7 @@ an escape sequence in them would rewrite the screen, and a bidirectional overrid
 show a name backwards. Everything in ``nas`` that writes to the terminal does it here.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -54,7 +55,7 @@ def make_console(width_of_a_pipe: int = 120, *, err: bool = False) -> "Console":
 
     Args:
         width_of_a_pipe: Columns where the output is no terminal, which has no width
-            of its own.
+            of its own, and the variable COLUMNS does not say.
         err: Write to stderr.
     """
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -76,5 +77,7 @@ def make_console(width_of_a_pipe: int = 120, *, err: bool = False) -> "Console":
 
     stream: TextIO = sys.stderr if err else sys.stdout
     options: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-    width = None if stream.isatty() else width_of_a_pipe
+    # rich itself asks the terminal, or COLUMNS if that is set
+    is_told = stream.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    width = None if is_told else width_of_a_pipe
     return SafeConsole(file=stream, width=width, **options)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.options import format_option, set_option
-from nas.terminal import make_console, say
+from nas.terminal import say
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from evaluators.evaluator import Evaluator
     from nas.scoring.target import Measurement
 
@@ -186,43 +184,32 @@ def _evaluators(
 
 
 def _print(measurements: "list[Measurement]") -> None:
-
-    # Without a terminal nothing may be cut off: the width is then our own.
-    console = make_console(200)
-    table = _table(measurements, described=True)
-    unlimited = console.options.update_width(10_000)
-    if console.measure(table, options=unlimited).maximum > console.width:
-        table = _table(measurements, described=False)
-    console.print(table)
-
-
-def _table(measurements: "list[Measurement]", *, described: bool) -> "Table":
-    """Metrics by network; ``described``: with their units and directions."""
-    from rich.table import Table
-
+    """Metrics by network, with their units and directions where there is room."""
     from evaluators.registry import all_metrics
+    from nas.commands.fitted_table import Column, print_fitted
+    from nas.human_number import SHORT, human_number
     from nas.pareto.table import format_value
 
+    def text(measurement: "Measurement", name: str) -> str:
+        value = measurement.metrics.get(name)
+        error = measurement.standard_errors.get(name)
+        if value is not None and error is None and abs(value) >= SHORT:
+            return human_number(value)
+        return format_value(value, error)
+
     known = all_metrics()
-    table = Table()
-    table.add_column("metric", no_wrap=True)
-    for measurement in measurements:
-        table.add_column(measurement.name, justify="right", no_wrap=True)
-    if described:
-        table.add_column("unit", no_wrap=True)
-        table.add_column("better", no_wrap=True)
     words = {"maximize": "higher", "minimize": "lower", "none": ""}
-    found = [name for m in measurements for name in m.metrics]
-    for name in dict.fromkeys(found):
-        cells = []
-        for measurement in measurements:
-            value = measurement.metrics.get(name)
-            error = measurement.standard_errors.get(name)
-            cells.append(format_value(value, error))
-        if described:
-            cells += [known[name].unit, words[known[name].direction]]
-        table.add_row(name, *cells)
-    return table
+    names = list(dict.fromkeys(name for m in measurements for name in m.metrics))
+    print_fitted(
+        "",
+        [
+            Column("metric", names, is_text=True),
+            *(Column(m.name, [text(m, name) for name in names]) for m in measurements),
+            Column("unit", [known[name].unit for name in names], 2, is_text=True),
+            Column("better", [words[known[name].direction] for name in names], 1, True),
+        ],
+        complete="--format json",
+    )
 
 
 def _draw(measurements: "list[Measurement]", directory: Path) -> None:

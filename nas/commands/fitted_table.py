@@ -34,7 +34,11 @@ class Column:
 
 
 def print_fitted(
-    title: str, columns: Sequence[Column], width: int | None = None
+    title: str,
+    columns: Sequence[Column],
+    width: int | None = None,
+    *,
+    complete: str = "--format csv",
 ) -> None:
     """Print a table, and the names of the columns that had no room.
 
@@ -42,6 +46,7 @@ def print_fitted(
         title: Above the table.
         columns: Its columns, of one length; those that are empty are left out.
         width: Columns of characters; those of the terminal if ``None``.
+        complete: What to ask for to see the columns that had no room.
     """
     console = make_console(WIDTH_OF_A_PIPE)
     room = console.width if width is None else width
@@ -60,14 +65,16 @@ def print_fitted(
     if left_out:
         say(
             f"no room for: {', '.join(reversed(left_out))} (a wider terminal, or "
-            "--format csv, has them)"
+            f"{complete}, has them)"
         )
 
 
 def _grid(title: str, columns: Sequence[Column]) -> "Table":
     from rich.table import Table
 
-    grid = Table(title=title, title_justify="left", padding=(0, 1), pad_edge=False)
+    grid = Table(
+        title=title or None, title_justify="left", padding=(0, 1), pad_edge=False
+    )
     for one in columns:
         justify = "left" if one.is_text else "right"
         grid.add_column(one.name, justify=justify, no_wrap=True)  # type: ignore[arg-type]

@@ -1,11 +1,14 @@
 """`nas rule`: does an MSA belong at the end of a stage, by the trials of a table."""
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.naming import STUDY
 from nas.commands.options import format_option
 from nas.terminal import make_console, say
@@ -109,8 +112,6 @@ def _budgets(
     output: str,
     plot: Path | None,
 ) -> None:
-    from rich.table import Table
-
     from nas.figures.rule_budgets import SIGN, draw
     from nas.rule.budgets import budget_effects
 
@@ -126,23 +127,22 @@ def _budgets(
         f"{found.metric} ({found.direction}): {found.num_trials} trials of "
         f"{found.num_placements} placements, {found.sampling} sampling"
     )
-    grid = Table(
-        title=f"{found.letter} at the end of a stage, by epochs", title_justify="left"
-    )
-    for column in ("epochs", "effect", "95% interval", "p", ""):
-        grid.add_column(column, justify="right" if column else "left")
     rows = [
         (str(epochs), effect, found.is_exploratory(epochs))
         for epochs, effect in found.effects.items()
     ]
     change = ("last minus first", found.change, found.is_exploratory())
-    for name, effect, exploratory in (*rows, change):
-        remark = "exploratory" if exploratory else ""
-        if effect.effect is None:
-            grid.add_row(name, "-", effect.reason, "", remark)
-        else:
-            grid.add_row(name, *_cells(effect), remark)
-    console.print(grid)
+    named = [*rows, change]
+    print_fitted(
+        f"{found.letter} at the end of a stage, by epochs",
+        [
+            Column("epochs", [name for name, _, _ in named]),
+            *_effect_columns([effect for _, effect, _ in named]),
+            Column("", ["exploratory" * bool(e) for _, _, e in named], 2, is_text=True),
+        ],
+        complete="--format json",
+    )
+    _say_reasons([(name, effect) for name, effect, _ in named])
     p = "" if found.sign.p is None else f" (p = {found.sign.p:.3g})"
     remark = ", exploratory" if found.is_exploratory() else ""
     console.print(
@@ -201,42 +201,46 @@ def _with_scores(
 
 
 def _print(test: "RuleTest") -> None:
-    from rich.table import Table
-
     console = make_console(120)
     console.print(
         f"{test.metric} ({test.direction}): {test.num_trials} trials of "
         f"{test.num_placements} placements, {test.sampling} sampling"
     )
-    grid = Table(
-        title=f"C to {test.letter} in one slot, the others held fixed",
-        title_justify="left",
+    names = [f"{one.stage}.{one.block}" for one in test.slots]
+    remarks = [
+        " ".join(
+            word
+            for word, holds in (
+                ("end", slot.block == test.depths[slot.stage - 1]),
+                ("strided", slot.strided),
+            )
+            if holds
+        )
+        for slot in test.slots
+    ]
+    holm = ["" if one.p_holm is None else _p(one.p_holm) for one in test.slots]
+    print_fitted(
+        f"C to {test.letter} in one slot, the others held fixed",
+        [
+            Column("slot", names),
+            *_effect_columns([one.effect for one in test.slots]),
+            Column("p (Holm)", holm, 1),
+            Column("", remarks, 2, is_text=True),
+        ],
+        complete="--format json",
     )
-    for column in ("stage", "block", "effect", "95% interval", "p", "p (Holm)", ""):
-        grid.add_column(column, justify="right" if column else "left")
-    for slot in test.slots:
-        last = slot.block == test.depths[slot.stage - 1]
-        remark = slot.effect.reason or " ".join(
-            word for word, holds in (("end", last), ("strided", slot.strided)) if holds
-        )
-        grid.add_row(
-            str(slot.stage),
-            str(slot.block),
-            *_cells(slot.effect),
-            "" if slot.p_holm is None else f"{slot.p_holm:.3g}",
-            remark,
-            end_section=last,
-        )
-    console.print(grid)
-    grid = Table(title="Contrasts", title_justify="left")
-    for column in ("", "effect", "95% interval", "p"):
-        grid.add_column(column, justify="right" if column else "left")
-    for name, effect in _contrasts(test):
-        if effect.effect is None:
-            grid.add_row(name, "-", effect.reason, "")
-        else:
-            grid.add_row(name, *_cells(effect))
-    console.print(grid)
+    slots = zip(names, (one.effect for one in test.slots), strict=True)
+    _say_reasons([(f"slot {name}", effect) for name, effect in slots])
+    contrasts = _contrasts(test)
+    print_fitted(
+        "Contrasts",
+        [
+            Column("", [name for name, _ in contrasts], is_text=True),
+            *_effect_columns([effect for _, effect in contrasts]),
+        ],
+        complete="--format json",
+    )
+    _say_reasons(contrasts)
     if test.minimum_detectable_effect is not None:
         console.print(
             "End-of-stage effect that the verdict finds with 80% power in such a "
@@ -282,8 +286,38 @@ def _contrasts(test: "RuleTest") -> "list[tuple[str, Effect]]":
     ]
 
 
+def _effect_columns(effects: "Sequence[Effect]") -> list[Column]:
+    cells = [_cells(one) for one in effects]
+    names = ("effect", "95% interval", "p")
+    return [
+        Column(name, [texts[place] for texts in cells])
+        for place, name in enumerate(names)
+    ]
+
+
+def _say_reasons(named: "Sequence[tuple[str, Effect]]") -> None:
+    """Below a table: why some of its effects could not be estimated."""
+    reasons: dict[str, list[str]] = {}
+    for name, effect in named:
+        if effect.effect is None and effect.reason:
+            reasons.setdefault(effect.reason, []).append(name.strip())
+    for reason, names in reasons.items():
+        make_console(120).print(f"-: {', '.join(names)}: {reason}")
+
+
 def _cells(effect: "Effect") -> tuple[str, str, str]:
     low, high = effect.ci
     if effect.effect is None or low is None or high is None or effect.p is None:
         return "-", "-", "-"
-    return f"{effect.effect:+.4g}", f"{low:+.4g} to {high:+.4g}", f"{effect.p:.3g}"
+    # two digits of the half-width: what lies beyond is noise
+    half = (high - low) / 2
+    digits = max(0, 1 - math.floor(math.log10(half))) if half > 0 else 4
+    if digits > 7 or max(abs(low), abs(high)) >= 1e6:
+        values = [f"{one:+.3g}" for one in (effect.effect, low, high)]
+    else:
+        values = [f"{one:+.{digits}f}" for one in (effect.effect, low, high)]
+    return values[0], f"{values[1]} to {values[2]}", _p(effect.p)
+
+
+def _p(p: float) -> str:
+    return f"{p:.2g}"

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.naming import STUDY
 from nas.commands.options import format_option
 from nas.commands.problems import say_problems
+from nas.human_number import SHORT, human_number
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -76,8 +78,6 @@ def command(
 
 
 def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
-    from rich.table import Table
-
     from nas.pareto.table import format_value
     from nas.study.trial_view import sparkline
     from search_spaces.diagram import to_text
@@ -99,28 +99,34 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
     if trial.error:
         console.print(f"\nfailed: {trial.error}")
     if trial.metrics:
-        grid = Table(title="Metrics", title_justify="left")
-        columns = ["metric", "value ± standard error", "rank"]
-        if reliability:  # some networks were trained with several seeds
-            columns.append("reliability (ICC)")
-        for column in columns:
-            grid.add_column(column, justify="left" if column == "metric" else "right")
-        for metric, value in trial.metrics.items():
-            rank = view.ranks.get(metric)
-            grid.add_row(
-                metric,
-                format_value(value, trial.standard_errors.get(metric)),
-                f"{rank} of {len(view.table.trials)}" if rank else "",
-                *([_interval(reliability.get(metric))] if reliability else []),
+        tested = view.tested
+        rows = {
+            metric: (
+                _value(value, trial.standard_errors.get(metric)),
+                f"{view.ranks[metric]} of {len(view.table.trials)}"
+                if view.ranks.get(metric)
+                else "",
+                _interval(reliability.get(metric)),
             )
-        if (tested := view.tested) is not None:
-            grid.add_row(
-                "test accuracy",
-                format_value(tested.test_accuracy, tested.test_accuracy_se),
-                "",
-            )
-            grid.add_row("test nll", format_value(tested.test_nll), "")
-        console.print("", grid)
+            for metric, value in trial.metrics.items()
+        }
+        if tested is not None:
+            accuracy = _value(tested.test_accuracy, tested.test_accuracy_se)
+            rows["test accuracy"] = (accuracy, "", "")
+            rows["test nll"] = (_value(tested.test_nll), "", "")
+        values, ranks, icc = zip(*rows.values(), strict=True)
+        console.print()
+        print_fitted(
+            "Metrics",
+            [
+                Column("metric", list(rows), is_text=True),
+                Column("value ± SE", values),
+                Column("rank", ranks, 1),
+                # where some networks were trained with several seeds
+                Column("reliability (ICC)", icc, 2),
+            ],
+            complete="--format json",
+        )
         if tested is not None:
             console.print(
                 f"The {tested.num_images} test images were looked at once"
@@ -128,16 +134,31 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
                 + "; all other values are of validation and training images."
             )
     if view.history.get("epoch"):
-        grid = Table(title="Training", title_justify="left")
-        for column in ("curve", "first", "last", "by epoch"):
-            grid.add_column(column, no_wrap=True)
-        for name in ("train_loss", "val_loss", "val_accuracy"):
-            values = view.history.get(name)
-            if values:
-                first, last = format_value(values[0]), format_value(values[-1])
-                grid.add_row(name, first, last, sparkline(values))
-        console.print(grid)
+        curves = {
+            name: found
+            for name in ("train_loss", "val_loss", "val_accuracy")
+            if (found := view.history.get(name))
+        }
+        print_fitted(
+            "Training",
+            [
+                Column("curve", list(curves), is_text=True),
+                Column("first", [format_value(one[0]) for one in curves.values()]),
+                Column("last", [format_value(one[-1]) for one in curves.values()]),
+                Column("by epoch", list(map(sparkline, curves.values())), 1, True),
+            ],
+            complete="--plot FILE",
+        )
     console.print(_standing(view))
+
+
+def _value(value: float, error: float | None = None) -> str:
+    from nas.pareto.table import format_value
+
+    # Counts in units that people read: 1.45 M.
+    if error is None and abs(value) >= SHORT:
+        return human_number(value)
+    return format_value(value, error)
 
 
 def _interval(one: "Reliability | None") -> str:

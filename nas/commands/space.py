@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.commands.options import format_option, set_option
+from nas.human_number import human_number
 from nas.terminal import say
 
 if TYPE_CHECKING:
@@ -137,8 +138,9 @@ def command(
         f"{facts['free_slots']} of {sum(space.backbone.depths)}"
         " slots may be MSA"
     )
-    say(f"parameters   {low.params:,} to {high.params:,}")
-    say(f"MACs         {low.macs:,} to {high.macs:,} an image")
+    written = [human_number(n) for n in (low.params, high.params, low.macs, high.macs)]
+    say(f"parameters   {written[0]} to {written[1]}")
+    say(f"MACs         {written[2]} to {written[3]} an image")
     if space.latency_table is not None and times is not None:
         table = space.latency_table
         say(
@@ -164,7 +166,8 @@ def command(
     for one in drawn:
         seconds = space.latency(one)
         say(
-            f"  {str(one.placement):<30} {one.params:>12,} params {one.macs:>15,} MACs"
+            f"  {str(one.placement):<30} {human_number(one.params):>8} params "
+            f"{human_number(one.macs):>8} MACs"
             + ("" if seconds is None else f" {seconds * 1e3:>9.3g} ms")
         )
 

@@ -162,11 +162,14 @@ function slotTable(rule) {
     "details",
     {},
     element("summary", {}, "As a table"),
-    element(
-      "table",
-      {},
-      element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
-      element("tbody", {}, ...rows),
+    scrolling(
+      "Effect of every slot",
+      element(
+        "table",
+        {},
+        element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
+        element("tbody", {}, ...rows),
+      ),
     ),
   );
 }
@@ -353,11 +356,7 @@ function showFailures() {
   });
   const head = ["trials", "reason", "numbers"].map((text) => element("th", { scope: "col" }, text));
   body.append(
-    element(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Failed trials" },
-      element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)),
-    ),
+    scrolling("Failed trials", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
   );
 }
 
