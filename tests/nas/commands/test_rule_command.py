@@ -28,11 +28,16 @@ def run(*arguments):
     )
 
 
-def test_table_says_effects_and_verdict(end_rule):
+def test_table_says_effects_and_verdict(end_rule, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     result = run(end_rule)
     assert result.exit_code == 0
     assert "90 trials of" in result.output and "unknown sampling" in result.output
     assert "end of stage" in result.output and "Verdict: supported" in result.output
+    # The tables fit a terminal of the usual width, with every number whole.
+    rows = [line for line in result.output.splitlines() if line[:1] in "┏┃│└"]
+    assert len(rows) > 20 and max(map(len, rows)) <= 80
+    assert "…" not in result.output and "no room for" not in result.output
 
 
 def test_json_is_json_and_nothing_else(end_rule, tmp_path):
