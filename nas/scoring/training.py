@@ -98,7 +98,8 @@ def train(
 
     The data order, augmentation and drop-path depend on the seed alone. With a
     checkpoint path, the state is written there after each epoch and an existing
-    file is continued from: the result is the same as without the interruption.
+    file is continued from: the result is the same as without the interruption. One
+    that is cut short is not continued from, which costs time alone.
     With ``averaging``, it is the averaged weights that are validated and that the
     network ends with.
 
@@ -342,7 +343,10 @@ def _load(
     generator: torch.Generator,
     device: torch.device,
 ) -> list[Epoch]:
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, OSError, RuntimeError):  # cut, broken: begin anew
+        return []
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     if average is not None:

@@ -1,5 +1,6 @@
 """Weights from a file into a network, without running anything from the file."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -34,11 +35,13 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"weights are a file of tensors; there is no {str(path)!r}")
     try:
-        found: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch cannot read, it also refuses
+            found: Any = (
+                load_file(path)
+                if path.suffix == ".safetensors"
+                else torch.load(path, map_location="cpu", weights_only=True)
+            )
     except (SafetensorError, OSError, RuntimeError, UnpicklingError, EOFError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(

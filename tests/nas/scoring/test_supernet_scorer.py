@@ -220,6 +220,23 @@ def run(*arguments):
     return stop.value.code
 
 
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
+def test_files_of_a_supernet_that_were_cut(prepared, tmp_path, share):
+    """Weights are asked back for in one line; scores are measured anew."""
+    scorer, study = prepared
+    for path in (study / "supernets").iterdir():
+        content = path.read_bytes()
+        (tmp_path / path.name).write_bytes(content[: int(share * len(content))])
+    file = scorer.files(tmp_path)[0]
+    assert not file.scores()
+    with pytest.raises(InputError, match=r"0\.safetensors") as caught:
+        assert file.is_trained
+        file.load()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"0\.safetensors"):
+        FromSupernet(config_from_dict(settings(scoring={"path": str(tmp_path)})), True)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -198,6 +198,18 @@ def test_every_optimizer_learns_with_msa_blocks_alone(digits, optimizer):
     assert history[-1].val_accuracy > 0.3  # chance is 0.1
 
 
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_run_whose_checkpoint_was_cut_begins_anew(digits, tmp_path, share):
+    config = TrainingConfig(epochs=1, batch_size=32)
+    path = tmp_path / "checkpoint.pt"
+    first, second = network(), network()
+    train(first, digits, config, seed=7, device=CPU, checkpoint=path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert len(train(second, digits, config, seed=7, device=CPU, checkpoint=path)) == 1
+    assert torch.equal(weights(first), weights(second))
+
+
 def test_a_checkpoint_is_read_without_pickle_objects(digits, tmp_path):
     path = tmp_path / "checkpoint.pt"
     torch.save({"model": nn.Linear(1, 1)}, path)  # a pickled object

@@ -175,6 +175,9 @@ def test_scores_that_were_cut_off_go_on_elsewhere(tmp_path, monkeypatch):
 
     there = tmp_path / "there"
     here.rename(there)
+    ledger = there / "scores" / "study.log"
+    content = ledger.read_bytes()
+    ledger.write_bytes(content[: len(content) // 2])  # the disk was full, say
     table = resume(there / "scores", quiet=True).table()
     assert set(table["state"]) - {"failed"} == {"complete"}
     assert table.loc[table["state"] == "complete", "placement"].nunique() == 8
