@@ -197,7 +197,11 @@ def foreign_models():
     }
 
 
-@pytest.mark.parametrize("model", ["vit", "swin", "resnet", "convnext"])
+def slow(model):
+    return pytest.param(model, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("model", ["vit", slow("swin"), "resnet", slow("convnext")])
 def test_evaluators_of_blocks_and_loss_on_timm_models(device, model):
     data, errors = photographs(), {}
     torch.manual_seed(0)
