@@ -16,7 +16,6 @@ import yaml
 
 from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
-from nas.config.paths_in_study import to_keep
 from nas.config.rule import HASH_KEY
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.dry_run import at_address, remembered
@@ -25,6 +24,7 @@ from nas.ledger.atomic_file import DRAFT_SUFFIX, write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.cause import Cause
 from nas.ledger.trial import Trial, TrialState
+from nas.paths_in_study import to_keep
 from nas.prediction.score_agreement import SCORES, score_agreement
 from nas.sampling.baselines import baselines
 from nas.scoring.given_function import FromFunction

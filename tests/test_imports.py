@@ -39,6 +39,7 @@ FLOORS = (
     "evaluators/registry",
     "nas/plugins",
     "nas/study_path",
+    "nas/paths_in_study",
     "nas/csv_text",
     "nas/human_number",
     "nas/terminal",

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nas.config.completion import completed
-from nas.config.paths_in_study import to_use
 from nas.config.search_config import SearchConfig
+from nas.paths_in_study import to_use
 from nas.study_path import find_study
 from search_spaces.errors import InputError, shown
 from search_spaces.yaml_text import parse_yaml, read_yaml

@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.config.paths_in_study import to_use
 from nas.csv_text import csv_frame
 from nas.ledger.atomic_file import atomic_file
 from nas.ledger.attributes import STUDY_FORMAT, Row
@@ -29,6 +28,7 @@ from nas.ledger.journal_reader import JournalReader
 from nas.ledger.note_texts import notes_of
 from nas.ledger.regular_file import read_regular
 from nas.ledger.trial import Objective, Trial
+from nas.paths_in_study import to_use
 from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
 from search_spaces.kinds.block_kinds import remember_block_kinds

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from nas.config import config_from_dict, load_config
-from nas.config.paths_in_study import to_keep, to_use
+from nas.paths_in_study import to_keep, to_use
 
 
 def settings(study):
