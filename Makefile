@@ -20,6 +20,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip uv
 
 # `make quickstart TORCH=cpu` takes PyTorch's builds without CUDA: far less to download.
+# Not run by us yet: the machine that this was written on does not reach that index.
 TORCH ?=
 ifeq ($(TORCH),)
 TORCH_BACKEND :=

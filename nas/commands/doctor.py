@@ -18,9 +18,14 @@ from nas.terminal import say
     show_default=True,
     help="Where studies will be written: checked for room, speed and locks.",
 )
+@click.option(
+    "--address",
+    metavar="local|auto|ray://HOST:PORT",
+    help="Also connect to this Ray cluster (local starts one) and look at every node.",
+)
 @format_option()
-def command(config: str | None, out: Path, output: str) -> int:
-    r"""Check torch, processor, GPU, Ray, ports, disk and file limits of this machine.
+def command(config: str | None, out: Path, address: str | None, output: str) -> int:
+    r"""Check torch, processor, GPU, Ray, ports, disk and file limits.
 
     Exit code 1 if something will not work; warnings alone are 0. With a config, also
     whether it is right and its images are there (exit code 2).
@@ -28,10 +33,15 @@ def command(config: str | None, out: Path, output: str) -> int:
     \b
     nas doctor
     nas doctor images.yaml --out /shared/runs
+    nas doctor --out /shared/runs --address auto      every node of a cluster
     """
     from nas.execution.doctor import Level, examine
 
     findings = examine(out, config)
+    if address is not None:
+        from nas.execution.node_doctor import examine_nodes
+
+        findings += examine_nodes(out, address)
     if output == "json":
         say(json.dumps([one.to_dict() for one in findings], indent=1))
     else:

@@ -19,13 +19,21 @@ from search_spaces.errors import InputError
     help="File to write; '-' prints it.",
 )
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-def command(directory: Path, target: Path, force: bool) -> None:
+@click.option(
+    "--time",
+    "timed",
+    is_flag=True,
+    help="Also tell hours and disk of the search: trains its cheapest and dearest "
+    "network for a part of an epoch.",
+)
+def command(directory: Path, target: Path, force: bool, timed: bool) -> None:
     r"""Look at the images of DIRECTORY and write a config for searching on them.
 
     DIRECTORY holds one directory per class, or train/, val/ and test/ of such.
 
     \b
     nas init photos --to photos.yaml
+    nas init photos --time         and how long the search will take here
     nas space photos.yaml --time   what it costs
     nas search photos.yaml
     """
@@ -45,7 +53,14 @@ def command(directory: Path, target: Path, force: bool) -> None:
         f"{proposal.trials * proposal.epochs * steps:,} steps of "
         f"{proposal.batch_size} images"
     )
-    text = proposal.yaml(budget)
+    if timed:
+        from nas.commands.space import measured_cost
+        from nas.config import config_from_dict
+        from search_spaces.yaml_text import parse_yaml
+
+        settings = config_from_dict(parse_yaml(proposal.yaml()))
+        budget = "\n".join([budget, *measured_cost(settings).lines()])
+    text = proposal.yaml(budget.replace("\n", "\n# "))
     if str(target) == "-":
         say(text.removesuffix("\n"))
         return
@@ -60,4 +75,5 @@ def command(directory: Path, target: Path, force: bool) -> None:
         f"classes at {proposal.image_size} px, {proposal.backbone}; {budget}",
         err=True,
     )
-    say(f"next: nas doctor {target}; nas search {target}", err=True)
+    cost = "" if timed else f"nas space {target} --time; "
+    say(f"next: nas doctor {target}; {cost}nas search {target}", err=True)

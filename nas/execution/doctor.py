@@ -76,7 +76,7 @@ def examine(out: Path, config: str | None = None) -> list[Finding]:
     Raises:
         InputError: The config is wrong, or its images are not there.
     """
-    first = [] if config is None else [_looked("images", lambda: images(config))]
+    first = [] if config is None else [looked("images", lambda: images(config))]
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("packages", packages),
         ("processor", processor),
@@ -89,10 +89,19 @@ def examine(out: Path, config: str | None = None) -> list[Finding]:
         ("disk", lambda: disk(out)),
         ("study directory", lambda: study_directory(out)),
     ]
-    return [*(_looked(what, check) for what, check in checks), *first]
+    return [*(looked(what, check) for what, check in checks), *first]
 
 
-def _looked(what: str, check: Callable[[], Finding]) -> Finding:
+def looked(what: str, check: Callable[[], Finding]) -> Finding:
+    """What a check found, or that it could not look.
+
+    Args:
+        what: Its name.
+        check: The check.
+
+    Raises:
+        InputError: The check says that an input is wrong.
+    """
     try:
         return check()
     except InputError:

@@ -46,7 +46,7 @@ function makeColumns() {
   const others = data.metrics.map((m) => m.name).filter((n) => !objectives.includes(n));
   const metric = (name) => ({
     name,
-    width: 150,
+    width: 180,
     number: true,
     value: (i) => data.values[name]?.[i] ?? null,
     text: (i) => (difference(name, i)?.isTold === false ? "≈ " : "") + writeMetric(name, i),

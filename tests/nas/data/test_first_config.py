@@ -34,6 +34,7 @@ def test_the_config_of_a_directory_can_be_searched_with(photos, tmp_path, capsys
     assert "24 training images of 2 classes" in text
     assert "The rarest class has 12 images" in text
     assert "50 trials of 60 epochs" in text
+    assert "nas space" in capsys.readouterr().err  # where its time is told
     assert run("init", photos, "--to", target) == 2
     assert "--force replaces it" in capsys.readouterr().err
     assert run("init", photos, "--to", "-") == 0
@@ -46,3 +47,22 @@ def test_what_is_no_directory_of_images_is_refused(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert run("init", tmp_path / "empty", "--to", tmp_path / "a.yaml") == 2
     assert not (tmp_path / "a.yaml").exists()
+
+
+def test_the_time_of_the_search_is_told_and_kept(photos, tmp_path, monkeypatch, capsys):
+    from types import SimpleNamespace
+
+    from nas.commands import space
+
+    seen = []
+
+    def measured(settings):
+        seen.append(settings)
+        return SimpleNamespace(lines=lambda: ["time  2 h", "disk  1 GB"])
+
+    monkeypatch.setattr(space, "measured_cost", measured)
+    target = tmp_path / "mine.yaml"
+    assert run("init", photos, "--to", target, "--time") == 0
+    assert seen == [load_config(target)]
+    assert "\n# time  2 h\n# disk  1 GB\n" in target.read_text()
+    assert "\ntime  2 h\ndisk  1 GB\n" in capsys.readouterr().err

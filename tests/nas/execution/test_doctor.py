@@ -44,3 +44,27 @@ def test_a_check_that_cannot_look_does_not_stop_the_others(tmp_path, monkeypatch
     assert found["GPU"].level is Level.WARNING
     assert "no such thing" in found["GPU"].found
     assert "disk" in found
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_every_node_is_asked(local_ray, tmp_path):
+    from nas.execution.node_doctor import examine_nodes
+
+    found = {one.what: one for one in examine_nodes(tmp_path / "runs", "local")}
+    assert "1 node, 2 CPUs" in found["Ray"].found
+    (host,) = {what.partition(": ")[0] for what in found} - {"Ray"}
+    assert found[f"{host}: versions"].level is Level.GOOD
+    assert str(tmp_path) in found[f"{host}: study directory"].found
+    assert all(one.level is not Level.BAD for one in found.values())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_of_other_versions_or_without_the_directory_is_told(tmp_path):
+    from nas.execution.node_doctor import node_findings, versions
+
+    wanted = {**versions(), "ray": "2.0"}
+    found = {one["what"]: one for one in node_findings(str(tmp_path / "a"), wanted)}
+    assert found["versions"]["level"] == "warning"
+    assert found["versions"]["found"].endswith("instead of 2.0")
+    assert found["study directory"]["level"] == "bad"

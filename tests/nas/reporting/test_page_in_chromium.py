@@ -67,6 +67,11 @@ def test_in_chromium_filter_sort_and_take_the_rows_along(known_page):
     assert opened.numbers()[0] == by_accuracy[-1].number
     sorting = page.get_attribute("#table-head th[data-column=accuracy]", "aria-sort")
     assert sorting == "descending"
+    whole = (
+        "[...document.querySelectorAll('#table-grid td')].every("
+        "(cell) => cell.scrollWidth <= cell.clientWidth)"
+    )
+    assert page.evaluate(whole)
     table = list(csv.DictReader(io.StringIO(opened.saved("#save-csv").decode())))
     assert [int(row["number"]) for row in table] == [
         t.number for t in by_accuracy[::-1]
