@@ -5,8 +5,9 @@
 Runs them in an empty directory, on the study of a short search (six trainings of an
 epoch), and prints a row of Markdown for each: the exit code if it is not 0, wall
 seconds, and CPU seconds of the command with those of its children that it waited for
-(Ray's workers are not among them; other work on the machine hardly changes them). ``--against`` names the
-checkout of an earlier version, for a second pair of columns from the same environment.
+(Ray's workers are not among them). Other work on the machine changes the wall time.
+``--against`` names the checkout of an earlier version, for a first pair of columns from
+the same environment.
 """
 
 import argparse
