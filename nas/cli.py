@@ -17,6 +17,7 @@ from search_spaces.errors import InputError, shown
 
 VERBS = {
     "search": "Search placements on your images.",
+    "probe": "Fit a trained CNN's last layer to the classes of your images.",
     "distill": "Teach blocks to imitate those of a trained CNN.",
     "supernet": "Train networks that all placements of a space share.",
     "resume": "Go on where a killed or finished search stopped.",

@@ -1,12 +1,12 @@
 """Parents by name: ``timm:NAME``, ``torchvision:NAME``, ``module:function``, ours."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
@@ -15,6 +15,8 @@ from search_spaces.parents.module_parent import ModuleParent
 from search_spaces.parents.parent import Parent
 from search_spaces.parents.timm_models import import_timm
 from search_spaces.parents.weights import fit_weights, read_weights
+
+_PROBE = "nas probe CONFIG --to FILE fits a last layer to the classes of the images"
 
 WEIGHT_FILES = ("weights.safetensors", "model.safetensors")
 """Beside the architecture.yaml of a trial and of an export."""
@@ -55,22 +57,16 @@ def load_parent(
     if path.is_dir() or path.suffix in (".yaml", ".yml"):
         parent: Parent = _alternet(path, source, weights)
     else:
-        kind, colon, name = source.partition(":")
-        if not colon or not name:
-            raise InputError(
-                "a parent is timm:NAME, torchvision:NAME, module:function, or the "
-                f"directory of an export or a trial; got {source!r}"
-            )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            if kind == "timm":
-                model = _timm(name, num_classes, in_channels, pretrained)
-            elif kind == "torchvision":
-                model = _torchvision(name, num_classes, pretrained)
-            else:
-                model = _function(kind, name)
+        model = build_network(
+            source,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            pretrained=pretrained,
+        )
         if weights is not None:
-            fit_weights(model, read_weights(weights), weights)
+            tensors = read_weights(weights)
+            _check_classes(model, tensors, weights)
+            fit_weights(model, tensors, weights)
         parent = ModuleParent(
             model, source, image_size=image_size, in_channels=in_channels, slots=slots
         )
@@ -80,9 +76,66 @@ def load_parent(
         raise InputError(
             f"the images have {num_classes} classes, {in_channels} channels and "
             f"{image_size} px; the parent {source} is for {got[0]}, {got[1]} and "
-            f"{got[2]}"
+            f"{got[2]}",
+            hint=_PROBE if got[1:] == wanted[1:] else "",
         )
     return parent
+
+
+def last_layer(model: nn.Module) -> str | None:
+    """Name of the last linear layer of a network, ``None`` if it has none."""
+    names = [name for name, one in model.named_modules() if type(one) is nn.Linear]
+    return names[-1] if names else None
+
+
+def _check_classes(
+    model: nn.Module, tensors: Mapping[str, Tensor], where: str | Path
+) -> None:
+    """Say it plainly where weights are of other classes than the images."""
+    layer = last_layer(model)
+    wanted = model.state_dict().get(f"{layer}.weight")
+    got = tensors.get(f"{layer}.weight")
+    if wanted is None or got is None or got.ndim != 2:
+        return
+    if got.shape[0] != wanted.shape[0] and got.shape[1] == wanted.shape[1]:
+        raise InputError(
+            f"the weights of {where} answer with {got.shape[0]} classes, the images "
+            f"have {wanted.shape[0]}",
+            hint=_PROBE,
+        )
+
+
+def build_network(
+    source: str, *, num_classes: int, in_channels: int, pretrained: bool = False
+) -> nn.Module:
+    """Build a network that is not ours; weights are drawn from seed 0.
+
+    Args:
+        source: ``timm:NAME``, ``torchvision:NAME`` or ``module:function``.
+        num_classes: Number of logits; what a function returns, and torchvision's
+            published weights, keep their own.
+        in_channels: Channels of the image, for timm.
+        pretrained: Let timm or torchvision find the published weights.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: There is no such network.
+    """
+    kind, colon, name = source.partition(":")
+    if not colon or not name:
+        raise InputError(
+            "a parent is timm:NAME, torchvision:NAME, module:function, or the "
+            f"directory of an export or a trial; got {source!r}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if kind == "timm":
+            return _timm(name, num_classes, in_channels, pretrained)
+        if kind == "torchvision":
+            return _torchvision(name, num_classes, pretrained)
+        return _function(kind, name)
 
 
 def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:

@@ -41,7 +41,7 @@ def test_every_verb_is_a_command_with_few_options(verb):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["serach"], "unknown command 'serach'; there are search, distill, supernet"),
+        (["serach"], "unknown command 'serach'; there are search, probe, distill"),
         (["space"], "Missing argument"),
         (["space", "quick"], "there is no 'quick'"),
         (["space", "quickstart", "--sett", "a"], "No such option"),
