@@ -31,8 +31,8 @@ ELSEWHERE = {
     "--quantize": "with the Python that reads it: test_docs_blocks.py",
 }
 
-FAKE = ["data.name=fake"]
-"""CIFAR-10 where there is none: noise of the same size and number of classes."""
+FAKE = ["data.name=imagefolder"]
+"""CIFAR-10 where there is none: a directory of as many classes."""
 
 
 def commands(page):
@@ -79,8 +79,10 @@ def place(tmp_path, monkeypatch):
     """A directory with what the pages take for granted."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").symlink_to(ROOT / "results")
-    for name, size in (("photos", 40), ("my_images", 64), ("DIR", 32), ("images", 32)):
+    for name, size in (("photos", 40), ("my_images", 64), ("DIR", 32)):
         noise_folder(tmp_path / name, {"cat": 24, "dog": 24}, (size, size))
+    ten = {str(label): 10 for label in range(10)}
+    noise_folder(tmp_path / "images", ten, (32, 32))
     backbone = {"block": "basic", "stem": "cifar", "depths": [1, 2], "widths": [4, 8]}
     config = {
         "data": {"name": "digits"},
