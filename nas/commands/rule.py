@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     "--letter",
     default="M",
     show_default=True,
-    help="Kind of block to compare with C; what other kinds do is held fixed.",
+    help="Kind of block to compare with C; what other kinds do is held fixed. Where no "
+    "placement has an M, the only other kind.",
 )
 @format_option()
 @click.option(

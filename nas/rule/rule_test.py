@@ -222,7 +222,8 @@ def rule_test(
         direction: Which way is better; default as the metric is declared.
         smallest_effect: Smallest effect of interest in the metric's unit; default
             0.005 for metrics that are fractions, none for others.
-        letter: Letter to compare with C; a checked table has its own.
+        letter: Letter to compare with C; a checked table has its own. Where no
+            placement has an M, the only other letter is compared.
 
     Returns:
         The effects, the contrasts and the verdict.
@@ -237,6 +238,9 @@ def rule_test(
     table = source
     if not isinstance(table, PlacementTable):
         table = PlacementTable.read(table, metric, checked_letter(letter))
+        if letter == "M" and len(table.other_letters) == 1 and not table.bits.any():
+            # The one kind beside C is what a table without any M is about.
+            table = replace(table, letter=table.other_letters[0])
     plan = table.plan
     planned = plan is not None and plan.unchanged and plan.metric == table.metric
     if planned and plan is not None and plan.smallest_effect is not None:

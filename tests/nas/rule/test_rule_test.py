@@ -327,3 +327,20 @@ def test_the_detectable_effect_is_that_of_the_verdict():
         )
         found += rule_test(table(bits, values, (3, 3, 3))).verdict == "supported"
     assert 0.6 <= found / 60 <= 0.95
+
+
+def test_the_only_other_letter_is_compared_where_there_is_no_m(tmp_path):
+    rng = np.random.default_rng(8)
+    bits = free_design(rng, 64, (2, 2))
+    values = rng.normal(size=64)
+    letters = np.where(bits > 0, "P", "C")
+    rows = [
+        f"{''.join(one[:2])}-{''.join(one[2:])},{value}"
+        for one, value in zip(letters, values, strict=True)
+    ]
+    file = tmp_path / "pooling.csv"
+    file.write_text("\n".join(["placement,accuracy", *rows]))
+    assert rule_test(file).letter == "P"
+    assert rule_test(file).to_dict() == rule_test(file, letter="P").to_dict()
+    file.write_text(file.read_text().replace("P", "M", 1))
+    assert rule_test(file).letter == "M"
