@@ -4,6 +4,10 @@ Random subsets of n placements are learned from, all the others are predicted: K
 tau against what was measured, and how many 95% intervals hold it.
 
     python benchmarks/prediction.py --subsets 50 --out prediction.csv
+    python benchmarks/prediction.py --tables "published, accuracy" --scores SUPERNETS
+
+SUPERNETS is the --work of benchmarks/supernet.py: the mean NLL of its supernets joins
+the published table, for `nas predict` and, as one more column, for ridge.
 """
 
 import argparse
@@ -20,6 +24,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
+from nas.prediction.given_scores import with_scores
 from nas.prediction.placement_model import PlacementModel
 from nas.prediction.slot_space import SlotSpace
 from nas.prediction.trained import TrainedTable
@@ -61,6 +66,46 @@ def gp(space, table, names):
     model = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=2)
     model.fit(design, table.means)
     return model.predict(one_hot(space, names), return_std=True)
+
+
+def scored(scores):
+    """Our model and ridge with the scores of supernets beside the letters."""
+    nll = scores.set_index("placement")["nll"]
+
+    def ours_scored(space, table, names):
+        joined, columns = with_scores(table, scores)
+        model = PlacementModel(joined, space, columns)
+        mean, spread = model.expected(names)
+        return mean, np.sqrt(spread**2 + model.linear.mixture.noise)
+
+    def ridge_scored(space, table, names):
+        centre, width = nll.mean(), nll.std()
+
+        def design(some):
+            column = (nll[some].to_numpy() - centre) / width
+            return np.column_stack([one_hot(space, some), column])
+
+        model = RidgeCV(np.logspace(-3, 3, 25))
+        model.fit(design(list(table.placements)), table.means, table.counts)
+        return model.predict(design(names)), None
+
+    def score_alone(space, table, names):
+        return -nll[names].to_numpy(), None
+
+    return {
+        "nas predict, scores": ours_scored,
+        "ridge on slots and score": ridge_scored,
+        "the score alone": score_alone,
+    }
+
+
+def supernet_scores(work):
+    """Mean NLL of all supernets in pairs, their statistics over augmented images."""
+    tables = [
+        pd.read_csv(p) for p in sorted(work.glob("pairs_augmented_averaged_*.csv"))
+    ]
+    joined = pd.concat(tables)[["placement", "supernet", "nll"]]
+    return joined.groupby("placement", as_index=False).mean()
 
 
 PREDICTORS: dict[str, Callable] = {
@@ -106,11 +151,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subsets", type=int, default=50)
     parser.add_argument("--sizes", default="20,40,80")
+    parser.add_argument("--tables", default=";".join(TABLES))
+    parser.add_argument("--scores", type=Path, help="--work of benchmarks/supernet.py.")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = []
-    for title, make in TABLES.items():
+    predictors = dict(PREDICTORS)
+    if options.scores is not None:
+        predictors |= scored(supernet_scores(options.scores))
+    for title in options.tables.split(";"):
+        make = TABLES[title]
         for num in map(int, options.sizes.split(",")):
             found: dict[str, list[tuple[float, float, float]]] = {}
             for subset in range(options.subsets):
@@ -124,7 +175,7 @@ def main() -> None:
                 rest = rest.drop_duplicates("placement")
                 others = rest["placement"].tolist()
                 measured = rest["accuracy"].to_numpy()
-                for name, predictor in PREDICTORS.items():
+                for name, predictor in predictors.items():
                     start = time.process_time()
                     mean, spread = predictor(space, table, others)
                     spent = time.process_time() - start
