@@ -108,9 +108,9 @@ def _difference(
                 shared = [
                     last[split] - other[split] for split in last if split in other
                 ]
-                found.append(np.mean(shared))
+                found.append(sum(shared) / len(shared))
         if found:
-            differences[block.stage].append(float(np.mean(found)))
+            differences[block.stage].append(sum(found) / len(found))
     stages = [s for s, found in differences.items() if len(found) >= MIN_BLOCKS]
     if not stages:
         return Effect(

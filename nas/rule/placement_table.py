@@ -737,7 +737,9 @@ class CheckedFrame:
         Raises:
             InputError: It is not a placement.
         """
-        cell = self.frame["placement"].iloc[index]
+        return self._placement(self.frame["placement"].iloc[index], index, letter)
+
+    def _placement(self, cell: object, index: int, letter: str) -> str:
         try:
             return checked_placement("" if pd.isna(cell) else str(cell).strip(), letter)
         except InputError as error:
@@ -751,12 +753,13 @@ class CheckedFrame:
         seen: dict[object, str] = {}
         depths: list[int] = []
         first = ""
-        cells = self.frame["placement"]
+        # a list: reading single cells of a column took most of the time
+        cells: list[object] = self.frame["placement"].tolist()
         for index in map(int, rows):
-            cell = cells.iat[index]
+            cell = cells[index]
             text = seen.get(cell) if isinstance(cell, str) else None
             if text is None:
-                text = self.placement(index, letter)
+                text = self._placement(cell, index, letter)
                 here = list(map(len, text.split("-")))
                 if not found:
                     depths = here

@@ -47,14 +47,17 @@ def swap_blocks(
         The blocks; each has its last slot and at least another one.
     """
     found: list[SwapBlock] = []
+    packed = np.packbits(bits > 0, axis=1)
+    # a row as one number: with an MSA taken out it names what the row shares
+    numbers = [int.from_bytes(row.tobytes(), "big") for row in packed]
+    places = [1 << (8 * packed.shape[1] - 1 - slot) for slot in range(bits.shape[1])]
     for stage in layout.stages:
         *others, last = layout.of_stage(stage)
-        families: dict[bytes, dict[int, int]] = defaultdict(dict)
-        for row, letters in enumerate(bits):
-            for slot in (slot for slot in (*others, last) if letters[slot]):
-                rest = letters.copy()
-                rest[slot] = 0
-                families[rest.tobytes()][slot] = row
+        families: dict[int, dict[int, int]] = defaultdict(dict)
+        for row, number in enumerate(numbers):
+            for slot in (*others, last):
+                if number & places[slot]:
+                    families[number ^ places[slot]][slot] = row
         middles = set(layout.middle(stage))
         for rows in families.values():
             if last not in rows:

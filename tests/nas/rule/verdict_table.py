@@ -1,16 +1,29 @@
-"""The table of docs/rule.md: how often the verdict says what, by planted truth.
+"""The tables of docs/rule.md: how often the verdict says what, by planted truth.
 
-    PYTHONPATH=.:tests/nas python tests/nas/rule/verdict_table.py [TABLES]
+    PYTHONPATH=.:tests/nas python tests/nas/rule/verdict_table.py plants [TABLES]
+    PYTHONPATH=.:tests/nas python tests/nas/rule/verdict_table.py frontier [TABLES]
 
-Every row is of the given number of tables (default 2000), five on each of many designs
-of uniformly drawn placements, noise of one standard deviation. Intervals are 95%
-Clopper-Pearson intervals.
+Every cell is of the given number of tables (default 1000), a few on each of many
+designs of uniformly drawn placements (rows drawn twice are dropped), noise of one
+standard deviation. Intervals are 95% Clopper-Pearson intervals.
 """
 
 import sys
 
-from rule_plants import END, MIXTURES, RIVALS, START, judged, times
+import numpy as np
+from rule_plants import (
+    END,
+    MIXTURES,
+    RIVALS,
+    START,
+    free_design,
+    judged_together,
+    times,
+)
 from scipy import stats
+
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.verdict import VerdictDesign
 
 SETTINGS = (((3, 3, 3), 64), ((3, 3, 3), 256), ((3, 4, 6, 3), 136))
 
@@ -20,6 +33,14 @@ TRUTHS = {
     "**the rule**, 1 SD, turned round": times(-1, END),
     "start rule, 2 SD in every first slot": times(2, START),
 }
+
+FRONTIER = (
+    *(((3, 3, 3), strided, n) for strided in (None, ()) for n in (64, 136, 256)),
+    *(((4, 4, 4), None, n) for n in (64, 136, 256)),
+    ((2, 2, 2), None, 60),
+)
+
+ENDS = {"0.5 SD": times(0.5, END), "1 SD": END}
 
 
 def cell(verdicts, word):
@@ -31,18 +52,88 @@ def cell(verdicts, word):
     )
 
 
-def main(num_tables):
+def plants(num_tables):
+    """How often each planted truth is ``supported``."""
     names = ["-".join(map(str, depths)) + f", n = {n}" for depths, n in SETTINGS]
     print("| truth | " + " | ".join(names) + " |")
     print("| --- |" + " --- |" * len(names))
-    for name, plant in {**TRUTHS, **RIVALS, **MIXTURES}.items():
+    truths = {**TRUTHS, **RIVALS, **MIXTURES}
+    found = [
+        judged_together(truths, depths, rows, num_tables, seed=1)
+        for depths, rows in SETTINGS
+    ]
+    for name in truths:
         word = "contradicted" if "turned round" in name else "supported"
-        cells = [
-            cell(judged(plant, depths, rows, num_tables, seed=1), word)
-            for depths, rows in SETTINGS
-        ]
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+        cells = [cell(verdicts[name], word) for verdicts in found]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def rules(judged, read, sides):
+    """Rules from the loosest to that of ``nas rule``, as flags of tables."""
+    checks = {check.name: check.passed for check in judged.checks}
+
+    def passed(*names):
+        flags = [checks[name] for name in names if name in checks]
+        return np.all([judged.is_good, *flags], axis=0)
+
+    interval = judged.is_good & (read.headline.one_sided(sides) < 0.025)
+    left_out = interval & passed("every_stage_left_out", "no_stage_against")
+    middle = read.named["last_over_middle"]
+    joint = (
+        left_out
+        & passed(
+            "same_count", "beyond_rivals", "beyond_rivals_and_stage_levels",
+            "strided_not_beyond_last", "ends_do_not_hurt",
+        )
+        & (bool(middle.reason) | (middle.one_sided(sides) < 0.05))
+    )  # fmt: skip
+    first = read.named["last_over_first"]
+    return {
+        "the interval": interval,
+        "and each stage left out": left_out,
+        "and one regression of all rivals, last over middle": joint,
+        "and last above first by its sign": joint & (first.effects > 0),
+        "and last over first at 5%": joint & passed("last_over_first"),
+        "`nas rule`": judged.verdicts == "supported",
+    }
+
+
+def frontier(num_tables):
+    """Power and false verdicts of rules of growing strictness."""
+    rivals = {
+        name: plant
+        for name, plant in {**RIVALS, **MIXTURES}.items()
+        if not name.startswith("harmful everywhere")  # it holds an end effect
+    }
+    every = {**ENDS, **rivals}
+    print("| network | rule | 0.5 SD | 1 SD | rivals above 7% | the worst |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for depths, strided, rows in FRONTIER:
+        rng = np.random.default_rng(0)
+        shares = {}
+        for _ in range(num_tables // 10):
+            bits = np.unique(free_design(rng, rows, depths), axis=0).astype(float)
+            design = VerdictDesign(bits, SlotLayout(depths, strided))
+            noise = rng.normal(size=(len(bits), 10))
+            truth = [plant(bits, depths)[:, None] + noise for plant in every.values()]
+            read = design.read(np.concatenate(truth, axis=1))
+            judged = design.decide(read)
+            for name, flags in rules(judged, read, np.ones(10 * len(every))).items():
+                part = flags.reshape(len(every), 10).mean(axis=1)
+                shares.setdefault(name, []).append(part)
+        where = "-".join(map(str, depths)) + (", no strides" if strided == () else "")
+        for name, parts in shares.items():
+            found = dict(zip(every, 100 * np.mean(parts, axis=0), strict=True))
+            false = {rival: found[rival] for rival in rivals}
+            worst = max(false, key=false.get)
+            print(
+                f"| {where}, n = {rows} | {name} | {found['0.5 SD']:.1f} | "
+                f"{found['1 SD']:.1f} | {sum(one > 7 for one in false.values())} of "
+                f"{len(false)} | {false[worst]:.0f}: {worst} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    which = {"plants": plants, "frontier": frontier}[sys.argv[1]]
+    which(int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
