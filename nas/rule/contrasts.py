@@ -244,15 +244,17 @@ def slope_over_depth(design: SlotDesign, layout: SlotLayout) -> Floats | None:
     Returns:
         Slot weights of the slope of a line over the block's number, from slots that
         are neither last nor unstrided first ones (strided ones have a level of their
-        own), so that neither ends nor edges pass for a trend; from all slots, with a
-        level for each kind, where those do not tell; ``None`` where nothing does.
+        own), so that neither ends nor edges pass for a trend; where those do not tell,
+        from all but the last, then from all, with a level for each kind; ``None``
+        where nothing does.
     """
     group = max(
         comparable(design, layout, range(layout.num_slots)), key=len, default=[]
     )
     kinds = [layout.strided, layout.last, layout.first_unstrided]
     apart = {*layout.last, *layout.first_unstrided}
-    for part in ([i for i in group if i not in apart], group):
+    inner = [i for i in group if i not in apart]
+    for part in (inner, [i for i in group if i not in layout.last], group):
         if len(part) < 2:
             continue
         levels = [layout.is_one_of(kind)[part] for kind in kinds]

@@ -739,7 +739,7 @@ class CheckedFrame:
         """
         return self._placement(self.frame["placement"].iloc[index], index, letter)
 
-    def _placement(self, cell: object, index: int, letter: str) -> str:
+    def _placement(self, cell: Any, index: int, letter: str) -> str:
         try:
             return checked_placement("" if pd.isna(cell) else str(cell).strip(), letter)
         except InputError as error:
@@ -754,7 +754,7 @@ class CheckedFrame:
         depths: list[int] = []
         first = ""
         # a list: reading single cells of a column took most of the time
-        cells: list[object] = self.frame["placement"].tolist()
+        cells: list[Any] = self.frame["placement"].tolist()
         for index in map(int, rows):
             cell = cells[index]
             text = seen.get(cell) if isinstance(cell, str) else None
