@@ -234,7 +234,7 @@ def beyond_depth(
     return Contrast(weights, tuple(sorted(stages)))
 
 
-def slope_over_depth(design: SlotDesign, layout: SlotLayout) -> Floats | None:
+def slopes_over_depth(design: SlotDesign, layout: SlotLayout) -> list[Floats]:
     """How much better the next block is, ends and first blocks aside.
 
     Args:
@@ -244,27 +244,32 @@ def slope_over_depth(design: SlotDesign, layout: SlotLayout) -> Floats | None:
     Returns:
         Slot weights of the slope of a line over the block's number, from slots that
         are neither last nor unstrided first ones (strided ones have a level of their
-        own), so that neither ends nor edges pass for a trend; where those do not tell,
-        from all but the last, then from all, with a level for each kind; ``None``
-        where nothing does.
+        own), so that neither ends nor edges pass for a trend. Where those do not tell
+        (stages of two blocks), two slopes: one without the last, one without the
+        first slots. Empty where nothing tells.
     """
     group = max(
         comparable(design, layout, range(layout.num_slots)), key=len, default=[]
     )
-    kinds = [layout.strided, layout.last, layout.first_unstrided]
-    apart = {*layout.last, *layout.first_unstrided}
-    inner = [i for i in group if i not in apart]
-    for part in (inner, [i for i in group if i not in layout.last], group):
-        if len(part) < 2:
-            continue
-        levels = [layout.is_one_of(kind)[part] for kind in kinds]
-        line = np.array(part, dtype=float)
-        left = _residual(line, np.stack([np.ones(len(part)), *levels], axis=1))
-        if float(left @ left) > 1e-9:
-            weights = np.zeros(layout.num_slots)
-            weights[part] = left / (left @ left)
-            return weights
-    return None
+    last, first = set(layout.last), set(layout.first_unstrided)
+    for parts in ((last | first,), (last, first)):
+        found = []
+        for apart in parts:
+            part = [index for index in group if index not in apart]
+            if len(part) < 2:
+                continue
+            levels = [
+                layout.is_one_of(kind)[part] for kind in (layout.strided, layout.last)
+            ]
+            line = np.array(part, dtype=float)
+            left = _residual(line, np.stack([np.ones(len(part)), *levels], axis=1))
+            if float(left @ left) > 1e-9:
+                weights = np.zeros(layout.num_slots)
+                weights[part] = left / (left @ left)
+                found.append(weights)
+        if found:
+            return found
+    return []
 
 
 def stage_levels_off_line(design: SlotDesign, layout: SlotLayout) -> list[Floats]:

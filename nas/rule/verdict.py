@@ -274,9 +274,7 @@ class VerdictDesign:
 
     def _beside_trends(self) -> list[Contrast]:
         """Every comparison of places less what a line over depth does to it."""
-        slope = contrasts.slope_over_depth(self.joint, self.layout)
-        if slope is None:
-            slope = np.zeros(self.layout.num_slots)
+        slopes = contrasts.slopes_over_depth(self.joint, self.layout)
         depth = np.arange(self.layout.num_slots)
         found = []
         for find in PLACES:
@@ -284,17 +282,18 @@ class VerdictDesign:
             found += [
                 Contrast(one.weights - (one.weights @ depth) * slope, one.stages)
                 for one in each.values()
+                for slope in slopes or [np.zeros(self.layout.num_slots)]
                 if one.weights is not None
             ]
         return found
 
     def _trends(self) -> list[Contrast]:
         """The slope over depth, and the two regressors of neighbours."""
-        slope = contrasts.slope_over_depth(self.joint, self.layout)
+        slopes = contrasts.slopes_over_depth(self.joint, self.layout)
         num = self.joint.design.shape[1] - 1
         # the last two regressors, see joint_rivals
-        found = [Contrast(np.eye(num)[index]) for index in (num - 2, num - 1)]
-        return found if slope is None else [Contrast(slope), *found]
+        pairs = [np.eye(num)[index] for index in (num - 2, num - 1)]
+        return [Contrast(weights) for weights in (*slopes, *pairs)]
 
     @property
     def _levels_are_dear(self) -> bool:
@@ -446,7 +445,8 @@ class VerdictDesign:
         num_tables = len(read.constant)
         if self._levels.weights is None:
             return np.zeros(num_tables, dtype=bool)
-        if not self._levels_are_dear:
+        if not self._levels_are_dear or not read.off_line:
+            # of two stages levels and a line are one: the data cannot show levels
             return np.ones(num_tables, dtype=bool)
         return _shown(read.off_line, num_tables, ALARM / max(len(read.off_line), 1))
 

@@ -12,9 +12,10 @@ from nas.rule.contrasts import (
     last_over_first,
     last_over_middle,
     last_over_strided,
-    slope_over_depth,
+    slopes_over_depth,
     stage_levels_off_line,
 )
+from nas.rule.slot_design import SlotDesign
 from nas.rule.slot_layout import SlotLayout
 from nas.rule.slot_regression import SlotRegression
 
@@ -123,14 +124,14 @@ def test_slots_are_grouped_by_what_can_be_compared():
 
 
 def test_the_slope_is_not_taken_from_the_ends():
-    """Ends and first blocks of any size leave the slope as it is."""
+    """Ends and strided blocks of any size leave the slope as it is."""
     rng = np.random.default_rng(0)
     for depths, strided in (((3, 3, 3), None), ((2, 2, 2), ()), ((2, 3, 4, 2), ())):
         layout = SlotLayout(depths, strided)
         bits = free_design(rng, 120, depths).astype(float)
-        weights = slope_over_depth(SlotDesign(bits), layout)
-        effects = 0.5 * np.arange(layout.num_slots) + 3.0 * layout.is_one_of(
-            layout.strided
-        )
+        slope, *others = slopes_over_depth(SlotDesign(bits), layout)
+        effects = 0.5 * np.arange(layout.num_slots)
+        effects += 3.0 * layout.is_one_of(layout.strided)
         effects[layout.last] += rng.normal(size=len(depths))
-        assert weights @ effects == pytest.approx(0.5)
+        assert slope @ effects == pytest.approx(0.5)
+        assert len(others) == (depths == (2, 2, 2))
