@@ -445,8 +445,8 @@ class VerdictDesign:
         num_tables = len(read.constant)
         if self._levels.weights is None:
             return np.zeros(num_tables, dtype=bool)
-        if not self._levels_are_dear or not read.off_line:
-            # of two stages levels and a line are one: the data cannot show levels
+        if not self._levels_are_dear or len(self.layout.stages) < 3:
+            # of two stages levels are nearly a line: the data hardly show them
             return np.ones(num_tables, dtype=bool)
         return _shown(read.off_line, num_tables, ALARM / max(len(read.off_line), 1))
 
