@@ -12,7 +12,7 @@ def known(direction="maximize", fix_first=False):
     bits = free_design(rng, 60, (3, 3))
     if fix_first:
         bits[:, 0] = 0
-    values = 2 * bits[:, [2, 5]].sum(axis=1) + rng.normal(size=60)
+    values = 4 * bits[:, [2, 5]].sum(axis=1) + rng.normal(size=60)
     return rule_test(table(bits, values, (3, 3)), direction=direction)
 
 
