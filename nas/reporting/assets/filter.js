@@ -48,7 +48,7 @@ function offerFilter() {
 }
 
 // A button for every slot, from any letter to each of those that trials have there.
-// Not lists to choose from: fifteen of them were a third of the time the page opens in.
+// Not lists to choose from: fifteen of them took a quarter of the time the page opens in.
 function offerLetters() {
   const stages = [];
   for (const placement of data.placements) {
