@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     default="table",
     show_default=True,
     help="What is printed. The table shows the front and the baselines; JSON and CSV "
-    "hold every trained trial with a column is_pareto.",
+    "hold every measured trial with a column is_pareto.",
 )
 @click.option(
     "--metrics",
@@ -337,7 +337,7 @@ def _print_table(
     )
     console.print(
         f"{summary['num_pareto']} of {summary['num_trials']} "
-        f"{'networks' if table.num_seeds else 'trained trials'} are on the "
+        f"{'networks' if table.num_seeds else 'measured trials'} are on the "
         f"front. Hypervolume {format_value(summary['hypervolume'])}"
         + (f" ({share:.1%} of the box up to the best values)" if share else "")
         + f", reference point {point}.",
@@ -353,7 +353,7 @@ def _print_table(
         console.print(
             "expected: over seeds, as a linear model of the placements has it, which "
             "takes off the luck of the best; p best: probability of being the best of "
-            "all trained placements.",
+            "all measured placements.",
             highlight=False,
             soft_wrap=True,
         )

@@ -71,12 +71,12 @@ class JudgedPlacement:
 
     def sentence(self) -> str:
         """The judgement in one sentence."""
-        rank = ", the best of the trained placements" if self.is_winner else ""
+        rank = ", the best of the measured placements" if self.is_winner else ""
         said = (
             f"{self.placement} measured {self.metric} {self.measured:.4g}{rank}; "
             f"expected over seeds is {self.expected:.4g} "
             f"[{self.low:.4g}, {self.high:.4g}], and it is the best of "
-            f"{'them' if rank else 'the trained placements'} with probability "
+            f"{'them' if rank else 'the measured placements'} with probability "
             f"{self.p_best:.2f}"
         )
         p = self.p_better_than_parent

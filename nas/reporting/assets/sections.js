@@ -3,7 +3,7 @@
 function showHeader() {
   byId("title").textContent = data.study;
   const { complete, failed, pruned, running, waiting } = data.counts;
-  const parts = [`${write(complete)} trained trials`, `${data.front.num_pareto} on the front`];
+  const parts = [`${write(complete)} measured trials`, `${data.front.num_pareto} on the front`];
   if (pruned) parts.push(`${pruned} stopped early`);
   if (failed) parts.push(`${failed} failed`);
   if (running || waiting) parts.push(`${running + waiting} still to come`);
@@ -190,7 +190,7 @@ function stepFigure(target, title, yLabel, column) {
   }
   const chart = makeChart({
     title,
-    xLabel: "trained trials",
+    xLabel: "measured trials",
     yLabel,
     xs: steps.map(([at]) => at),
     ys: steps.map(([, value]) => value),
@@ -270,7 +270,7 @@ function judgedTable(metric, judged) {
   return element(
     "div",
     {},
-    note("The best of many is lucky. Expected: over seeds, as the model has it; p best: probability of being the best of all trained placements. Below 0.95 a placement cannot be told from the all-Conv parent."),
+    note("The best of many is lucky. Expected: over seeds, as the model has it; p best: probability of being the best of all measured placements. Below 0.95 a placement cannot be told from the all-Conv parent."),
     scrolling("The front with its luck taken off", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
   );
 }

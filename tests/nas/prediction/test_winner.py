@@ -71,7 +71,7 @@ def test_every_placement_is_judged_and_one_of_them_is_best():
     assert np.mean(inside) > 0.85
     columns = found[weakest].columns()
     assert columns["accuracy_low"] < columns["accuracy_expected"]
-    assert "the best of the trained placements with" in found[weakest].sentence()
+    assert "the best of the measured placements with" in found[weakest].sentence()
 
 
 def test_too_few_trainings_are_not_judged():
