@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,9 @@ class TableStudy:
 
     def table(self):
         return self.frame
+
+    def trials(self):
+        return [SimpleNamespace(placement=name) for name in self.frame["placement"]]
 
 
 def _with_parent(truth, frame, rng, noise):
@@ -87,3 +91,11 @@ def test_the_published_winner_is_not_told_from_its_parent():
     assert winner.p_best == pytest.approx(0.1, abs=0.3)
     p = winner.p_better_than_parent
     assert p is None or p < 0.95
+
+
+def test_a_front_does_not_wait_for_very_many(monkeypatch):
+    rng = np.random.default_rng(5)
+    study = TableStudy(table(additive(NINE, rng)[0], rng, 40, 0.1))
+    assert judge_placements(study)
+    monkeypatch.setattr("nas.prediction.winner.MAX_TRAINED", 39)
+    assert judge_placements(study) == {}
