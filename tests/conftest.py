@@ -4,6 +4,8 @@ import os
 
 # Before torch is imported. Two threads on two busy cores wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tables are as wide as the program says, not as wide as the terminal of who tests.
+os.environ.pop("COLUMNS", None)
 
 import hypothesis
 import pytest
