@@ -98,6 +98,8 @@ def draw(found: dict[str, pd.DataFrame], path: Path) -> None:
             color=colours[at % len(colours)],
             error_kw={"lw": 0.8},
         )
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_yticks([0, 1, 3, 10, 30], ["0", "1", "3", "10", "30"])
     axes.axhline(0, color="black", lw=0.6)
     axes.set_xticks(range(len(slots)), slots)
     axes.set_xlabel("replaced block (stage.block)")
