@@ -43,7 +43,7 @@ def test_table_shows_the_front_best_first(run):
     numbers = [line.split("│")[1].strip() for line in lines if "yes" in line]
     assert numbers == ["3", "1", "0"]
     assert "0.9 ± 0.02" in run("known").stdout
-    assert "3 of 5 trained trials are on the front" in run("known").stdout
+    assert "3 of 5 measured trials are on the front" in run("known").stdout
     assert "reference point accuracy=0.675, params=430" in run("known").stdout
 
 
