@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.ledger.atomic_file import write_atomically
+from nas.ledger.regular_file import read_regular
 from nas.study.remaining_time import Expected, duration_text, remaining_seconds
 
 
@@ -239,7 +240,7 @@ class LaunchCost:
             path: The file.
         """
         try:
-            data = dict(json.loads(path.read_text(encoding="utf-8")))
+            data = dict(json.loads(read_regular(path)))
             for name in ("cheapest", "dearest"):
                 one = {**data[name], "evaluators": dict(data[name]["evaluators"])}
                 one["epoch_s"] = tuple(float(s) for s in one["epoch_s"])

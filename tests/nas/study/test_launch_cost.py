@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import time
 from dataclasses import replace
@@ -85,3 +86,8 @@ def test_what_is_printed_is_what_json_has():
     assert lines[0].startswith("time         4 min 05 s (3 min 04 s to 6 min 36 s)")
     assert "12 trainings, 3 at once" in lines[0]
     assert "CC: 10 s an epoch, validation 3 s, cost 2 s" in lines[3]
+
+
+def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / "cost.json")
+    assert LaunchCost.read(tmp_path / "cost.json") is None
