@@ -100,7 +100,6 @@ class JournalReader:
         self._num_lines = 0
         self._entries: list[_Entry] = []
         self._rows: dict[int, Row] = {}
-        self._all_rows: list[Row] | None = None
         self.user_attrs: dict[str, Any] = {}
         self.problems: list[str] = []
         with _without_collector():
@@ -161,10 +160,7 @@ class JournalReader:
             ) from error
         end = block.rfind(b"\n") + 1  # a writer may be in the middle of a line
         lines = block[:end].split(b"\n")[:-1]
-        if not lines:
-            return
         first = self._num_lines + 1
-        self._all_rows = None
         self._offset += end
         self._num_lines += len(lines)
         with _without_collector():
@@ -236,8 +232,6 @@ class JournalReader:
 
     def rows(self) -> list[Row]:
         """All rows read so far, in order of their numbers."""
-        if self._all_rows is not None:
-            return list(self._all_rows)
         rows = []
         for entry in self._entries:
             row = self._rows.get(entry.number)
@@ -246,8 +240,7 @@ class JournalReader:
                 if entry.state not in (_RUNNING, _WAITING):
                     self._rows[entry.number] = row
             rows.append(row)
-        self._all_rows = rows
-        return list(rows)
+        return rows
 
 
 @contextmanager

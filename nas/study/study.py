@@ -165,13 +165,13 @@ class Study:
         Repeated proposals and proposals that break a constraint were never trained
         and are left out, so numbers may have gaps.
         """
-        rows = self.rows()
+        self._source.refresh()
         revision = self._source.revision
         known_at, trials = self._trials
         if revision is not None and revision == known_at:
             return list(trials)
         trials = []
-        for row in rows:
+        for row in self._source.rows():
             if not row.is_trial:
                 continue
             trial = self._records.get(row.number)
