@@ -18,7 +18,7 @@ from nas.config import SearchConfig, with_plugins
 from nas.config.completion import metric_facts
 from nas.config.rule import HASH_KEY
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
-from nas.execution.dry_run import at_address, remembered
+from nas.execution.dry_run import remembered
 from nas.execution.in_process import run_in_process
 from nas.ledger.atomic_file import DRAFT_SUFFIX, write_atomically
 from nas.ledger.attributes import STUDY_FORMAT
@@ -100,7 +100,7 @@ def search(
             f"{'resume it, or ' if is_study else ''}choose another one",
             hint=f"{f'nas resume {directory}, or ' if is_study else ''}--out DIR",
         )
-    config = at_address(config, address)
+    config = config.at_address(address)
     scorer = scorer or _make_scorer(config, function, quiet)
     return _Search(scorer, directory, quiet).start()
 
@@ -131,7 +131,7 @@ def resume(
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
     study = Study.open(find_study(path))
-    config = at_address(study.config, address)
+    config = study.config.at_address(address)
     scorer = _make_scorer(config, function, quiet)
     return _Search(scorer, study.path, quiet).resume(study, trials)
 

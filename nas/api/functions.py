@@ -88,9 +88,9 @@ def launch_cost(
     Raises:
         InputError: The config is not right, or does not train from scratch.
     """
-    from nas.execution.dry_run import at_address, measure_launch
+    from nas.execution.dry_run import measure_launch
 
-    return measure_launch(at_address(as_config(config, changes), address))
+    return measure_launch(as_config(config, changes).at_address(address))
 
 
 def resume(

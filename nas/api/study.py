@@ -90,12 +90,7 @@ class Study(reading.Study):
         axis = self.objectives[0]
         if metric is not None:
             axis = parse_axis(metric, self.objectives, self.metric_facts)
-        table = ParetoTable.of(self, [axis])
-        on_front = [
-            trial
-            for trial, best in zip(table.trials, table.front.is_pareto, strict=True)
-            if best
-        ]
+        on_front = ParetoTable.of(self, [axis]).on_front
         if not on_front:
             raise InputError(f"study {self.name!r} has no complete trial yet")
         return on_front[0]

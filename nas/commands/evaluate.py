@@ -187,15 +187,12 @@ def _print(measurements: "list[Measurement]") -> None:
     """Metrics by network, with their units and directions where there is room."""
     from evaluators.registry import all_metrics
     from nas.commands.fitted_table import Column, print_fitted
-    from nas.human_number import SHORT, human_number
-    from nas.pareto.table import format_value
+    from nas.pareto.table import short_value
 
     def text(measurement: "Measurement", name: str) -> str:
-        value = measurement.metrics.get(name)
-        error = measurement.standard_errors.get(name)
-        if value is not None and error is None and abs(value) >= SHORT:
-            return human_number(value)
-        return format_value(value, error)
+        return short_value(
+            measurement.metrics.get(name), measurement.standard_errors.get(name)
+        )
 
     known = all_metrics()
     words = {"maximize": "higher", "minimize": "lower", "none": ""}

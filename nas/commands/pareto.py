@@ -19,7 +19,6 @@ from nas.commands.fitted_table import (
 from nas.commands.naming import STUDY
 from nas.commands.problems import say_problems
 from nas.csv_text import csv_row
-from nas.human_number import SHORT, human_number
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -134,7 +133,11 @@ def command(
     from nas.prediction.winner import judge_placements  # scipy: only where it is used
 
     seen = [
-        _Seen(table, opened.test_results(), judge_placements(opened, _best_of(table)))
+        _Seen(
+            table,
+            opened.test_results(),
+            judge_placements(opened, {one.placement for one in table.on_front}),
+        )
         for table, opened in zip(tables, studies, strict=True)
     ]
     if output == "json":
@@ -170,12 +173,6 @@ class _Seen:
         """One plain row per trial."""
         judged = {name: one.columns() for name, one in self.judged.items()}
         return self.table.rows(self.tested, judged)
-
-
-def _best_of(table: "ParetoTable") -> set[str]:
-    """Placements on the front."""
-    marks = zip(table.trials, table.front.is_pareto, strict=True)
-    return {trial.placement for trial, on_front in marks if on_front}
 
 
 def _parse_reference(text: str, metrics: tuple[str, ...]) -> "Floats":
@@ -270,7 +267,7 @@ def _one_or_all(values: list[Any]) -> Any:
 def _print_table(
     seen: "_Seen", reference: "Floats", show_all: bool, output: str
 ) -> None:
-    from nas.pareto.table import format_value
+    from nas.pareto.table import format_value, short_value
 
     table = seen.table
     summary = table.summary(reference)
@@ -303,7 +300,7 @@ def _print_table(
     ):
         arrow = "↑" if direction == "maximize" else "↓"
         values = [
-            _value(
+            short_value(
                 float(table.front.values[index, axis]), rows[index].get(f"{metric}_se")
             )
             for index in shown
@@ -368,16 +365,6 @@ def _texts(
     values: "Sequence[float | None]", text: "Callable[[float], str]"
 ) -> list[str]:
     return ["" if value is None else text(value) for value in values]
-
-
-def _value(value: float, error: float | None) -> str:
-    from nas.pareto.table import format_value
-
-    return (
-        format_value(value, error)
-        if error is not None
-        else (human_number(value) if abs(value) >= SHORT else format_value(value))
-    )
 
 
 def _test_text(row: dict[str, Any]) -> str:

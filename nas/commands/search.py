@@ -138,10 +138,10 @@ def _dry_run(
     settings: "SearchConfig", address: str | None, output: str | None, quiet: bool
 ) -> None:
     """Tell what the search will take."""
-    from nas.execution.dry_run import at_address, measure_launch
+    from nas.execution.dry_run import measure_launch
 
     cost = measure_launch(
-        at_address(settings, address),
+        settings.at_address(address),
         lambda line: None if quiet else say(line, err=True),
     )
     if output == "json":

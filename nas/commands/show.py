@@ -10,7 +10,6 @@ from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.naming import STUDY
 from nas.commands.options import format_option
 from nas.commands.problems import say_problems
-from nas.human_number import SHORT, human_number
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def command(
 
 
 def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
-    from nas.pareto.table import format_value
+    from nas.pareto.table import format_value, short_value
     from nas.study.trial_view import sparkline
     from search_spaces.diagram import to_text
     from search_spaces.placement import Placement
@@ -102,7 +101,7 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
         tested = view.tested
         rows = {
             metric: (
-                _value(value, trial.standard_errors.get(metric)),
+                short_value(value, trial.standard_errors.get(metric)),
                 f"{view.ranks[metric]} of {len(view.table.trials)}"
                 if view.ranks.get(metric)
                 else "",
@@ -111,9 +110,9 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
             for metric, value in trial.metrics.items()
         }
         if tested is not None:
-            accuracy = _value(tested.test_accuracy, tested.test_accuracy_se)
+            accuracy = short_value(tested.test_accuracy, tested.test_accuracy_se)
             rows["test accuracy"] = (accuracy, "", "")
-            rows["test nll"] = (_value(tested.test_nll), "", "")
+            rows["test nll"] = (short_value(tested.test_nll), "", "")
         values, ranks, icc = zip(*rows.values(), strict=True)
         console.print()
         print_fitted(
@@ -150,15 +149,6 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
             complete="--plot FILE",
         )
     console.print(_standing(view))
-
-
-def _value(value: float, error: float | None = None) -> str:
-    from nas.pareto.table import format_value
-
-    # Counts in units that people read: 1.45 M.
-    if error is None and abs(value) >= SHORT:
-        return human_number(value)
-    return format_value(value, error)
 
 
 def _interval(one: "Reliability | None") -> str:

@@ -113,6 +113,17 @@ class SearchConfig(Recipe):
             found.append(Objective(one["metric"], one["direction"]))  # type: ignore[arg-type]
         return tuple(found)
 
+    def at_address(self, address: str | None) -> "SearchConfig":
+        """The config with another Ray cluster.
+
+        Args:
+            address: Instead of ``resources.address``; ``None`` changes nothing.
+        """
+        if address is None:
+            return self
+        resources = self.resources.model_copy(update={"address": address})
+        return self.model_copy(update={"resources": resources})
+
     def recipe(self) -> Recipe:
         """Data, training and evaluators alone."""
         return Recipe(**{name: getattr(self, name) for name in Recipe.model_fields})

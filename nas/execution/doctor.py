@@ -79,17 +79,24 @@ def examine(out: Path, config: str | None = None) -> list[Finding]:
     first = [] if config is None else [looked("images", lambda: images(config))]
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("packages", packages),
+        *machine_checks(),
+        ("local ports", ports),
+        ("disk", lambda: disk(out)),
+        ("study directory", lambda: study_directory(out)),
+    ]
+    return [*(looked(what, check) for what, check in checks), *first]
+
+
+def machine_checks() -> list[tuple[str, Callable[[], Finding]]]:
+    """Checks by name that mean the same on any machine that trains."""
+    return [
         ("processor", processor),
         ("strided 1x1 convs", strided_convs),
         ("GPU", gpu),
         ("memory", memory),
         ("shared memory", shared_memory),
         ("file limit", file_limit),
-        ("local ports", ports),
-        ("disk", lambda: disk(out)),
-        ("study directory", lambda: study_directory(out)),
     ]
-    return [*(looked(what, check) for what, check in checks), *first]
 
 
 def looked(what: str, check: Callable[[], Finding]) -> Finding:

@@ -34,19 +34,6 @@ _DRAWN = 1_000
 space all of them (our choice: a second)."""
 
 
-def at_address(config: SearchConfig, address: str | None) -> SearchConfig:
-    """The config with another Ray cluster, if one is named.
-
-    Args:
-        config: Of a search.
-        address: Instead of ``config.resources.address``, or ``None``.
-    """
-    if address is None:
-        return config
-    resources = config.resources.model_copy(update={"address": address})
-    return config.model_copy(update={"resources": resources})
-
-
 def measure_launch(
     config: SearchConfig, tell: Callable[[str], None] = lambda line: None
 ) -> LaunchCost:

@@ -13,13 +13,8 @@ from nas.execution.doctor import (
     Finding,
     Level,
     disk,
-    file_limit,
-    gpu,
     looked,
-    memory,
-    processor,
-    shared_memory,
-    strided_convs,
+    machine_checks,
 )
 from nas.execution.ray_runner import Resources, ray_cluster
 
@@ -122,12 +117,7 @@ def node_findings(marker: str, wanted: dict[str, str]) -> list[dict[str, str]]:
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("versions", lambda: same_versions(wanted)),
         ("study directory", lambda: shared_path(marker)),
-        ("processor", processor),
-        ("strided 1x1 convs", strided_convs),
-        ("GPU", gpu),
-        ("memory", memory),
-        ("shared memory", shared_memory),
-        ("file limit", file_limit),
+        *machine_checks(),
         ("disk", lambda: disk(Path(marker).parent)),
     ]
     return [looked(what, check).to_dict() for what, check in checks]

@@ -124,16 +124,13 @@ def choose_trials(study: "Study", which: str) -> Choice:
     """
     if which in (BEST, "pareto"):
         table = ParetoTable.of(study)
-        if not table.front.is_pareto.any():
+        if not table.on_front:
             raise InputError(
                 f"no trial of {study.name!r} is trained yet; nothing to export"
             )
         if which == BEST:
             return Choice((best_trial(table),), f"best {table.front.metrics[0]}")
-        on_front = zip(table.trials, table.front.is_pareto, strict=True)
-        return Choice(
-            tuple(trial for trial, is_in in on_front if is_in), "on the front"
-        )
+        return Choice(table.on_front, "on the front")
     try:
         number = find_trial(study, which)
     except InputError as error:

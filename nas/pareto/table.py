@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from nas.human_number import SHORT, human_number
 from nas.ledger.held_out_results import TEST_COLUMNS, TestResult
 from nas.ledger.json_null import json_null
 from nas.ledger.trial import Objective, Trial, TrialState
@@ -116,6 +117,12 @@ class ParetoTable:
     constraints: tuple[Constraint, ...] = ()
     num_seeds: tuple[int, ...] = ()
     trainings: tuple[Trial, ...] = ()
+
+    @property
+    def on_front(self) -> tuple[Trial, ...]:
+        """The trials that no other trial beats."""
+        marks = zip(self.trials, self.front.is_pareto, strict=True)
+        return tuple(trial for trial, is_in in marks if is_in)
 
     @classmethod
     def of(
@@ -386,6 +393,21 @@ def format_value(value: float | None, error: float | None = None) -> str:
     else:
         text = f"{value:.4g}"
     return text if error is None else f"{text} ± {error:.2g}"
+
+
+def short_value(value: float | None, error: float | None = None) -> str:
+    """As :func:`format_value`, with large counts in units that people read.
+
+    Args:
+        value: The number; ``None`` and NaN are a dash.
+        error: Its standard error.
+
+    Returns:
+        ``1.45 M`` for a large number without an error.
+    """
+    if value is not None and error is None and abs(value) >= SHORT:
+        return human_number(value)
+    return format_value(value, error)
 
 
 def _usual_direction(metric: str) -> str:

@@ -103,20 +103,6 @@ class JudgedPlacement:
         }
 
 
-def judge_winner(study: "Study", seed: int = 0) -> JudgedPlacement | None:
-    """Judge the best placement of a study by its first objective.
-
-    Args:
-        study: An open study.
-        seed: Of the draws.
-
-    Returns:
-        The judgement; ``None`` as for :func:`judge_placements`.
-    """
-    found = judge_placements(study, seed=seed)
-    return next((one for one in found.values() if one.is_winner), None)
-
-
 def judge_placements(
     study: "Study", asked: Collection[str] = (), *, seed: int = 0
 ) -> dict[str, JudgedPlacement]:

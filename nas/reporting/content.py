@@ -298,11 +298,7 @@ def _columns(trials: Sequence[Trial], table: ParetoTable) -> dict[str, Any]:
     networks = {n: i for i, n in enumerate(dict.fromkeys(map(network, trials)))}
     metrics = metric_names(trials)
     sampled = [m for m in metrics if any(m in t.standard_errors for t in trials)]
-    on_front = {
-        trial.number
-        for trial, best in zip(table.trials, table.front.is_pareto, strict=True)
-        if best
-    }
+    on_front = {trial.number for trial in table.on_front}
     return {
         "placements": list(placements),
         "states": list(STATES),

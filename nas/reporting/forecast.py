@@ -97,9 +97,8 @@ def _front(study: "Study") -> list[dict[str, Any]]:
     from nas.pareto.table import ParetoTable
     from nas.prediction.winner import judge_placements
 
-    table = ParetoTable.of(study)
-    marks = zip(table.trials, table.front.is_pareto, strict=True)
-    names = dict.fromkeys(trial.placement for trial, on_front in marks if on_front)
+    on_front = ParetoTable.of(study).on_front
+    names = dict.fromkeys(trial.placement for trial in on_front)
     judged = judge_placements(study, names)
     best_first = sorted(names, key=lambda name: -judged[name].p_best if judged else 0)
     return [

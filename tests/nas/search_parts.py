@@ -120,6 +120,26 @@ def climbing_trial(run: TrialRun) -> TrialOutcome:
     return TrialOutcome(now)
 
 
+def write_parent(path: Path) -> Path:
+    """A drawn all-Conv network as an exported parent, for images of 1 x 16 x 16."""
+    import torch
+    from safetensors.torch import save_file
+
+    from search_spaces import Placement
+
+    architecture = Architecture(
+        Backbone("basic", "patch2", (2, 2), (8, 16)),
+        Placement.parse("CC-CC"),
+        num_classes=10,
+        in_channels=1,
+        image_size=16,
+    )
+    torch.manual_seed(0)
+    architecture.to_yaml(path / "architecture.yaml")
+    save_file(architecture.build().state_dict(), path / "weights.safetensors")
+    return path
+
+
 def config(**changes: object) -> object:
     """A search over the 32 placements of :func:`small_space`."""
     from nas.config import config_from_dict

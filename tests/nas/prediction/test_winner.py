@@ -7,7 +7,7 @@ import pytest
 from prediction_plants import NINE, additive, table
 
 from nas.ledger.trial import Objective
-from nas.prediction.winner import judge_placements, judge_winner
+from nas.prediction.winner import judge_placements
 from nas.study.study import Study
 
 
@@ -24,6 +24,12 @@ class TableStudy:
 
     def trials(self):
         return [SimpleNamespace(placement=name) for name in self.frame["placement"]]
+
+
+def judge_winner(study):
+    """The judgement of what measured best, ``None`` if nothing is judged."""
+    found = judge_placements(study).values()
+    return next((one for one in found if one.is_winner), None)
 
 
 def _with_parent(truth, frame, rng, noise):

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from search_parts import write_parent
 
 from nas.cli import main
 from nas.config import config_from_dict
@@ -18,25 +19,14 @@ from nas.scoring.parent_space import load_for_images
 from nas.scoring.trial_run import TrialRun
 from nas.search_run import resume, search
 from nas.study.study import Study
-from search_spaces import Architecture, Backbone, InputError, Placement
+from search_spaces import InputError, Placement
 
 BACKBONE = {"block": "basic", "stem": "patch2", "depths": [2, 2], "widths": [8, 16]}
 
 
 @pytest.fixture(scope="module")
 def parent_directory(tmp_path_factory):
-    path = tmp_path_factory.mktemp("parent")
-    architecture = Architecture(
-        Backbone("basic", "patch2", (2, 2), (8, 16)),
-        Placement.parse("CC-CC"),
-        num_classes=10,
-        in_channels=1,
-        image_size=16,
-    )
-    torch.manual_seed(0)
-    architecture.to_yaml(path / "architecture.yaml")
-    save_file(architecture.build().state_dict(), path / "weights.safetensors")
-    return path
+    return write_parent(tmp_path_factory.mktemp("parent"))
 
 
 def settings(model=None, **changes):

@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import save_file
+from search_parts import write_parent
 
 from nas.cli import main
 from nas.config import config_from_dict
@@ -17,7 +16,7 @@ from nas.scoring.distilled import Distilled
 from nas.scoring.two_step import TwoStep, promising_part, random_part
 from nas.search_run import resume, search
 from nas.study.study import Study
-from search_spaces import Architecture, Attention, Backbone, Placement
+from search_spaces import Attention, Backbone, Placement
 from search_spaces.spaces.free_space import FreeSpace
 
 SPACE = FreeSpace(
@@ -146,18 +145,9 @@ def no_path_of(directory, study):
 
 def test_scores_that_were_cut_off_go_on_elsewhere(tmp_path, monkeypatch):
     """The first step alone: its library lies beside it, in the study around it."""
-    torch.manual_seed(0)
     parent = tmp_path / "parent"
     parent.mkdir()
-    architecture = Architecture(
-        Backbone("basic", "patch2", (2, 2), (8, 16)),
-        Placement.parse("CC-CC"),
-        num_classes=10,
-        in_channels=1,
-        image_size=16,
-    )
-    architecture.to_yaml(parent / "architecture.yaml")
-    save_file(architecture.build().state_dict(), parent / "weights.safetensors")
+    write_parent(parent)
     given = settings()
     library = given["parent"]["library"]
     config = config_from_dict(
