@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else arguments
     # --debug may stand anywhere: people add it to a command that has just failed.
     debug = "--debug" in arguments
-    arguments = [one for one in arguments if one != "--debug"]
+    arguments = [one for one in arguments if one != "--debug"] or ["--help"]
     code = 0
     try:
         outcome = nas.main(args=arguments, prog_name="nas", standalone_mode=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.naming import STUDY
 from nas.commands.options import format_option
 from nas.terminal import make_console, say
@@ -33,8 +34,6 @@ def command(
     Rank correlations with 95% intervals over placements, beside what seed noise allows,
     and beside what costs and a count of the replaced blocks reach without any score.
     """
-    from rich.table import Table
-
     from nas.prediction.score_agreement import score_agreement
 
     found = score_agreement(source, scores, metric=metric, part=part)
@@ -47,21 +46,33 @@ def command(
         f"{found.metric}: {found.num_placements} placements {which}, "
         f"{found.num_repeated} of them trained with several seeds"
     )
-    grid = Table(title="Rank agreement", title_justify="left")
-    for column in ("", "Spearman", "Kendall"):
-        grid.add_column(column, justify="right" if column else "left")
-    for one in found.predictors:
-        name = one.name if one.is_score else f"{one.name} (no score)"
-        grid.add_row(name, str(one.spearman), str(one.kendall))
-    if (ceiling := found.ceiling) is not None:
-        grid.add_row(
-            "what seed noise allows",
-            f"{ceiling.spearman:.2f}",
-            f"{ceiling.kendall:.2f} [{ceiling.kendall_low:.2f}, "
-            f"{ceiling.kendall_high:.2f}]",
-            style="dim",
+    rows = [
+        (
+            one.name if one.is_score else f"{one.name} (no score)",
+            str(one.spearman),
+            str(one.kendall),
         )
-    console.print(grid)
+        for one in found.predictors
+    ]
+    if (ceiling := found.ceiling) is not None:
+        interval = f"[{ceiling.kendall_low:.2f}, {ceiling.kendall_high:.2f}]"
+        rows.append(
+            (
+                "what seed noise allows",
+                f"{ceiling.spearman:.2f}",
+                f"{ceiling.kendall:.2f} {interval}",
+            )
+        )
+    names, spearman, kendall = zip(*rows, strict=True) if rows else ((), (), ())
+    print_fitted(
+        "Rank agreement",
+        [
+            Column("", names, is_text=True),
+            Column("Spearman", spearman),
+            Column("Kendall", kendall, 1),
+        ],
+        complete="--format json",
+    )
     if found.ceiling is None:
         console.print(
             "What seed noise allows is not known: train some placements with several "

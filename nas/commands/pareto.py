@@ -273,6 +273,9 @@ def _print_table(
     summary = table.summary(reference)
     axes = table.front.metrics
     rows = seen.rows()
+    if not rows and output == "table":
+        say(f"{table.name}: no trial has been measured yet")
+        return
     is_tested = any(row.get("test_accuracy") is not None for row in rows)
     best_first = sorted(
         range(len(rows)),

@@ -161,8 +161,6 @@ def _with_scores(
     letter: str,
     output: str,
 ) -> None:
-    from rich.table import Table
-
     from nas.prediction.scored_effects import scored_effects
 
     found = scored_effects(source, scores, metric, direction, letter)
@@ -175,16 +173,25 @@ def _with_scores(
         f"{found.num_placements} placements; {found.score} of {found.num_scored} "
         "placements as a control variate"
     )
-    grid = Table(title=f"C to {found.letter}", title_justify="left")
-    for column in ("", "alone", "95% interval", "with scores", "95% interval", "worth"):
-        grid.add_column(column, justify="right" if column else "left")
-    for one in (*found.contrasts, *found.slots):
-        worth = "" if one.worth is None else f"{one.worth:.2f}"
-        cells = [_cells(effect)[:2] for effect in (one.alone, one.scored)]
-        name = one.name.replace("_", " ")
-        reason = one.scored.reason or one.alone.reason
-        grid.add_row(name, *cells[0], *cells[1], reason or worth)
-    console.print(grid)
+    effects = [*found.contrasts, *found.slots]
+    names = [one.name.replace("_", " ") for one in effects]
+    alone = [_cells(one.alone) for one in effects]
+    scored = [_cells(one.scored) for one in effects]
+    worth = ["" if one.worth is None else f"{one.worth:.2f}" for one in effects]
+    print_fitted(
+        f"C to {found.letter}",
+        [
+            Column("", names, is_text=True),
+            Column("alone", [effect for effect, _, _ in alone]),
+            Column("95% interval", [interval for _, interval, _ in alone], 1),
+            Column("with scores", [effect for effect, _, _ in scored]),
+            Column("95% interval", [interval for _, interval, _ in scored]),
+            Column("worth", worth),
+        ],
+        complete="--format json",
+    )
+    reasons = [one.scored if one.scored.reason else one.alone for one in effects]
+    _say_reasons(list(zip(names, reasons, strict=True)))
     slope = found.slope
     said = (
         f"no slope: {slope.reason}"

@@ -375,9 +375,12 @@ def read_settings(directory: Path) -> dict[str, Any]:
     """
     path = StudyLayout(directory).config
     if not path.is_file():
+        around = [one for one in directory.parents if StudyLayout(one).journal.exists()]
         raise InputError(
             f"{directory} is not a study: it has no {path.name}",
-            hint="a study is a directory that nas search made",
+            hint=f"it is inside the study {around[0]}"
+            if around and directory.exists()
+            else "a study is a directory that nas search made",
         )
     try:
         settings = read_yaml(path)

@@ -105,6 +105,13 @@ def test_interrupts_have_their_own_code(monkeypatch, capsys):
     assert run("space", "quickstart") == 130
 
 
+def test_without_a_word_it_shows_its_help(capsys):
+    assert run() == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.startswith("Usage: nas") and "\n  search " in captured.out
+
+
 def test_help_needs_no_heavy_import():
     code = (
         "import sys, nas.cli\n"

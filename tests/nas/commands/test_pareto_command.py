@@ -113,7 +113,7 @@ def test_plot_writes_the_figure(run, tmp_path):
 
 
 def test_a_study_without_trained_trials(run):
-    assert "0 of 0 measured trials" in run("empty").stdout
+    assert run("empty").stdout == "empty: no trial has been measured yet\n"
     assert run("empty", "--format", "csv").stdout == ""
     assert json.loads(run("empty", "--format", "json").stdout)["trials"] == []
 

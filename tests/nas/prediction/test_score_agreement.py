@@ -128,7 +128,8 @@ def test_what_was_chosen_by_its_score_is_left_out(tmp_path):
     assert score_agreement(results, scores, part="all").num_placements == 64
 
 
-def test_the_command_prints_what_the_function_finds(tables, capsys):
+def test_the_command_prints_what_the_function_finds(tables, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     results, scores = tables
     for output in ("json", "table"):
         with pytest.raises(SystemExit) as stop:
@@ -141,6 +142,7 @@ def test_the_command_prints_what_the_function_finds(tables, capsys):
             assert json.loads(text) == score_agreement(results, scores).to_dict()
         else:
             assert "+1.00 [+1.00, +1.00]" in text and "is not known" in text
+            assert max(len(one) for one in text.splitlines() if one[:1] in "┏┃│") <= 80
 
 
 def test_bad_input(tables, tmp_path):

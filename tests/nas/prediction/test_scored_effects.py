@@ -102,7 +102,8 @@ def test_rows_that_share_luck_are_refused():
         scored_effects(table, scores(drawn(rng, 0.5)))
 
 
-def test_the_command_prints_both(tmp_path):
+def test_the_command_prints_both(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     rng = np.random.default_rng(4)
     truth = drawn(rng, 0.5)
     table = trained(rng, truth, 60, 0.3)
@@ -116,6 +117,9 @@ def test_the_command_prints_both(tmp_path):
     assert first["with_scores"]["standard_error"] < first["alone"]["standard_error"]
     shown = CliRunner().invoke(command, words).stdout
     assert "end of stage" in shown and "slot 3.3" in shown and "worth" in shown
+    # Every number of a row in one line, and no line wider than the terminal.
+    rows = [line for line in shown.splitlines() if line[:1] in "┏┃│└"]
+    assert len(rows) == 15 and max(map(len, rows)) <= 80
     for more in (["--budgets"], ["--plot", "x.png"], ["--smallest-effect", "1"]):
         assert isinstance(
             CliRunner().invoke(command, [*words, *more]).exception, InputError

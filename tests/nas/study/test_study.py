@@ -85,6 +85,16 @@ def test_status_of_an_interrupted_search(directory):
     assert status.best["macs"].metrics["macs"] == min(t.metrics["macs"] for t in trials)
 
 
+def test_what_lies_inside_a_study_names_the_study(directory):
+    for inside in (directory / "study.log", directory / "config.yaml"):
+        with pytest.raises(InputError, match="is not a study") as error:
+            Study.open(inside)
+        assert error.value.hint == f"it is inside the study {directory}"
+    with pytest.raises(InputError) as error:
+        Study.open(directory / "nowhere")
+    assert "inside" not in error.value.hint
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
