@@ -6,6 +6,7 @@ Runs them in an empty directory, on the study of a short search (six trainings o
 epoch), and prints a row of Markdown for each: the exit code if it is not 0, wall
 seconds, and CPU seconds of the command with those of its children that it waited for
 (Ray's workers are not among them). Other work on the machine changes the wall time.
+``--study`` takes a finished study instead, and only the commands that read one.
 ``--against`` names the checkout of an earlier version, for a first pair of columns from
 the same environment.
 """
@@ -40,19 +41,30 @@ COMMANDS = (
 )
 """In this order: a command may use what an earlier one made."""
 
+READING = ("report", "rule", "show", "pareto", "status")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nas", type=Path, required=True)
     parser.add_argument("--against", type=Path)
+    parser.add_argument("--study", type=Path)
     options = parser.parse_args()
+    commands = COMMANDS
+    if options.study is not None:
+        study = str(options.study.resolve())
+        commands = tuple(
+            one.replace("runs/quickstart", study)
+            for one in COMMANDS
+            if one.split()[0] in READING
+        )
     program = str(options.nas.resolve())
     checkouts = [None] if options.against is None else [options.against.resolve(), None]
     with tempfile.TemporaryDirectory() as name:
         places = [Path(name, str(index)) for index in range(len(checkouts))]
         for place in places:
             photos(place / "photos")
-        for command in COMMANDS:
+        for command in commands:
             cells = []
             for checkout, place in zip(checkouts, places, strict=True):
                 environment = dict(os.environ)

@@ -416,9 +416,17 @@ def _failures(trials: Iterable[Trial]) -> list[dict[str, Any]]:
     ]
 
 
+_ELSEWHERE = ("metrics", "block_kinds")
+"""What the page shows in words and pictures: definitions and kinds of blocks."""
+
+
 def _provenance(study: "Study") -> dict[str, Any]:
     return {
-        "header": {key: _readable(value) for key, value in study.header.items()},
+        "header": {
+            key: _readable(value)
+            for key, value in study.header.items()
+            if key not in _ELSEWHERE
+        },
         "config": yaml.safe_dump(study.config.to_dict(), sort_keys=False),
         "problems": list(study.problems),
     }

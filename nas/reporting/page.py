@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from nas.study.study import Study
 
 SCRIPTS = (
-    "page.js", "scale.js", "pen.js", "front.js", "filter.js", "table.js", "link.js",
-    "models.js", "sections.js", "main.js",
+    "elements.js", "page.js", "scale.js", "pen.js", "front.js", "filter.js",
+    "table.js", "link.js", "models.js", "sections.js", "main.js",
 )  # fmt: skip
 """The page's own script, in this order one program."""
 

@@ -19,6 +19,7 @@ def overview_page(studies: list[dict[str, Any]]) -> str:
     parts = {
         "STYLE": asset("report.css"),
         "DATA": as_script(studies),
-        "SCRIPT": (own / "overview.js").read_text(encoding="utf-8"),
+        "SCRIPT": asset("elements.js")
+        + (own / "overview.js").read_text(encoding="utf-8"),
     }
     return filled((own / "overview.html").read_text(encoding="utf-8"), parts)

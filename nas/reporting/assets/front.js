@@ -167,8 +167,12 @@ function drawScatter(pen, width, height) {
   const [xs, ys] = columnsShown();
   const [plottedX, plottedY] = [xs, ys].map((column) => column.filter((v, i) => known(v) && isTrained(i)));
   const predicted = predictedPlaces();
-  const x = makeScale([...plottedX, ...predicted.map((p) => p.x)], area.left, area.right, byId("x-log").checked);
-  const y = makeScale([...plottedY, ...predicted.map((p) => p.y)], area.bottom, area.top, byId("y-log").checked);
+  const line = frontOf(xs, ys, [signOf(front.x), signOf(front.y)]);
+  front.line = new Set(line);
+  const barred = withBars(line, xs, ys);
+  const [endsX, endsY] = [front.x, front.y].map((metric) => barEnds(barred, metric));
+  const x = makeScale([...plottedX, ...predicted.map((p) => p.x), ...endsX], area.left, area.right, byId("x-log").checked);
+  const y = makeScale([...plottedY, ...predicted.map((p) => p.y), ...endsY], area.bottom, area.top, byId("y-log").checked);
   for (const [axis, column] of [["x", plottedX], ["y", plottedY]]) {
     byId(`${axis}-log`).disabled = !column.length || least(column) <= 0;
   }
@@ -177,8 +181,6 @@ function drawScatter(pen, width, height) {
     const there = isTrained(i) && known(xs[i]) && known(ys[i]);
     front.place.push(there ? [x(xs[i]), y(ys[i])] : null);
   }
-  const line = frontOf(xs, ys, [signOf(front.x), signOf(front.y)]);
-  front.line = new Set(line);
   drawAxes(pen, area, x, y, width, height);
   drawPredicted(pen, predicted, x, y);
   const kept = table.keeps;
@@ -189,7 +191,7 @@ function drawScatter(pen, width, height) {
   pen.globalAlpha = dim;
   eachPlace((i) => !front.line.has(i) && kept(i), (px, py) => disc(pen, px, py, 3));
   pen.globalAlpha = 1;
-  if (byId("show-bars").checked) drawBars(pen, area, x, y, xs, ys, line);
+  drawBars(pen, barred, x, y, xs, ys);
   drawStep(pen, line);
   for (const i of line) diamond(pen, ...front.place[i], difference(front.y, i)?.isTold === false);
   eachPlace((i) => trials.baseline[i], (px, py, i) => drawShape(pen, shapeOf(trials.baseline[i]), px, py));
@@ -217,23 +219,37 @@ function drawPredicted(pen, places, x, y) {
   pen.setLineDash([]);
 }
 
-function drawBars(pen, area, x, y, xs, ys, line) {
-  const across = (px) => Math.max(area.left, Math.min(area.right, px));
-  const along = (py) => Math.max(area.top, Math.min(area.bottom, py));
-  const errors = [data.errors[front.x], data.errors[front.y]];
-  const first = [...line];
-  eachPlace((i) => trials.baseline[i] && !front.line.has(i), (px, py, i) => first.push(i));
-  if (numTrials <= MAX_BARS) {
-    eachPlace((i) => !front.line.has(i) && !trials.baseline[i] && table.keeps(i), (px, py, i) => first.push(i));
+// Trials whose errors are drawn: the front and baselines, all where there are few.
+function withBars(line, xs, ys) {
+  if (!byId("show-bars").checked) return [];
+  const [marked, others] = [[...line], []];
+  for (let i = 0; i < numTrials; i += 1) {
+    if (!isTrained(i) || !known(xs[i]) || !known(ys[i]) || front.line.has(i)) continue;
+    if (trials.baseline[i]) marked.push(i);
+    else if (numTrials <= MAX_BARS) others.push(i);
   }
+  return [...marked, ...others].slice(0, MAX_BARS);
+}
+
+// Both ends of the bars on one axis, so that none is cut off; a logarithm has no zero.
+function barEnds(barred, metric) {
+  const [values, errors] = [data.values[metric], data.errors[metric]];
+  if (!values || !errors) return [];
+  const ends = barred.filter((i) => errors[i]).flatMap((i) => [values[i] - errors[i], values[i] + errors[i]]);
+  return least(values.filter(known)) > 0 ? ends.filter((end) => end > 0) : ends;
+}
+
+function drawBars(pen, barred, x, y, xs, ys) {
+  const errors = [data.errors[front.x], data.errors[front.y]];
   pen.strokeStyle = look.accent;
   pen.lineWidth = 1;
   pen.globalAlpha = 0.6;
-  for (const i of first.slice(0, MAX_BARS)) {
+  for (const i of barred) {
+    if (!front.line.has(i) && !trials.baseline[i] && !table.keeps(i)) continue;
     const [px, py] = front.place[i];
     const [ex, ey] = errors.map((column) => column?.[i]);
-    if (ex && !(x.isLog && xs[i] <= ex)) segment(pen, across(x(xs[i] - ex)), py, across(x(xs[i] + ex)), py);
-    if (ey && !(y.isLog && ys[i] <= ey)) segment(pen, px, along(y(ys[i] - ey)), px, along(y(ys[i] + ey)));
+    if (ex && !(x.isLog && xs[i] <= ex)) segment(pen, x(xs[i] - ex), py, x(xs[i] + ex), py);
+    if (ey && !(y.isLog && ys[i] <= ey)) segment(pen, px, y(ys[i] - ey), px, y(ys[i] + ey));
   }
   pen.globalAlpha = 1;
 }
@@ -251,7 +267,7 @@ function drawLabels(pen, line, area) {
     const text = placementOf(i);
     const size = pen.measureText(text).width;
     const [px, py] = front.place[i];
-    const spots = [[px + 9, py - 4], [px - 9 - size, py - 4], [px + 9, py + 13], [px - 9 - size, py + 13]];
+    const spots = [[px + 9, py - 4], [px - 9 - size, py - 4], [px + 23, py + 13], [px - 9 - size, py + 13]];
     const spot = spots.find(([left, base]) => {
       const box = [left, base - 9, size, 12];
       const inside = left >= area.left && left + size <= area.right && box[1] >= area.top && base <= area.bottom;

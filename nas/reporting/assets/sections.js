@@ -225,7 +225,7 @@ function showForecast() {
   body.replaceChildren(
     note(`The space holds ${write(size)} placements; the best of those that were not trained, as nas predict predicts them. ${trust}`),
     scrolling("Predicted placements", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
-    leftOut?.placement.length ? element("figure", { class: "plot" }, leftOutFigure(metric, leftOut)) : "",
+    leftOut?.placement.length ? element("figure", { class: "plot narrow" }, leftOutFigure(metric, leftOut)) : "",
     judged?.length ? judgedTable(metric, judged) : "",
   );
 }
@@ -264,7 +264,8 @@ function judgedTable(metric, judged) {
     element("th", { scope: "col", class: at ? "number" : "" }, text),
   );
   const rows = judged.map((one) => {
-    const cells = [write(one.measured), write(one.expected), `${write(one.low)} to ${write(one.high)}`, write(one.p_best, 2), write(one.p_better_than_parent, 2)];
+    const [measured, expected, low, high] = withDigits([one.measured, one.expected, one.low, one.high], (one.high - one.low) / 4);
+    const cells = [measured, expected, `${low} to ${high}`, write(one.p_best, 2), write(one.p_better_than_parent, 2)];
     return element("tr", {}, element("td", { class: "mono" }, one.placement), ...cells.map((text) => element("td", { class: "number" }, text)));
   });
   return element(
@@ -278,9 +279,13 @@ function judgedTable(metric, judged) {
 // Prediction and interval, with the digits that the interval leaves meaning to.
 function forecastTexts(i) {
   const { mean, low, high } = data.forecast;
-  const digits = digitsOf((high[i] - low[i]) / 4);
-  const [middle, from, to] = [mean[i], low[i], high[i]].map((v) => (digits === null ? write(v) : v.toFixed(digits)));
+  const [middle, from, to] = withDigits([mean[i], low[i], high[i]], (high[i] - low[i]) / 4);
   return [middle, `${from} to ${to}`];
+}
+
+function withDigits(values, error) {
+  const digits = digitsOf(error);
+  return values.map((value) => (digits === null || !known(value) ? write(value) : value.toFixed(digits)));
 }
 
 function scrolling(label, content) {

@@ -4,24 +4,6 @@ const COLOURS = ["var(--accent)", "var(--warm)", "var(--chosen-c)", "var(--chose
 const DASHES = ["", "6 3", "2 3", "9 3 2 3", "4 4"];
 const PERIOD = 4000;
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-function drawing(name, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-function write(value) {
-  return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
-}
-
 function show(studies) {
   const groups = new Map();
   studies.forEach((study, at) => {
@@ -30,10 +12,10 @@ function show(studies) {
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push({ ...study, at });
   });
-  document.getElementById("fronts").replaceChildren(
+  byId("fronts").replaceChildren(
     ...[...groups].map(([key, members]) => figure(...JSON.parse(key), members)),
   );
-  document.getElementById("states").replaceChildren(...studies.map(card));
+  byId("states").replaceChildren(...studies.map(card));
 }
 
 function figure(x, y, members) {
@@ -122,6 +104,6 @@ async function ask() {
   setTimeout(ask, PERIOD);
 }
 
-show(JSON.parse(document.getElementById("data").textContent));
+show(JSON.parse(byId("data").textContent));
 document.documentElement.dataset.ready = "true";
 setTimeout(ask, PERIOD);

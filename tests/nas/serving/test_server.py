@@ -278,3 +278,32 @@ def test_a_port_in_use_is_one_line(serve, published_copy):
     client = serve(published_copy)
     with pytest.raises(InputError, match=f"port {client.port}"):
         StudyServer([published_copy], port=client.port)
+
+
+@pytest.mark.slow
+def test_in_chromium_a_served_page_follows_the_search(serve, published_copy):
+    from chromium_page import Opened, chromium
+
+    log = published_copy / "study.log"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[: len(lines) // 2]))
+    client = serve(published_copy, edit=True)
+    with chromium() as browser:
+        opened = Opened(browser, f"http://{client.host}/", color_scheme="dark")
+        page = opened.page
+        page.fill("#filter-text", "CMM")
+        before = page.inner_text("#table-count")
+        log.write_bytes(b"".join(lines))
+        page.locator("#table-count", has_text="of 160").wait_for()
+        assert not before.endswith("of 160 trials")
+        assert page.input_value("#filter-text") == "CMM"
+        assert "of 160" in page.inner_text("#live-body")
+        # A note, and it is still there for the next who opens the page.
+        page.locator("#selected form textarea").first.fill("look again")
+        page.locator("#selected form button").first.click()
+        page.wait_for_selector("#selected form >> text=Kept.")
+        assert opened.violations() == []
+        again = Opened(browser, page.url)
+        kept = again.page.locator("#selected form textarea").first.input_value()
+        assert kept == "look again"
+        assert opened.problems == again.problems == []
