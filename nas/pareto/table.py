@@ -384,10 +384,14 @@ def format_value(value: float | None, error: float | None = None) -> str:
         error: Its standard error, written behind ±.
 
     Returns:
-        Whole numbers with separators, others with four significant digits.
+        Whole numbers with separators, others with four significant digits; with an
+        error as many decimals as its two digits have.
     """
     if value is None or math.isnan(value):
         return "–"
+    if error is not None and 1e-6 < error < 1e4 and math.isfinite(value):
+        decimals = max(0, 1 - math.floor(math.log10(error)))
+        return f"{value:,.{decimals}f} ± {error:,.{decimals}f}"
     if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         text = f"{int(value):,}"
     else:

@@ -50,18 +50,21 @@ function offerFilter() {
 // A button for every slot, from any letter to each of those that trials have there.
 // Not lists to choose from: fifteen of them took a quarter of the time the page opens in.
 function offerLetters() {
-  const stages = [];
+  // Of 10,000 placements few have a stage that no other has.
+  const texts = [];
   for (const placement of data.placements) {
-    let [stage, block] = [0, 0];
-    for (const letter of placement) {
-      if (letter === "-") [stage, block] = [stage + 1, 0];
-      else {
-        const seen = ((stages[stage] ??= [])[block] ??= []);
-        if (!seen.includes(letter)) seen.push(letter);
-        block += 1;
-      }
-    }
+    placement.split("-").forEach((text, stage) => (texts[stage] ??= new Set()).add(text));
   }
+  const stages = texts.map((distinct) => {
+    const blocks = [];
+    for (const text of distinct) {
+      [...text].forEach((letter, block) => {
+        const seen = (blocks[block] ??= []);
+        if (!seen.includes(letter)) seen.push(letter);
+      });
+    }
+    return blocks;
+  });
   const buttonFor = (letters, stage, block) => {
     const key = `${stage + 1}.${block + 1}`;
     const choices = ["", ...letters.sort()];

@@ -267,7 +267,7 @@ function drawLabels(pen, line, area) {
     const text = placementOf(i);
     const size = pen.measureText(text).width;
     const [px, py] = front.place[i];
-    const spots = [[px + 9, py - 4], [px - 9 - size, py - 4], [px + 23, py + 13], [px - 9 - size, py + 13]];
+    const spots = [[px + 13, py - 4], [px - 13 - size, py - 4], [px + 23, py + 13], [px - 13 - size, py + 13]];
     const spot = spots.find(([left, base]) => {
       const box = [left, base - 9, size, 12];
       const inside = left >= area.left && left + size <= area.right && box[1] >= area.top && base <= area.bottom;

@@ -107,9 +107,10 @@ function refill() {
   const column = table.columns.find((one) => one.name === name);
   const order = table.sort.startsWith("-") ? -1 : 1;
   if (column) {
-    const keys = new Map(table.rows.map((i) => [i, column.value(i)]));
+    const keys = [];
+    for (const i of table.rows) keys[i] = column.value(i);
     table.rows.sort((a, b) => {
-      const [left, right] = [keys.get(a), keys.get(b)];
+      const [left, right] = [keys[a], keys[b]];
       if (left === right) return a - b;
       if (!known(left) || left === "") return 1; // what is missing comes last
       if (!known(right) || right === "") return -1;

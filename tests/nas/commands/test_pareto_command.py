@@ -42,7 +42,7 @@ def test_table_shows_the_front_best_first(run):
     lines = run("known").stdout.splitlines()
     numbers = [line.split("│")[1].strip() for line in lines if "yes" in line]
     assert numbers == ["3", "1", "0"]
-    assert "0.9 ± 0.02" in run("known").stdout
+    assert "0.900 ± 0.020" in run("known").stdout
     assert "3 of 5 measured trials are on the front" in run("known").stdout
     assert "reference point accuracy=0.675, params=430" in run("known").stdout
 

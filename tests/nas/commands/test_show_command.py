@@ -32,7 +32,7 @@ def run(known_study, tmp_path, monkeypatch):
 def test_shows_placement_metrics_curves_and_standing(run):
     output = run("1").stdout
     for text in (
-        "░ C ░", "▓ M ▓", "0.9 ± 0.02", "2 of 5", "train_loss", "█▁", "On the front",
+        "░ C ░", "▓ M ▓", "0.900 ± 0.020", "2 of 5", "train_loss", "█▁", "On the front",
     ):  # fmt: skip
         assert text in output
 

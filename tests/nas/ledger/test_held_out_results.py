@@ -67,7 +67,7 @@ def printed(command, arguments, capsys):
 
 def test_nas_pareto_shows_it(opened, capsys):
     text = printed(pareto, ["known"], capsys)
-    assert "0.8765 ± 0.01" in text and "0.4321 ± 0.01" in text
+    assert "0.876 ± 0.010" in text and "0.432 ± 0.010" in text
     assert "looked at once" in text
     found = json.loads(printed(pareto, ["known", "--format", "json"], capsys))
     assert [one["test_accuracy"] for one in found["trials"]] == [0.4321, 0.8765, None]
@@ -79,7 +79,7 @@ def test_nas_pareto_shows_it(opened, capsys):
 
 def test_nas_show_says_when(opened, capsys):
     text = printed(show, ["known", "1"], capsys)
-    assert "0.8765 ± 0.01" in text and "200 test images" in text and LOOKED in text
+    assert "0.876 ± 0.010" in text and "200 test images" in text and LOOKED in text
     found = json.loads(printed(show, ["known", "1", "--format", "json"], capsys))
     assert found["test"]["test_accuracy"] == 0.8765
     assert found["test"]["looked"] == LOOKED
@@ -101,7 +101,7 @@ def test_the_model_card_shows_it(tested):
     from nas.exporting.model_card import _metric_table
 
     text = _metric_table(tested.trials()[1], tested.tested[1])
-    assert "| test accuracy | 0.8765 ± 0.01 | fraction | more |" in text
+    assert "| test accuracy | 0.876 ± 0.010 | fraction | more |" in text
     assert "test" not in _metric_table(tested.trials()[1], None)
 
 
