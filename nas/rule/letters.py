@@ -17,6 +17,9 @@ KNOWN = "CMPS"
 """Conv, MSA, pooling, squeeze-and-excitation: letters that any table may hold."""
 
 
+Floats = npt.NDArray[np.float64]
+
+
 def checked_letter(letter: str) -> str:
     """Check the letter to compare with C.
 
@@ -67,3 +70,23 @@ def letters_of(placements: Sequence[object]) -> Letters:
     joined = np.array([str(one).replace("-", "") for one in placements])
     width = joined.dtype.itemsize // 4
     return joined.view("U1").reshape(len(joined), width)
+
+
+def bits_of(letters: Letters, kinds: Sequence[str]) -> tuple[Floats, ...]:
+    """Where each kind of block stands: ``(placements, slots)`` of 0 and 1 for each."""
+    return tuple((letters == kind).astype(float) for kind in kinds)
+
+
+def indicators(kinds: Sequence[Floats]) -> Floats | None:
+    """A column for each slot and kind of block that varies there.
+
+    Args:
+        kinds: From :func:`bits_of`, the compared kind left out.
+
+    Returns:
+        ``(placements, columns)``; ``None`` if there are no such kinds.
+    """
+    if not kinds:
+        return None
+    columns = np.concatenate(kinds, axis=1)
+    return np.asarray(columns[:, np.ptp(columns, axis=0) > 0])

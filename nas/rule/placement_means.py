@@ -1,11 +1,12 @@
 """Seeds as replicates: one row a placement, weighted by how well it is known."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.rule.letters import Letters
+from nas.rule.letters import bits_of, indicators
 from nas.rule.placement_table import PlacementTable
 from nas.rule.slot_design import Labels
 from nas.rule.slot_regression import SlotRegression
@@ -30,7 +31,8 @@ class PlacementMeans:
         replicate_sd: Standard deviation between trials of one placement, or ``None``
             where there are too few repeats.
         replicate_df: Degrees of freedom of ``replicate_sd``.
-        others: Indicators of further letters, ``(placements, columns)``, or ``None``.
+        other_bits: For each further letter ``(placements, slots)``, 1 where the slot
+            has it.
         clusterings: Ways in which the rows share luck; see
             :class:`~nas.rule.slot_design.SlotDesign`.
         num_placements: Distinct placements.
@@ -47,7 +49,7 @@ class PlacementMeans:
     params: Floats | None
     replicate_sd: float | None
     replicate_df: int
-    others: Floats | None
+    other_bits: tuple[Floats, ...]
     clusterings: tuple[Labels, ...]
     num_placements: int
     by_split: tuple[dict[str, float], ...] | None = None
@@ -88,7 +90,7 @@ class PlacementMeans:
             params = np.bincount(group, table.params, minlength=num) / counts
         df = len(group) - num
         bits = table.bits[first]
-        others = _indicators(table.letters[first], table.other_letters)
+        other_bits = bits_of(table.letters[first], table.other_letters)
         clusterings: tuple[Labels, ...] = ()
         if shared is not None:
             _, labels = np.unique(shared[first], return_inverse=True)
@@ -101,13 +103,18 @@ class PlacementMeans:
         if df >= MIN_REPLICATE_DF:
             within = float(((table.values - means[group]) ** 2).sum() / df)
             sd = within**0.5
-            weights = _weights(bits, means, counts, within, others)
+            weights = _weights(bits, means, counts, within, indicators(other_bits))
         convs = (table.letters[first] == "C").astype(float)
         return cls(
-            bits, convs, means, counts, weights, params, sd, df, others, clusterings,
-            len(names), _means_by_split(table, group, num),
+            bits, convs, means, counts, weights, params, sd, df, other_bits,
+            clusterings, len(names), _means_by_split(table, group, num),
             table.are_swaps,
         )  # fmt: skip
+
+    @cached_property
+    def others(self) -> Floats | None:
+        """Indicators of further letters, ``(placements, columns)``, or ``None``."""
+        return indicators(self.other_bits)
 
     def regression(self, controls: Floats | None = None) -> SlotRegression:
         """The regression of the means on all slots, with further regressors."""
@@ -130,15 +137,6 @@ def _means_by_split(
         {split: float(np.mean(values)) for split, values in one.items()}
         for one in found
     )
-
-
-def _indicators(letters: Letters, others: tuple[str, ...]) -> Floats | None:
-    """A column for each slot in which another letter varies."""
-    if not others:
-        return None
-    columns = np.concatenate([letters == letter for letter in others], axis=1)
-    varied = columns.any(axis=0) & ~columns.all(axis=0)
-    return columns[:, varied].astype(float)
 
 
 def _weights(

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from nas.rule.letters import letters_of
+from nas.rule.letters import bits_of, letters_of
 from nas.rule.slot_layout import SlotLayout
-from nas.rule.verdict import TableReadings, VerdictDesign
+from nas.rule.table_readings import TableReadings
+from nas.rule.verdict import VerdictDesign
 
 POWER = 0.8
 """The usual chance to find an effect that is there (Cohen 1988)."""
@@ -74,9 +75,11 @@ class VerdictPower:
             Its power.
         """
         letters = letters_of(placements)
-        bits = np.asarray(letters == letter, dtype=float)
+        (bits,) = bits_of(letters, letter)
+        others = bits_of(letters, sorted({*np.unique(letters)} - {"C", letter}))
         depths = tuple(map(len, str(placements[0]).split("-")))
-        return cls(VerdictDesign(bits, SlotLayout(depths, strided)))
+        layout = SlotLayout(depths, strided)
+        return cls(VerdictDesign(bits, layout, other_bits=others))
 
     @property
     def num_rows(self) -> int:

@@ -1,5 +1,8 @@
 """Regressors of the rivals that act through the whole placement, not through slots."""
 
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +18,9 @@ def msa_counts(bits: Floats, layout: SlotLayout) -> Floats:
     )
 
 
-def count_squares(bits: Floats, layout: SlotLayout) -> Floats:
+def count_squares(
+    bits: Floats, layout: SlotLayout, others: Sequence[Floats] = ()
+) -> Floats:
     """Squares of the MSA counts of each stage and of the model.
 
     The slots already carry a straight effect of the count. In a family that always
@@ -25,16 +30,45 @@ def count_squares(bits: Floats, layout: SlotLayout) -> Floats:
     Args:
         bits: ``(rows, slots)``, 1 for an MSA.
         layout: The slots.
+        others: The same for each further kind of block.
 
     Returns:
-        ``(rows, stages + 1)``.
+        ``(rows, stages + 1)``; three times as many columns with further kinds, for
+        their count, squared and times that of MSAs, can curve as well.
     """
-    counts = msa_counts(bits, layout)
-    return np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1) ** 2
+
+    def with_total(kind: Floats) -> Floats:
+        counts = msa_counts(kind, layout)
+        return np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1)
+
+    return _products(with_total(bits), [with_total(other) for other in others])
 
 
-def joint_rivals(bits: Floats, layout: SlotLayout) -> Floats:
-    """Square of the MSA count, and adjacent pairs of MSAs.
+def total_squares(bits: Floats, others: Sequence[Floats] = ()) -> Floats:
+    """Square of the MSA count of the model.
+
+    Args:
+        bits: ``(rows, slots)``, 1 for an MSA.
+        others: The same for each further kind of block.
+
+    Returns:
+        ``(rows, 1)``; ``(rows, 3)`` with further kinds, as in :func:`count_squares`.
+    """
+    totals = [kind.sum(axis=1, keepdims=True) for kind in (bits, *others)]
+    return _products(totals[0], totals[1:])
+
+
+def _products(own: Floats, others: Sequence[Floats]) -> Floats:
+    if not others:
+        return np.asarray(own**2)
+    rest = np.sum(others, axis=0)
+    return np.concatenate([own**2, own * rest, rest**2], axis=1)
+
+
+def adjacent_pairs(
+    bits: Floats, layout: SlotLayout, others: Sequence[Floats] = ()
+) -> Floats:
+    """Adjacent pairs of MSAs, and of an MSA and another kind of block.
 
     With these in the regression a slot's effect is that of an MSA without neighbours:
     a last slot has one neighbour within its stage and a middle slot two, so a penalty
@@ -44,14 +78,37 @@ def joint_rivals(bits: Floats, layout: SlotLayout) -> Floats:
     Args:
         bits: ``(rows, slots)``, 1 for an MSA.
         layout: The slots.
+        others: The same for each further kind of block that is not Conv.
 
     Returns:
-        ``(rows, 3)``.
+        ``(rows, at most 2 * (1 + others))``: pairs that no row has are left out.
     """
-    pairs = bits[:, :-1] * bits[:, 1:]
+    return _pairs([(bits, kind) for kind in (bits, *others)], layout)
+
+
+def other_pairs(layout: SlotLayout, others: Sequence[Floats]) -> Floats:
+    """Adjacent pairs without an MSA, of every two further kinds of block.
+
+    What they do is no rival, but if it is not held, pairs with an MSA take it over.
+
+    Args:
+        layout: The slots.
+        others: ``(rows, slots)`` for each further kind of block that is not Conv.
+
+    Returns:
+        ``(rows, at most others * (others + 1))``: pairs that no row has are left out.
+    """
+    return _pairs(list(combinations_with_replacement(others, 2)), layout)
+
+
+def _pairs(kinds: Sequence[tuple[Floats, Floats]], layout: SlotLayout) -> Floats:
     stages = np.array([stage for stage, _ in layout.slots])
     across = stages[:-1] != stages[1:]
-    total = bits.sum(axis=1)
-    return np.stack(
-        [total**2, pairs[:, ~across].sum(axis=1), pairs[:, across].sum(axis=1)], axis=1
-    )
+    columns = []
+    for one, other in kinds:
+        pairs = one[:, :-1] * other[:, 1:]
+        if one is not other:
+            pairs = pairs + other[:, :-1] * one[:, 1:]
+        columns += [pairs[:, ~across].sum(axis=1), pairs[:, across].sum(axis=1)]
+    found = np.stack(columns, axis=1)
+    return np.asarray(found[:, found.any(axis=0)])

@@ -393,7 +393,7 @@ def _test(
     layout = table.layout
     regression = means.regression()
     design = VerdictDesign(
-        means.bits, layout, means.weights, means.others, means.clusterings
+        means.bits, layout, means.weights, means.other_bits, means.clusterings
     )
     sign = {"maximize": 1, "minimize": -1, "none": 0}[direction]
     judged = design.judge(means.means[:, None], sign, level, smallest_effect)

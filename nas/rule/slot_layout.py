@@ -83,6 +83,11 @@ class SlotLayout:
         """Slots of a stage that are neither first nor last nor strided."""
         return [i for i in self.of_stage(stage)[1:-1] if i not in self.strided]
 
+    @property
+    def has_middle(self) -> bool:
+        """Whether any stage has a middle slot."""
+        return any(map(self.middle, self.stages))
+
     def unit(self, indices: int | Iterable[int]) -> Floats:
         """Weights that average the slots of the given indices."""
         weights = np.zeros(self.num_slots)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nas.rule.letters import bits_of
 from nas.rule.placement_table import PlacementTable
 from nas.rule.slot_layout import SlotLayout
 from nas.rule.verdict import VerdictDesign
@@ -74,18 +75,57 @@ def judged(plant, depths, num_rows, num_tables=200, per_design=5, seed=0, **aske
 def judged_together(
     plants, depths, num_rows, num_tables=200, per_design=5, seed=0, **asked
 ):
-    """The same for several plants by name, on the same designs and noise."""
+    """The same for several plants by name, on the same designs and noise.
+
+    ``strided`` blocks are those of the paper's networks, slots in ``never`` are Conv
+    in every row.
+    """
     rng = np.random.default_rng(seed)
     noise = asked.pop("noise", lambda rng, bits, size: rng.normal(size=size))
+    strided, never = asked.pop("strided", None), asked.pop("never", ())
     found = []
     for _ in range(num_tables // per_design):
-        bits = np.unique(free_design(rng, num_rows, depths), axis=0).astype(float)
+        drawn = free_design(rng, num_rows, depths)
+        drawn[:, list(never)] = 0
+        bits = np.unique(drawn, axis=0).astype(float)
         errors = noise(rng, bits, (len(bits), per_design))
-        design = VerdictDesign(bits, SlotLayout(depths))
+        design = VerdictDesign(bits, SlotLayout(depths, strided))
         responses = [plant(bits, depths)[:, None] + errors for plant in plants.values()]
         verdicts = design.judge(np.concatenate(responses, axis=1), **asked).verdicts
         found.append(np.asarray(verdicts).reshape(len(plants), per_design))
     return dict(zip(plants, np.concatenate(found, axis=1), strict=True))
+
+
+def judged_letters(plants, depths, num_rows, num_tables=200, letter="M"):
+    """Verdicts on placements of C, M, P and S, by plant.
+
+    ``plant(own, filled, depths)`` gives the truth of each row from where the compared
+    letter stands and where any letter but C does, ``(rows, slots)`` each.
+    """
+    rng = np.random.default_rng(0)
+    others = sorted({*"MPS"} - {letter})
+    found = []
+    for _ in range(num_tables // 10):
+        letters = rng.choice(list("CMPS"), size=(num_rows, sum(depths)))
+        (own,), rest = bits_of(letters, letter), bits_of(letters, others)
+        filled = own + sum(rest)
+        design = VerdictDesign(own, SlotLayout(depths), other_bits=rest)
+        errors = rng.normal(size=(num_rows, 10))
+        truths = [plant(own, filled, depths) for plant in plants.values()]
+        responses = [truth[:, None] + errors for truth in truths]
+        verdicts = design.judge(np.concatenate(responses, axis=1)).verdicts
+        found.append(np.asarray(verdicts).reshape(len(plants), 10))
+    return dict(zip(plants, np.concatenate(found, axis=1), strict=True))
+
+
+def of_letters(own=None, filled=None):
+    """A truth about the compared letter, and one about any letter but C."""
+
+    def plant(own_bits, filled_bits, depths):
+        parts = ((own, own_bits), (filled, filled_bits))
+        return sum(one(bits, depths) for one, bits in parts if one is not None)
+
+    return plant
 
 
 def on_slots(effects_of):
@@ -250,3 +290,28 @@ MIXTURES = {
     ),
 }
 """Several rivals at once."""
+
+LETTER_RIVALS = {
+    "nothing of it, another letter's end rule": lambda own, filled, depths: END(
+        filled - own, depths
+    ),
+    "neighbours of any letter": of_letters(None, neighbours(False)),
+    "neighbours of any letter, and stage 1 alone": of_letters(
+        on_blocks(end=2.0), neighbours(False)
+    ),
+    "neighbours of any letter twice, and stage 1 alone": of_letters(
+        on_blocks(end=4.0), times(2, neighbours(False))
+    ),
+    "neighbours of any letter, a bad first and a good last block": of_letters(
+        on_blocks(first=-1.0, last=2.0), neighbours(False)
+    ),
+    "neighbours of any letter across stages, and edges": of_letters(
+        together(END, START), neighbours(True)
+    ),
+    "any letter followed by a Conv": of_letters(None, followed),
+    "curve over the count of any letter, edges and strides": of_letters(
+        together(END, START, at("strided", -2.0)), count_curve
+    ),
+    "trend and edges": of_letters(together(trend, END, START)),
+}
+"""Truths of placements of four letters that are not the rule."""

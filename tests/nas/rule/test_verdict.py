@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rule_plants import (
     END,
+    LETTER_RIVALS,
     MIXTURES,
     RIVALS,
     START,
@@ -14,12 +15,16 @@ from rule_plants import (
     counted_design,
     free_design,
     judged,
+    judged_letters,
     judged_together,
+    of_letters,
     one_stage,
     placements,
     saturation,
     table,
     times,
+    together,
+    trend,
 )
 from scipy import stats
 
@@ -101,7 +106,8 @@ def test_rivals_are_not_support_in_many_networks(depths, num_rows, size):
         ((3, 3, 3), 136, 0.5, 0.37),
         ((3, 4, 6, 3), 64, 1.0, 0.73),
         ((3, 4, 6, 3), 136, 1.0, 0.95),
-        ((4, 4, 4), 136, 1.0, 0.95),
+        ((4, 4, 4), 64, 1.0, 0.64),
+        ((4, 4, 4), 136, 0.5, 0.42),
     ],
 )
 def test_the_rule_is_found(depths, num_rows, size, power):
@@ -111,6 +117,9 @@ def test_the_rule_is_found(depths, num_rows, size, power):
     assert share(verdicts, "contradicted") == 0
     assert share(turned, "contradicted") >= at_least(power, 200)
     assert share(turned, "supported") == 0
+
+
+edges = together(END, START)
 
 
 def heavy_tails(rng, bits, size):
@@ -311,6 +320,62 @@ def test_one_letter_at_a_time_is_compared(letter):
         verdicts.append(rule_test(data).verdict)
     found = verdicts.count("supported")
     assert found >= 15 if letter == "P" else found <= 3
+
+
+@pytest.mark.parametrize(
+    ("depths", "num_rows", "letter"),
+    [
+        ((3, 3, 3), 200, "M"),
+        pytest.param((3, 3, 3), 200, "P", marks=pytest.mark.slow),
+        pytest.param((3, 3, 3), 120, "M", marks=pytest.mark.slow),
+        pytest.param((4, 4, 4), 300, "M", marks=pytest.mark.slow),
+        pytest.param((3, 4, 6, 3), 300, "M", marks=pytest.mark.slow),
+    ],
+)
+def test_rivals_of_four_letters_are_not_support(depths, num_rows, letter):
+    plants = {**LETTER_RIVALS, "the rule": of_letters(times(2, END))}
+    found = judged_letters(plants, depths, num_rows, 400, letter)
+    if num_rows >= 200:
+        assert share(found["the rule"], "supported") >= at_least(0.97, 400)
+    for name in LETTER_RIVALS:
+        assert share(found[name], "supported") <= at_most(0.05, 400), name
+        assert share(found[name], "contradicted") <= at_most(0.05, 400), name
+
+
+@pytest.mark.parametrize("depths", [(2, 2, 2), (2, 2, 2, 2)])
+def test_bad_first_blocks_are_no_rule_where_no_stage_has_a_middle(depths):
+    """Without strides the last block beats the first in every stage: once 96%."""
+    plants = {
+        "the rule": times(2, END),
+        "first blocks bad": times(-1, START),
+        "first blocks very bad": times(-3, START),
+        "strided blocks bad": at("strided", -2.0),
+        "start rule": times(2, START),
+    }
+    num = 50 if len(depths) == 3 else 120
+    found = judged_together(plants, depths, num, 400, strided=())
+    assert share(found.pop("the rule"), "supported") >= at_least(0.97, 400)
+    assert share(found.pop("start rule"), "contradicted") >= at_least(0.97, 400)
+    for name, verdicts in found.items():
+        assert share(verdicts, "supported") <= at_most(0.05, 400), name
+        assert share(verdicts, "contradicted") == 0, name
+
+
+@pytest.mark.parametrize(
+    ("depths", "num_rows", "never"),
+    [((3, 3, 3), 160, (1, 4)), ((3, 3), 60, ())],
+)
+def test_a_line_that_the_table_can_hardly_see_does_not_hide(depths, num_rows, never):
+    """Edges on a line over depth, with few slots to tell the line: once 8 to 16%."""
+    plants = {
+        f"{size} of {height}": together(times(size / 2, trend), times(height, edges))
+        for size in (1.0, 2.0)
+        for height in (1.0, 2.0)
+    }
+    for name, verdicts in judged_together(
+        plants, depths, num_rows, 400, never=never
+    ).items():
+        assert share(verdicts, "supported") <= at_most(0.06, 400), name
 
 
 def test_a_single_stage_says_which():
