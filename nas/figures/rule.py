@@ -45,6 +45,7 @@ RIVALS = {
     "each_comparison_beyond_rivals": "the same with one stage, or edges",
     "strided_not_beyond_last": "strided slots better still",
     "ends_do_not_hurt": "merely the least bad place",
+    "ends_help_by_themselves": "merely bad first blocks",
 }
 """What a check that failed leaves open, by the check's name."""
 

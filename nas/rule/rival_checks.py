@@ -211,6 +211,6 @@ def _other_places(
             "an MSA at the ends helps: no stage has a middle slot to tell good last "
             "slots from bad first ones"
         )
-        name, passed = "ends_help", p < level
+        name, passed = "ends_help_by_themselves", p < level
     found.append(Checks(name, (nothing, claim), p, passed | ~is_good))
     return found

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rule_plants import free_design, table
@@ -51,9 +53,14 @@ def test_every_check_has_a_name_for_what_it_leaves_open():
     slots = bits @ np.array([1, 0, 6, 5, 0, 6, 5, 0, -6.0]) + bits @ np.arange(9) / 2
     values = slots - (bits[:, :-1] * bits[:, 1:]).sum(axis=1) + rng.normal(size=300)
     test = rule_test(table(bits, values, (3, 3, 3)))
-    assert {check.name for check in test.checks} == set(RIVALS)
     rest = rule_figure(test).open_question
     assert RIVALS["no_stage_against"] in rest
+    # no stage has a middle block here, nor a stride
+    bits = free_design(rng, 60, (2, 2, 2))
+    values = bits @ np.array([-3.0, -0.5] * 3) + rng.normal(size=60)
+    two = rule_test(replace(table(bits, values, (2, 2, 2)), strided=()))
+    assert RIVALS["ends_help_by_themselves"] in rule_figure(two).open_question
+    assert {check.name for check in (*test.checks, *two.checks)} == set(RIVALS)
 
 
 def test_the_good_side_is_named():
