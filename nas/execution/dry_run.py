@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nas.config import SearchConfig, with_plugins
 from nas.data.cache_directory import CacheUnusableError, user_cache_directory
 from nas.execution.ray_runner import Resources, num_slots, ray_cluster
+from nas.execution.working_directory import go_to
 from nas.plugins import import_plugins
 from nas.sampling.baselines import baselines
 from nas.sampling.halving import rungs
@@ -141,9 +142,17 @@ def _measuring(
     import ray
 
     with ray_cluster(resources):
-        remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_measure)
+        here = Path.cwd()
+
+        def measure(
+            one: Architecture, config: SearchConfig, data: "Dataset"
+        ) -> tuple[MeasuredPlacement, tuple[str, ...], str]:
+            go_to(here)
+            return _measure(one, config, data, resources)
+
+        remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(measure)
         shared = ray.put(data)
-        yield lambda one: ray.get(remote.remote(one, config, shared, resources))
+        yield lambda one: ray.get(remote.remote(one, config, shared))
 
 
 def _measure(

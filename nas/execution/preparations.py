@@ -5,10 +5,12 @@ is lost with its worker is started again, twice at most, and goes on where it wa
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from nas.execution.ray_runner import Resources, stop_on_sigterm
 from nas.execution.trial_worker import limit_threads
+from nas.execution.working_directory import go_to
 from nas.scoring.scorer import Preparation
 
 _RETRIES = 2
@@ -40,7 +42,7 @@ def prepare(
     remote = ray.remote(
         num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=_RETRIES
     )(_do)
-    shared = ray.put(data)
+    shared, here = ray.put(data), Path.cwd()
     tell(f"preparing: {', '.join(task.name for task in tasks)}")
     waiting = tasks
     running: dict[Any, str] = {}
@@ -51,7 +53,7 @@ def prepare(
                 free = most - len(running)
                 for task in waiting[:free]:
                     reference = remote.remote(
-                        task, shared, resources.cpus, resources.gpus
+                        task, shared, resources.cpus, resources.gpus, here
                     )
                     running[reference] = task.name
                 waiting = waiting[free:]
@@ -70,6 +72,9 @@ def prepare(
     return True
 
 
-def _do(task: Preparation, data: Any, cpus: float, gpus: float) -> None:
+def _do(
+    task: Preparation, data: Any, cpus: float, gpus: float, started_in: Path
+) -> None:
+    go_to(started_in)
     limit_threads(max(1, int(cpus)))
     task(data, gpus)

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 from ray.tune import Trainable
 
 from nas.execution.trial_process import TrialProcess
+from nas.execution.working_directory import go_to
 from nas.scoring.trial_run import (
     FAILED_BY_TRIAL,
     TrialFunction,
@@ -53,6 +54,7 @@ class WorkerContext:
         rungs: Epochs at which a trial reports and may be stopped.
         time_limit_s: Seconds after which a trial's process is ended, or ``None``.
         is_tracked: Whether each epoch is sent to the driver.
+        started_in: Where relative paths of the settings begin.
     """
 
     function: TrialFunction
@@ -64,6 +66,7 @@ class WorkerContext:
     rungs: tuple[int, ...] = ()
     time_limit_s: float | None = None
     is_tracked: bool = False
+    started_in: Path = field(default_factory=Path.cwd)
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ class TrialWorker(Trainable):
                 f"host {socket.gethostname()} does not see the study directory "
                 f"{context.study}; it must be on a file system that all nodes share"
             )
+        go_to(context.started_in)
         self._context = context
         self._steps: _RunInSteps | None = None
         self._limit_file: TextIO | None = None

@@ -117,14 +117,8 @@ def test_the_study_begins_with_it_and_it_is_about_right(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_cluster_measures_where_its_trials_would_run():
-    import ray
-
-    ray.init(num_cpus=3, include_dashboard=False, _node_ip_address="127.0.0.1")
-    try:
-        wanted = {"cpus_per_trial": 2, "address": "auto"}
-        cost = measure_launch(changed(resources=wanted))
-    finally:
-        ray.shutdown()
+def test_a_cluster_measures_where_its_trials_would_run(local_ray):
+    wanted = {"cpus_per_trial": 2, "address": "auto"}
+    cost = measure_launch(changed(resources=wanted))
     assert (cost.at_once, cost.trials) == (1, 4)
     assert "2 CPU" in cost.device

@@ -1,6 +1,7 @@
 import json
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from search_parts import climbing_trial, fake_trial, small_space
@@ -55,6 +56,23 @@ def test_an_error_is_an_answer_and_its_traceback_is_kept(tmp_path):
     assert outcome(result)["error"] == "ValueError: boom"
     text = (tmp_path / "trials" / "0" / "error.txt").read_text()
     assert "in broken" in text
+
+
+def test_relative_paths_begin_where_the_command_was_started(tmp_path, monkeypatch):
+    """A process of a cluster starts elsewhere."""
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "supernets").mkdir()
+
+    def opens(run):
+        assert Path("supernets").is_dir()
+        return TrialOutcome({}, {})
+
+    monkeypatch.chdir(tmp_path / "user")
+    context = WorkerContext(opens, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    made = object.__new__(TrialWorker)
+    made.setup(job(0), context)
+    assert "error" not in outcome(made.step())
 
 
 @pytest.mark.parametrize("answer", [None, {"accuracy": 1.0}])
