@@ -105,7 +105,7 @@ def test_python_runs(page, text, winner, trained_study, monkeypatch, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-READING = {"pareto", "show", "status", "rule", "predict", "report"}
+READING = {"agreement", "pareto", "show", "status", "rule", "predict", "report"}
 
 
 def reading_lines():
@@ -117,15 +117,17 @@ def reading_lines():
                 yield pytest.param(words[1:], id=f"{page}: {' '.join(words[1:])[:60]}")
 
 
-STUDY = re.compile(r"^(STUDY2?|study|runs/[\w-]+|results/cifar10-placement)$")
+STUDY = re.compile(r"^(\w*STUDY2?|study|runs/[\w-]+|results/cifar10-placement)$")
+TWO_STEP = ROOT / "results" / "cifar10-parent"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", list(reading_lines()))
 def test_reading_commands_run(words, tmp_path, monkeypatch, capsys):
-    """On a copy of the published study, whose metrics the pages speak of."""
-    copy = tmp_path / "published"
-    shutil.copytree(PUBLISHED, copy)
+    """On a copy of a published study, whose metrics the pages speak of."""
+    copy = tmp_path / "study"
+    in_two_steps = words[0] == "agreement" or "study/scores" in words
+    shutil.copytree(TWO_STEP if in_two_steps else PUBLISHED, copy)
     (tmp_path / "results").symlink_to(ROOT / "results")
     monkeypatch.chdir(tmp_path)
     arguments = [str(copy) if STUDY.match(word) else word for word in words]

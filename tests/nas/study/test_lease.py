@@ -34,7 +34,7 @@ def test_a_second_driver_is_refused_until_the_first_is_dead(tmp_path):
             Lease(tmp_path).__enter__()
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     assert not is_driven(tmp_path)
     with Lease(tmp_path):
         assert read_owner(tmp_path)["pid"] == os.getpid()
