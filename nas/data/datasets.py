@@ -14,7 +14,7 @@ import numpy as np
 
 from evaluators.data import Augmentation, EvaluationData, ImageSet
 from nas.config import DataConfig
-from nas.data.decoded_images import decoded_images
+from nas.data.decode_images import decode_images
 from nas.data.fingerprint import FINGERPRINT_DIGITS, channel_moments, pixel_digest
 from nas.data.image_files import ImageFolder, printable
 from nas.data.loaders import LOADERS, load_raw, register_dataset
@@ -365,7 +365,7 @@ def _decoded(
         for name, split in splits.items()
     }
     sizes = {name: size for name in files} | {"train": config.store_size or size}
-    found = decoded_images(
+    found = decode_images(
         files,
         sizes,
         folder.scanned_ns,

@@ -305,8 +305,8 @@ _MOST_OPEN = 8
 """Supernets that a worker keeps in memory (our choice)."""
 
 _OPEN: "dict[Path, SupernetScores]" = {}
-_SCORES: dict[tuple[Path, int], Mapping[str, TrialOutcome]] = {}
-"""What this worker has read, by file and the time when it was written."""
+_SCORES: "dict[Path, tuple[int, Mapping[str, TrialOutcome]]]" = {}
+"""What this worker has read, by file, with the time when that was written."""
 
 
 def _reader(file: SupernetFile, run: TrialRun) -> "SupernetScores":
@@ -319,7 +319,7 @@ def _reader(file: SupernetFile, run: TrialRun) -> "SupernetScores":
 
 def _scores(file: SupernetFile) -> Mapping[str, TrialOutcome]:
     path = file.scores_file
-    key = path, path.stat().st_mtime_ns if path.is_file() else 0
-    if key not in _SCORES:
-        _SCORES[key] = file.scores()
-    return _SCORES[key]
+    written = path.stat().st_mtime_ns if path.is_file() else 0
+    if path not in _SCORES or _SCORES[path][0] != written:
+        _SCORES[path] = written, file.scores()
+    return _SCORES[path][1]

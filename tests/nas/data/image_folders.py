@@ -25,9 +25,9 @@ def noise_folder(root: Path, counts: dict[str, int], size=(9, 7), seed=0) -> Pat
 
 def at_rest(root: Path, monkeypatch) -> None:
     """Let a listing believe that nothing was changed shortly before it."""
-    from nas.data import decoded_images
+    from nas.data import decode_request
 
-    monkeypatch.setattr(decoded_images, "_RESTING_NS", -(10**12))
+    monkeypatch.setattr(decode_request, "_RESTING_NS", -(10**12))
 
 
 def old_decode(path, size: int) -> np.ndarray:

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from nas.config import DataConfig
-from nas.data import cache_directory, decoded_images, decoder_pool
+from nas.data import (
+    cache_directory,
+    decode_images,
+    decoded_images,
+    decoder_pool,
+    pixel_cache,
+)
 from nas.data.datasets import data_fingerprint, load_dataset
 from search_spaces import InputError
 from tests.nas.data.child_process import ChildProcess
@@ -202,7 +208,7 @@ def test_a_damaged_cache_above_the_checked_size_is_seen_by_its_file(
 ):
     config = config_of(folder)
     fingerprint = load_dataset(config).fingerprint
-    monkeypatch.setattr(decoded_images, "_VERIFIED_BYTES", 0)
+    monkeypatch.setattr(pixel_cache, "_VERIFIED_BYTES", 0)
     calls = []
     plain = decoded_images.pixel_digest
 
@@ -281,7 +287,7 @@ def test_an_unusable_cache_directory_is_told_in_one_line(
 def test_a_full_disk_is_told_in_one_line(folder, monkeypatch, user_cache):
     expected = naive_splits(config_of(folder))
     free = os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
-    monkeypatch.setattr(decoded_images.os, "fstatvfs", lambda _: free)
+    monkeypatch.setattr(pixel_cache.os, "fstatvfs", lambda _: free)
     dataset = load_dataset(config_of(folder))
     (note,) = [line for line in dataset.notes if "cache" in line]
     assert "the disk is too full" in note
@@ -319,7 +325,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told_in_one_line(
 
 
 def test_pixels_that_fit_nowhere_are_refused(folder, monkeypatch):
-    monkeypatch.setattr(decoded_images.os, "sysconf", lambda _: 10)
+    monkeypatch.setattr(decode_images.os, "sysconf", lambda _: 10)
     with pytest.raises(InputError, match=r"must fit on the disk or into memory"):
         load_dataset(config_of(folder, cache=False))
 
