@@ -246,9 +246,9 @@ class VerdictDesign:
             reach = np.abs(headline.effects) + headline.half_width(1 - 2 * level)
             negligible = reach <= smallest
             if differ is not None:
+                # effects of both signs that cancel are no small effect
                 beyond = [
-                    np.abs(one.effects) - one.half_width(1 - level) > smallest
-                    for one in read.stages.values()
+                    np.abs(one.effects) > smallest for one in read.stages.values()
                 ]
                 negligible &= ~((differ[2] < level) & np.any(beyond, axis=0))
             verdicts = np.where(negligible, "negligible", verdicts)

@@ -18,6 +18,7 @@ from rule_plants import (
     judged_letters,
     judged_together,
     of_letters,
+    on_slots,
     one_stage,
     placements,
     saturation,
@@ -167,11 +168,17 @@ def test_an_effect_too_small_to_matter_is_not_support():
 
 
 def test_stages_that_cancel_are_not_negligible():
-    def cancel(bits, depths):
-        return bits[:, [2, 5, 8]] @ [4.0, -2.0, -2.0]
-
-    verdicts = judged(cancel, (3, 3, 3), 256, 40, smallest=0.5)
-    assert set(verdicts) == {"inconclusive"}
+    """Of effects of 1, -0.5, -0.5 with 0.5 as the smallest: once 19 to 39%."""
+    plants = {
+        name: on_slots(lambda depths, sizes=sizes: np.kron(sizes, [0, 0, 1]))
+        for name, sizes in {
+            "large": (4, -2, -2), "small": (1, -0.5, -0.5), "two": (0.9, -0.9, 0),
+        }.items()
+    }  # fmt: skip
+    found = judged_together(plants, (3, 3, 3), 256, 400, 10, smallest=0.5)
+    assert set(found["large"]) == {"inconclusive"}
+    assert share(found["small"], "negligible") <= at_most(0.05, 400)
+    assert share(found["two"], "negligible") <= at_most(0.05, 400)
 
 
 def test_less_is_better_turns_the_good_side_round():
