@@ -11,6 +11,7 @@ import click
 from nas.commands.naming import STUDY
 from nas.commands.options import format_option
 from nas.commands.problems import say_problems
+from nas.human_number import human_number
 from nas.terminal import say
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _lines(status: "StudyStatus", study: Path) -> list[str]:
             add(f"  {count} {what}")
     for metric, trial in status.best.items():
         add(
-            f"  best {metric}: {trial.metrics[metric]:.6g} "
+            f"  best {metric}: {human_number(trial.metrics[metric])} "
             f"(trial {trial.number}, {trial.placement})"
         )
     for one in status.running:

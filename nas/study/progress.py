@@ -8,6 +8,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
+from nas.human_number import human_number
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.study.bars import Bar, NotebookBar, TerminalBar, in_notebook
 from nas.study.launch_cost import LaunchCost
@@ -185,24 +186,26 @@ class Progress:
         place = f"[{self.num_ended}/{self._num_trials}]"
         if trial.state == TrialState.COMPLETE:
             values = " ".join(
-                f"{o.metric}={trial.metrics[o.metric]:.4g}" for o in self._objectives
+                f"{o.metric}={human_number(trial.metrics[o.metric])}"
+                for o in self._objectives
             )
         elif trial.state == TrialState.PRUNED:
             values = f"stopped after epoch {trial.rung}"
         else:
             values = f"{_what_failed(trial)}: {trial.error}"
-        left = "" if trial.was_interrupted else self._time_left()
+        left = "" if trial.was_interrupted else self._time_left(trial)
         return f"{place} trial {trial.number} {trial.placement} {values}" + (
             f" ({left})" if left else ""
         )
 
-    def _time_left(self) -> str:
-        left = remaining_seconds(
-            self._seconds,
-            self._underway().values(),
-            self._num_trials - self.num_ended,
-            self._expected,
-        )
+    def _time_left(self, just_ended: Trial | None = None) -> str:
+        underway = list(self._underway().values())
+        todo = self._num_trials - self.num_ended
+        if just_ended is not None and todo > len(underway):
+            # Its place is taken in a moment: not one less runs at once from here on.
+            underway.append(Underway(just_ended.duration_s or 0.0, 1, 1))
+            todo += 1
+        left = remaining_seconds(self._seconds, underway, todo, self._expected)
         return f"{duration_text(left)} left" if left else ""
 
     def _underway(self) -> dict[int, Underway]:
@@ -238,7 +241,7 @@ class Progress:
             if self._counts[name]
         ]
         parts += [
-            f"best {metric} {trial.metrics[metric]:.4g}"
+            f"best {metric} {human_number(trial.metrics[metric])}"
             for metric, trial in self._best.items()
         ]
         if left := self._time_left():

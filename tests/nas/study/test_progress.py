@@ -65,6 +65,16 @@ def test_without_a_terminal_each_trial_is_a_line_on_stderr(capsys):
     assert progress.num_ended == 4
 
 
+def test_a_place_that_is_free_for_a_moment_does_not_double_the_time(capsys):
+    with Progress(OBJECTIVES, 10, []) as progress:
+        for number in (0, 1):
+            progress.started(Given(number))
+        progress.ended(known_trial(0, accuracy=0.25, params=10_203_500, duration_s=60))
+    # Nine trials of 60 s, two at once: 4 min 30 s, not 9 min.
+    line = capsys.readouterr().err
+    assert "params=10.2 M" in line and "(4 min 30 s left)" in line
+
+
 def test_quiet_is_quiet(capsys):
     with Progress(OBJECTIVES, 4, [], quiet=True) as progress:
         progress.started(Given(0))
