@@ -104,6 +104,7 @@ def test_a_directory_that_a_node_does_not_see_is_refused(tmp_path):
     assert "study" not in found["left"]
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_worker_is_killed_in_the_middle_of_a_trial(tmp_path, local_ray):
     def killed_once(run):

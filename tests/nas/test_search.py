@@ -191,6 +191,7 @@ def test_a_study_in_a_database(tmp_path):
         search(settings, tmp_path / "t", quiet=True, function=fake_trial)
 
 
+@pytest.mark.slow
 def test_the_config_of_a_study_runs_it_again(tmp_path):
     from nas.config import load_config
 

@@ -69,6 +69,7 @@ def shares(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_two_workers_train_the_network_that_one_trains(shares, name):
     """Mean gradients over the shares of a batch are the batch's own gradient."""

@@ -36,6 +36,7 @@ def children(path):
     return [int(p.read_text()) for p in path.glob("trials/*/child")]
 
 
+@pytest.mark.slow
 def test_a_trial_that_forks_and_dies_is_noticed(tmp_path):
     def forks(run):
         marker = run.directory.parent / "killed"
@@ -64,6 +65,7 @@ def test_a_trial_that_forks_and_dies_is_noticed(tmp_path):
     assert lost.error in (study.trial_directory(lost.number) / "error.txt").read_text()
 
 
+@pytest.mark.slow
 def test_children_end_with_their_trial(tmp_path):
     def leaves_children(run):
         placement = run.architecture["placement"]
@@ -122,6 +124,7 @@ def test_an_abort_in_the_same_place_is_a_crash_with_its_stack(tmp_path):
     assert list((tmp_path / "s").glob("trials/*/stderr.txt")) == []
 
 
+@pytest.mark.slow
 def test_a_trial_that_closes_what_is_not_its_own_is_lost(tmp_path):
     def closes(run):
         marker = run.directory.parent / "closed"

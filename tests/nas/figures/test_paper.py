@@ -113,7 +113,9 @@ def test_landscapes_share_one_scale_and_start_from_the_centre(figures):
 
 
 def test_every_figure_is_drawn_with_its_numbers(figures, tmp_path):
-    for figure in figures.values():
+    # One of lines, one of points and one of images: drawing takes a second each.
+    for name in ("fourier_depth", "lesion", "loss_landscape"):
+        figure = figures[name]
         files = save_figure(figure, tmp_path / "figures")
         assert [file.suffix for file in files] == [".png", ".svg", ".csv"]
         assert files[0].read_bytes().startswith(b"\x89PNG")

@@ -1,3 +1,4 @@
+from nas.reporting import recipes
 from nas.reporting.recipes import HOLE, architecture_texts
 from search_spaces import Architecture
 
@@ -17,6 +18,7 @@ def test_a_trial_without_an_architecture_has_none(make_trial):
     assert architecture_texts([make_trial(0)]) == {"texts": [], "of": [-1]}
 
 
-def test_too_many_different_texts_are_left_out(make_trial):
-    trials = [make_trial(n, architecture={"a": str(n) * 20_000}) for n in range(100)]
+def test_too_many_different_texts_are_left_out(make_trial, monkeypatch):
+    monkeypatch.setattr(recipes, "MAX_TEXT", 1_000)
+    trials = [make_trial(n, architecture={"a": str(n) * 400}) for n in range(3)]
     assert architecture_texts(trials) == {"texts": [], "of": []}

@@ -177,6 +177,7 @@ def test_a_parent_that_has_changed_is_not_fine_tuned(parent_directory, tmp_path)
         scorer.function(run)
 
 
+@pytest.mark.slow
 def test_a_whole_search_with_a_parent_that_it_trains(tmp_path, local_ray, capsys):
     """Interrupted after the parent, it goes on without training that again."""
     config = config_from_dict(settings(name="own"))

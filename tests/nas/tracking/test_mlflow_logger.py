@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import mlflow
 import pytest
@@ -11,9 +12,17 @@ def shown(name, tmp_path):
     return TrackedTrial(name, name, {"seed": 3}, tmp_path / name, "study")
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A database without runs; making its tables takes MLflow seconds."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @pytest.fixture
-def uri(tmp_path):
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+def uri(empty, tmp_path):
+    return f"sqlite:///{shutil.copy(empty, tmp_path)}"
 
 
 def runs(uri):

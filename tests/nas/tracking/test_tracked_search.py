@@ -47,6 +47,7 @@ def runs_in(uri, experiment):
     return client, {run.info.run_name: run for run in runs}
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_what_the_study_holds(tmp_path, capfd):
     path = tmp_path / "s"
     study = search(real_config(["tensorboard"]), path)
