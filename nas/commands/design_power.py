@@ -74,7 +74,7 @@ def thin_slots(config: "SearchConfig") -> str:
         config: The search.
     """
     from nas.rule.letters import letters_of
-    from nas.rule.rule_test import FEW_OF_A_LETTER
+    from nas.rule.slot_effects import FEW_OF_A_LETTER
 
     placements = planned_placements(config)
     if not placements:

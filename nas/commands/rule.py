@@ -15,8 +15,9 @@ from nas.terminal import make_console, say
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
+    from nas.rule.declared_metric import Direction
     from nas.rule.effect import Effect
-    from nas.rule.rule_test import Direction, RuleTest
+    from nas.rule.rule_test import RuleTest
 
 
 @click.command()

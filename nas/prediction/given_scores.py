@@ -13,7 +13,8 @@ import pandas as pd
 
 from nas.prediction.candidates import COSTS
 from nas.prediction.trained import TrainedTable
-from nas.rule.placement_table import CheckedFrame, read_frame
+from nas.rule.checked_frame import CheckedFrame
+from nas.rule.table_file import read_frame
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:

@@ -167,7 +167,7 @@ def predict(
     Raises:
         InputError: The source, a column or the space cannot be used.
     """
-    from nas.rule.rule_test import known_direction
+    from nas.rule.declared_metric import known_direction
 
     table, study_space, objective = _read(source, metric)
     given: tuple[str, ...] = ()

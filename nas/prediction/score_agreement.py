@@ -16,7 +16,9 @@ import pandas as pd
 from scipy import stats
 
 from nas.prediction.trust import Ceiling, RankAgreement, noise_ceiling, rank_agreement
-from nas.rule.placement_table import CheckedFrame, read_frame, without_promising
+from nas.rule.blind_rows import without_promising
+from nas.rule.checked_frame import CheckedFrame
+from nas.rule.table_file import read_frame
 from nas.study.study import Study
 from search_spaces.errors import InputError
 

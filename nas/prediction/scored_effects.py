@@ -28,13 +28,14 @@ from nas.prediction.given_scores import with_scores
 from nas.prediction.trained import TrainedTable
 from nas.rule import contrasts
 from nas.rule.contrasts import Contrast
+from nas.rule.declared_metric import Direction, known_direction
 from nas.rule.effect import Effect, measured
 from nas.rule.letters import checked_letter
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.placement_table import PlacementTable
-from nas.rule.rule_test import Direction, known_direction, unbiased_part
 from nas.rule.slot_layout import SlotLayout
 from nas.rule.slot_regression import SlotRegression
+from nas.rule.unbiased_part import unbiased_part
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:

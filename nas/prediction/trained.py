@@ -15,7 +15,8 @@ import pandas as pd
 
 from nas.ledger.columns import is_reserved
 from nas.prediction.slot_space import SlotSpace
-from nas.rule.placement_table import CheckedFrame, read_frame
+from nas.rule.checked_frame import CheckedFrame
+from nas.rule.table_file import read_frame
 from nas.study.reliability import Reliability, reliability
 from search_spaces.errors import InputError
 from search_spaces.placement import Placement

@@ -14,17 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.rule import contrasts
+from nas.rule.checked_frame import CheckedFrame
+from nas.rule.declared_metric import Direction, known_direction
 from nas.rule.effect import Effect, measured
 from nas.rule.letters import checked_letter
 from nas.rule.placement_means import PlacementMeans
-from nas.rule.placement_table import (
-    CheckedFrame,
-    PlacementTable,
-    Sampling,
-    strided_blocks,
-)
+from nas.rule.placement_table import PlacementTable, Sampling, strided_blocks
 from nas.rule.plan import RulePlan
-from nas.rule.rule_test import Direction, known_direction, unbiased_part
+from nas.rule.unbiased_part import unbiased_part
 from nas.study.layout import TrialLayout
 from nas.study.study import Study
 from nas.study.trial_view import read_history

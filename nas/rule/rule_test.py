@@ -9,12 +9,19 @@ rival explanation would give the same comparison. docs/rule.md says how to read 
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from nas.rule import contrasts
-from nas.rule.effect import Effect, SlotEffect, holm, measured
+from nas.rule.declared_metric import (
+    SMALLEST_FRACTION,
+    Direction,
+    is_fraction,
+    known_direction,
+)
+from nas.rule.effect import Effect, SlotEffect, measured
+from nas.rule.exploratory import corrected, exploratory_note
 from nas.rule.failures import SlotFailures, slot_failures
 from nas.rule.interactions import Interaction, interactions
 from nas.rule.letters import checked_letter
@@ -23,32 +30,13 @@ from nas.rule.placement_means import PlacementMeans
 from nas.rule.placement_table import PlacementTable, Sampling
 from nas.rule.plan import RulePlan
 from nas.rule.power import VerdictPower
-from nas.rule.rivals import msa_counts
-from nas.rule.slot_layout import SlotLayout
+from nas.rule.slot_effects import slot_effects, thin_slots
 from nas.rule.slot_regression import LEVEL, SlotRegression
+from nas.rule.unbiased_part import unbiased_part
 from nas.rule.verdict import Check, Judgements, Verdict, VerdictDesign
 from nas.rule.verdict_interval import VerdictInterval, verdict_interval
+from nas.rule.whole_model import num_msas_effect, params_control
 from search_spaces.errors import InputError
-
-Direction = Literal["maximize", "minimize", "none"]
-
-ADAPTIVE_LEVEL = 0.01
-"""Two-sided level instead of 5% where the sampler looked at results. With TPE and
-NSGA-II on pure noise, 5% intervals missed zero in up to 13% of searches of 64 trials
-(docs/rule.md): errors are about 1.3 times what they seem, which 1% makes good."""
-
-MIN_RANDOMISED_PER_SLOT = 2
-"""Randomised trials of an adaptive search per slot for a test on them alone."""
-
-SMALLEST_FRACTION = 0.005
-"""Smallest effect of interest of metrics that are fractions, such as accuracy: half a
-point, about what two seeds of a well-trained CIFAR-10 network differ by (our choice).
-Other metrics have none of their own: what matters in nats or seconds is the user's to
-say."""
-
-FEW_OF_A_LETTER = 8
-"""Fewer placements than this with either letter in a slot draw a warning (our choice:
-with 8 the effect of a slot has a standard error of half a noise SD at best)."""
 
 
 @dataclass(frozen=True)
@@ -254,14 +242,14 @@ def rule_test(
             )
             table = replace(table, notes=(*table.notes, note))
     direction = known_direction(table.metric, direction)
-    corrected, share = None, 1.0
+    p_corrected, share = None, 1.0
     if plan is not None and not planned:
-        corrected, share = _corrected(table)
+        p_corrected, share = corrected(table)
     if plan is not None:
         notes = plan.notes(len(table.values))
         table = replace(table, notes=(*table.notes, *notes))
     table, level = unbiased_part(table)
-    if smallest_effect is None and _is_fraction(table.metric):
+    if smallest_effect is None and is_fraction(table.metric):
         smallest_effect = SMALLEST_FRACTION
         if bool((np.abs(table.values) > 1).any()):
             note = (
@@ -276,111 +264,9 @@ def rule_test(
     return replace(
         test,
         exploratory=True,
-        p_corrected=corrected,
-        notes=(*test.notes, _exploratory(table, plan, level, share)),
+        p_corrected=p_corrected,
+        notes=(*test.notes, exploratory_note(table, plan, level, share)),
     )
-
-
-def _corrected(table: PlacementTable) -> tuple[float | None, float]:
-    """Holm's p-value of an exploratory headline, and the share of the level left."""
-    p_values = []
-    for one in (table, *table.family):
-        if one is not table and known_direction(one.metric) == "none":
-            continue
-        means = PlacementMeans.of(unbiased_part(one)[0])
-        regression = means.regression()
-        layout = one.layout
-        found = measured(regression, contrasts.end_of_stage(regression, layout))
-        if one is table and found.p is None:
-            return None, 1.0
-        if found.p is not None:
-            p_values.append(found.p)
-    corrected = holm(p_values)[0]
-    if p_values[0] == 0:
-        return corrected, 1 / len(p_values)
-    return corrected, p_values[0] / corrected
-
-
-def _exploratory(
-    table: PlacementTable, plan: RulePlan, level: float, share: float
-) -> str:
-    return (
-        f"exploratory: the registered plan {plan.digest} is about {plan.metric!r}; the "
-        f"level of this verdict is {level * share:.2g} instead of {level:g} (Holm, "
-        f"{len(table.family) + 1} metrics)"
-    )
-
-
-def known_direction(metric: str, asked: Direction | None = None) -> Direction:
-    """Which way a metric is better.
-
-    Args:
-        metric: Name of the metric.
-        asked: The user's word, which wins.
-
-    Returns:
-        The direction; ``"none"`` for a name that no evaluator declares, because a
-        guess would turn a verdict round.
-    """
-    if asked is not None:
-        return asked
-    if metric == "accuracy":  # known without importing every evaluator and torch
-        return "maximize"
-    from evaluators.registry import all_metrics
-
-    known = all_metrics().get(metric)
-    return "none" if known is None else known.direction
-
-
-def _is_fraction(metric: str) -> bool:
-    if metric == "accuracy":
-        return True
-    from evaluators.registry import all_metrics
-
-    known = all_metrics().get(metric)
-    return known is not None and known.unit == "fraction"
-
-
-def unbiased_part(table: PlacementTable) -> tuple[PlacementTable, float]:
-    """Of an adaptive search, the trials that did not depend on results.
-
-    A sampler that comes back to what looked good leaves unlucky placements with their
-    bad luck: estimates from all of its trials vary more than they seem to, and no
-    weighting by how often a slot was drawn mends that. So only the randomised trials
-    count if there are enough of them. Otherwise all are used and the verdict asks for
-    more (our choice).
-
-    Args:
-        table: The checked table.
-
-    Returns:
-        The part to test, with a note that says so, and the two-sided level of the
-        verdict.
-    """
-    if table.sampling == "unknown":
-        note = (
-            "how the placements were chosen is not known; if a search chose them by "
-            "results, the intervals are too short"
-        )
-        return replace(table, notes=(*table.notes, note)), 1 - LEVEL
-    if table.sampling == "uniform":
-        return table, 1 - LEVEL
-    blind = table.randomised
-    num_blind = 0 if blind is None else int(blind.sum())
-    wanted = MIN_RANDOMISED_PER_SLOT * sum(table.depths)
-    if blind is None or num_blind < wanted:
-        note = (
-            f"the sampler looked at results and only {num_blind} trials are known to "
-            f"be randomised (a test on them alone needs {wanted}): all are used, the "
-            "intervals are too short for that, and the verdict asks for 99% instead of "
-            "95%"
-        )
-        return replace(table, notes=(*table.notes, note)), ADAPTIVE_LEVEL
-    note = (
-        f"the sampler looked at results: only the {num_blind} randomised trials are "
-        f"used, {len(blind) - num_blind} are left out"
-    )
-    return replace(table.only(blind), notes=(*table.notes, note)), 1 - LEVEL
 
 
 def _test(
@@ -451,7 +337,7 @@ def _test(
         plan=table.plan,
         exploratory=False,
         p_corrected=None,
-        notes=(*table.notes, *_warnings(means, layout, table.letter)),
+        notes=(*table.notes, *thin_slots(means, layout, table.letter)),
     )
 
 
@@ -471,113 +357,6 @@ def _disagreement(judged: Judgements) -> dict[str, float | int | None]:
         return {"q": None, "df": None, "p": None}
     q, df, p = judged.disagreement
     return {"q": float(q[0]), "df": df, "p": float(p[0])}
-
-
-def slot_effects(
-    means: PlacementMeans, regression: SlotRegression, layout: SlotLayout
-) -> tuple[SlotEffect, ...]:
-    """The effect of every slot, Holm-corrected over those that can be estimated."""
-    num_msa = means.bits.sum(axis=0).astype(int)
-    num_conv = means.convs.sum(axis=0).astype(int)
-    effects = []
-    for index in range(layout.num_slots):
-        if num_msa[index] == 0:
-            kind = "Conv" if num_conv[index] == len(means.bits) else "no MSA"
-            effects.append(Effect(reason=f"never varied: {kind} in every placement"))
-        elif num_msa[index] == len(means.bits):
-            effects.append(Effect(reason="never varied: MSA in every placement"))
-        elif not regression.estimable(layout.unit(index)):
-            effects.append(
-                Effect(reason="collinear: changed only together with other slots")
-            )
-        else:
-            effects.append(Effect.of(regression.estimate(layout.unit(index))))
-    corrected = iter(holm([e.p for e in effects if e.p is not None]))
-    return tuple(
-        SlotEffect(
-            stage,
-            block,
-            effect,
-            None if effect.p is None else next(corrected),
-            int(num_msa[index]),
-            int(num_conv[index]),
-            index in layout.strided,
-        )
-        for index, ((stage, block), effect) in enumerate(
-            zip(layout.slots, effects, strict=True)
-        )
-    )
-
-
-def num_msas_effect(means: PlacementMeans) -> Effect:
-    """The slope of the metric over the number of MSAs, position ignored."""
-    counts = means.bits.sum(axis=1, keepdims=True)
-    regression = SlotRegression(
-        counts, means.means, means.weights, means.others, means.clusterings
-    )
-    if not regression.estimable(np.ones(1)):
-        return Effect(reason="every placement has the same number of MSAs")
-    return Effect.of(regression.estimate(np.ones(1)))
-
-
-def params_control(
-    means: PlacementMeans, layout: SlotLayout, stages: tuple[int, ...]
-) -> Effect:
-    """The end-of-stage contrast at equal parameter count.
-
-    Parameters follow from the placement, so they cannot join the slots as a regressor;
-    here the slots of a stage share one effect, except that placements are told apart
-    by their parameters, by strided first blocks, and by how many stages end in an MSA.
-    The effect is that of one more stage that ends in an MSA.
-
-    Args:
-        means: One row a placement.
-        layout: The slots.
-        stages: Stages whose ends count.
-
-    Returns:
-        The effect, or why there is none.
-    """
-    if means.params is None:
-        return Effect(reason="the table has no column 'params'")
-    if not stages:
-        return Effect(reason="in no stage can the last slot be compared")
-    last = [layout.of_stage(stage)[-1] for stage in stages]
-    ends = means.bits[:, last].sum(axis=1, keepdims=True)
-    parts = [
-        msa_counts(means.bits, layout),
-        means.bits[:, layout.strided].sum(axis=1, keepdims=True),
-        (means.params - means.params.mean())[:, None],
-    ]
-    if means.others is not None:
-        parts.append(means.others)
-    regression = SlotRegression(
-        ends, means.means, means.weights, np.concatenate(parts, axis=1),
-        means.clusterings,
-    )  # fmt: skip
-    if not regression.estimable(np.ones(1)):
-        return Effect(reason="collinear with the MSA counts and the parameters")
-    return Effect.of(regression.estimate(np.ones(1)), stages)
-
-
-def _warnings(
-    means: PlacementMeans, layout: SlotLayout, letter: str
-) -> tuple[str, ...]:
-    """Slots that vary, but hardly."""
-    msas = means.bits.sum(axis=0)
-    convs = means.convs.sum(axis=0)
-    thin = [
-        f"stage {stage} block {block} ({int(m)} {letter}, {int(c)} C)"
-        for (stage, block), m, c in zip(layout.slots, msas, convs, strict=True)
-        if min(m, c) and min(m, c) < FEW_OF_A_LETTER
-    ]
-    if not thin:
-        return ()
-    more = f" and {len(thin) - 5} more" if len(thin) > 5 else ""
-    return (
-        f"fewer than {FEW_OF_A_LETTER} placements with either letter in "
-        f"{', '.join(thin[:5])}{more}: what is said there rests on few networks",
-    )
 
 
 def _noise(

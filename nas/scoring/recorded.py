@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from nas.config import SearchConfig, SpaceConfig
-from nas.rule.placement_table import CheckedFrame, read_frame
+from nas.rule.checked_frame import CheckedFrame
+from nas.rule.table_file import read_frame
 from nas.scoring.scorer import Scorer
 from nas.scoring.scorers import check_no_options
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
