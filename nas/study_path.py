@@ -20,7 +20,8 @@ def find_study(name: str | os.PathLike[str]) -> Path:
 
     Args:
         name: A path; or ``latest``, the study in ``runs/`` that was started last; or
-            the name of a study in ``runs/``. What exists under that path goes first.
+            the name of a study in ``runs/``. What exists under that path goes first,
+            unless it is a directory without a config (``photos`` may be one's images).
 
     Returns:
         The directory. A name that is none of these is returned as it is.
@@ -30,13 +31,14 @@ def find_study(name: str | os.PathLike[str]) -> Path:
     """
     path = Path(name)
     try:
-        if path.exists():
+        under_runs = RUNS / path
+        is_name = len(path.parts) == 1 and path.name not in ("", ".", "..")
+        is_known = is_name and bool(_started(under_runs))
+        if path.exists() and not (is_known and path.is_dir() and not _started(path)):
             return path
         if str(name) == LATEST:
             return _latest()
-        under_runs = RUNS / path
-        is_name = len(path.parts) == 1 and path.name not in ("", ".", "..")
-        return under_runs if is_name and _started(under_runs) else path
+        return under_runs if is_known else path
     except InputError:
         raise
     except (OSError, ValueError):  # too long for a path, or a NUL in it

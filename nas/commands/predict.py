@@ -1,20 +1,20 @@
 """`nas predict`: every placement of a space, the untrained ones included."""
 
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.naming import STUDY
 from nas.csv_text import csv_frame
 from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from nas.prediction.prediction import Prediction
-    from nas.prediction.trust import RankAgreement
+    from nas.prediction.trust import RankAgreement, Trust
 
 
 @click.command()
@@ -150,10 +150,6 @@ def _parse_limits(texts: tuple[str, ...]) -> dict[str, float]:
 
 
 def _print(prediction: "Prediction", top: int) -> None:
-    from rich.table import Table
-
-    from nas.pareto.table import format_value
-
     console = make_console(160)
     metric, trust = prediction.metric, prediction.trust
     console.print(
@@ -162,54 +158,16 @@ def _print(prediction: "Prediction", top: int) -> None:
         f"{prediction.space_size:,}",
     )
     console.print(f"\n{trust.sentence()}\n")
-    grid = Table(title=f"Predicted {metric}, best first", title_justify="left")
-    columns = ["placement", metric, "95% interval", "one training", "measured"]
-    columns += ["trainings", "P(best)"]
-    extra = [c for c in prediction.table.columns[10:]]
-    for column in (*columns, *extra, ""):
-        plain = column in ("placement", "")
-        grid.add_column(
-            column, justify="left" if plain else "right", no_wrap=column == "placement"
-        )
-    for row in prediction.table.head(top).to_dict("records"):
-        best = row["p_best"]
-        grid.add_row(
-            row["placement"],
-            format_value(row["mean"]),
-            f"{row['low']:.4g} to {row['high']:.4g}",
-            f"{row['training_low']:.4g} to {row['training_high']:.4g}",
-            format_value(row["measured"]),
-            str(row["num_trainings"]),
-            "" if best != best else f"{best:.2f}",
-            *(format_value(row[name]) for name in extra),
-            row["extrapolated"],
-        )
-    console.print(grid)
+    rows = prediction.table.head(top).to_dict("records")
+    extra = list(prediction.table.columns[10:])
+    _print_rows(f"Predicted {metric}, best first", metric, rows, extra)
     hidden = len(prediction.table) - top
     if hidden > 0:
         console.print(f"{hidden:,} more (--top, --format csv)")
     if prediction.front is not None:
-        console.print(_front_table(prediction, top))
+        _print_front(prediction, top)
         console.print(f"The front is {prediction.front_method}.")
-    grid = Table(title="Left out and predicted", title_justify="left")
-    columns = ["", "Kendall", "95% interval", "Spearman"]
-    if trust.within:
-        columns.append("Kendall within equal numbers of blocks")
-    for column in columns:
-        grid.add_column(column, justify="right" if column else "left")
-    _add(grid, "this model", trust.left_out)
-    for name, agreement in trust.trivial.items():
-        _add(grid, name, agreement, trust.within.get(name))
-    if trust.ceiling is not None:
-        one = trust.ceiling
-        interval = f"{one.kendall_low:.2f} to {one.kendall_high:.2f}"
-        grid.add_row(
-            "ceiling (seed noise)",
-            f"{one.kendall:.2f}",
-            interval,
-            f"{one.spearman:.2f}",
-        )
-    console.print(grid)
+    _print_trust(trust)
     console.print(f"Measured means inside their 95% interval: {trust.coverage:.0%}.")
     if trust.additive_r2 is not None:
         share = trust.additive_share
@@ -229,56 +187,105 @@ def _print(prediction: "Prediction", top: int) -> None:
         console.print(f"Note: {note}.")
 
 
-def _front_table(prediction: "Prediction", top: int) -> "Table":
-    from rich.table import Table
-
-    from nas.pareto.table import format_value
-
+def _print_front(prediction: "Prediction", top: int) -> None:
     assert prediction.front is not None
     costs = list(prediction.limited)
     number = len(prediction.front)
     shown = "" if number <= top else f", the best {top} of {number:,}"
-    grid = Table(
-        title=f"Front of predicted {prediction.metric} and {', '.join(costs)} within "
-        f"the limits{shown}",
-        title_justify="left",
+    _print_rows(
+        f"Front of predicted {prediction.metric} and {', '.join(costs)} within the "
+        f"limits{shown}",
+        prediction.metric,
+        prediction.front.head(top).to_dict("records"),
+        costs,
+        rank=1,
     )
-    for column in ("placement", prediction.metric, "95% interval", *costs, ""):
-        plain = column in ("placement", "")
-        grid.add_column(
-            column, justify="left" if plain else "right", no_wrap=column == "placement"
-        )
-    for row in prediction.front.head(top).to_dict("records"):
-        grid.add_row(
-            row["placement"],
-            format_value(row["mean"]),
-            f"{row['low']:.4g} to {row['high']:.4g}",
-            *(format_value(row[name]) for name in costs),
-            row["extrapolated"],
-        )
-    return grid
 
 
-def _add(
-    grid: "object",
-    name: str,
-    agreement: "RankAgreement",
-    within: "RankAgreement | None" = None,
+def _print_rows(
+    title: str,
+    metric: str,
+    rows: "list[dict[Any, Any]]",
+    extra: list[str],
+    rank: int = 3,
 ) -> None:
-    from rich.table import Table
+    """Predicted placements, and why some of them are guesses."""
+    from nas.pareto.table import short_value
 
-    assert isinstance(grid, Table)
-    grid.add_row(
-        name,
-        f"{agreement.kendall:.2f}",
-        f"{agreement.kendall_low:.2f} to {agreement.kendall_high:.2f}",
-        f"{agreement.spearman:.2f}",
-        *_within(within),
+    def fitting(row: dict[Any, Any], *names: str) -> list[str]:
+        # two digits of a standard error: what lies beyond is noise
+        error = (row["high"] - row["low"]) / 4
+        fits = 1e-6 < error < 1e4
+        digits = max(0, 1 - math.floor(math.log10(error))) if fits else None
+        return [
+            short_value(row[one])
+            if digits is None or row[one] != row[one]
+            else f"{row[one]:,.{digits}f}"
+            for one in names
+        ]
+
+    def interval(low: str, high: str) -> list[str]:
+        return [" to ".join(fitting(row, low, high)) for row in rows]
+
+    columns = [
+        Column("placement", [row["placement"] for row in rows], is_text=True),
+        Column(metric, [fitting(row, "mean")[0] for row in rows]),
+        Column("95% interval", interval("low", "high")),
+        Column("", ["guess" * bool(row["extrapolated"]) for row in rows], is_text=True),
+        Column("measured", [fitting(row, "measured")[0] for row in rows], 1),
+        Column(
+            "P(best)",
+            [
+                "" if row["p_best"] != row["p_best"] else f"{row['p_best']:.2f}"
+                for row in rows
+            ],
+            2,
+        ),
+        *(Column(one, [short_value(row[one]) for row in rows], rank) for one in extra),
+        Column("trainings", [str(row["num_trainings"]) for row in rows], 4),
+        Column("one training", interval("training_low", "training_high"), 5),
+    ]
+    print_fitted(title, [one for one in columns if any(one.cells)])
+    reasons = {row["extrapolated"]: None for row in rows if row["extrapolated"]}
+    for reason in reasons:
+        say(f"guess: {reason}")
+
+
+def _print_trust(trust: "Trust") -> None:
+    ranked = [("this model", trust.left_out), *trust.trivial.items()]
+    within = [_within(trust.within.get(name)) for name, _ in ranked]
+    names = [name for name, _ in ranked]
+    kendall = [f"{one.kendall:.2f}" for _, one in ranked]
+    intervals = [
+        f"{one.kendall_low:.2f} to {one.kendall_high:.2f}" for _, one in ranked
+    ]
+    spearman = [f"{one.spearman:.2f}" for _, one in ranked]
+    if trust.ceiling is not None:
+        one = trust.ceiling
+        names.append("ceiling (seed noise)")
+        kendall.append(f"{one.kendall:.2f}")
+        intervals.append(f"{one.kendall_low:.2f} to {one.kendall_high:.2f}")
+        spearman.append(f"{one.spearman:.2f}")
+        within.append("")
+    print_fitted(
+        "Left out and predicted",
+        [
+            Column("", names, is_text=True),
+            Column("Kendall", kendall),
+            Column("95% interval", intervals),
+            Column("Spearman", spearman, 1),
+            Column("Kendall, equal counts", within, 2),
+        ],
+        complete="--format json",
     )
+    if any(within):
+        say(
+            "Kendall, equal counts: within placements that have equal numbers of "
+            "blocks of each kind"
+        )
 
 
-def _within(part: "RankAgreement | None") -> list[str]:
+def _within(part: "RankAgreement | None") -> str:
     if part is None:
-        return []
-    low, high = part.kendall_low, part.kendall_high
-    return [f"{part.kendall:.2f} ({low:.2f} to {high:.2f})"]
+        return ""
+    return f"{part.kendall:.2f} ({part.kendall_low:.2f} to {part.kendall_high:.2f})"

@@ -30,7 +30,10 @@ def test_a_name_is_looked_for_under_runs_after_the_path_itself(tmp_path, monkeyp
     assert str(find_study("mine")) == "runs/mine"
     (tmp_path / "latest").mkdir()
     assert str(find_study("latest")) == "latest"
-    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine").mkdir()  # perhaps the images that it was searched on
+    assert str(find_study("mine")) == "runs/mine"
+    make(tmp_path / "nested" / "mine", 1_000)
+    monkeypatch.chdir(tmp_path / "nested")
     assert str(find_study("mine")) == "mine"
 
 

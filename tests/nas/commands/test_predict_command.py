@@ -55,6 +55,28 @@ def test_the_table_says_how_far_to_trust_it_first(file):
     assert "ceiling (seed noise)" in printed
 
 
+def test_tables_fit_80_columns_with_every_number_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    rng = np.random.default_rng(5)
+    names = [f"{a}{b}C-C{c}{d}" for a in "CM" for b in "CM" for c in "CM" for d in "CM"]
+    frame = pd.DataFrame(
+        {
+            "placement": names,
+            "accuracy": 0.9 + 0.01 * rng.standard_normal(16),
+            "macs": 1e6 + 1e4 * np.array([name.count("M") for name in names]),
+        }
+    )
+    path = tmp_path / "t.csv"
+    # Whoever has two M in the first stage was never trained: a guess.
+    frame[~frame.placement.str.startswith("MM")].to_csv(path, index=False)
+    text = _run(path, "--space", "[CM][CM]C-C[CM][CM]", "--max", "macs=1.03e6").stdout
+    rows = [line for line in text.splitlines() if line[:1] in "┏┃│└"]
+    assert len(rows) > 20 and max(map(len, rows)) <= 80
+    assert "…" not in text and "1.03 M" in text and "guess" not in text
+    text = _run(path, "--space", "[CM][CM]M-C[CM][CM]").stdout
+    assert "│ guess" in text and "guess: " in text
+
+
 @pytest.mark.parametrize("limit", ["macs", "macs=", "=3", "macs=lots", "macs=nan"])
 def test_malformed_limits_are_refused(file, limit):
     with pytest.raises(InputError, match="--max takes costs"):
