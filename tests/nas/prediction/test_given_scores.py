@@ -122,4 +122,4 @@ def test_on_the_command_line(plant, tmp_path, capsys):
         )  # fmt: skip
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    assert "supernet_nll" in out and "within equal numbers of blocks" in out
+    assert "supernet_nll" in out and "Kendall, equal counts" in out
