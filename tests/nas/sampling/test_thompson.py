@@ -122,3 +122,25 @@ def test_broken_bounds_come_after_everything_that_keeps_to_them():
     values = np.array([[1.0, 2.0, 0.1], [9.0, 9.0, -0.1], [9.0, 9.0, -3.0]])
     assert np.argsort(-score(values)).tolist() == [0, 1, 2]
     assert score(values)[0] == 1.0  # the square of the shorter side
+
+
+def test_a_training_after_the_fit_counts_as_if_all_had_been_solved_at_once():
+    rng = np.random.default_rng(0)
+    features = Features(SPACE)
+    output = Output(features)
+    codes = SPACE.sample(rng, 80)
+    designs = np.column_stack([np.ones(80), features(codes)])
+    values = codes[:, 0] - 2.0 * codes[:, 4] + rng.normal(0, 0.3, 80) + 5
+    for number, (code, design) in enumerate(zip(codes, designs, strict=True)):
+        output.add(code, design, float(values[number]))
+        if number == 76:
+            output.draw(rng, 1.0)  # fits the variances; three more come in after it
+    assert output._num_updates == 3
+    precision = designs.T @ designs / output._spread + np.diag(1 / output._prior)
+    targets = (values - output._centre) / output._scale
+    mean = np.linalg.solve(precision, designs.T @ targets / output._spread)
+    mean *= output._scale
+    mean[0] += output._centre
+    assert output.draw(rng, 0.0) == pytest.approx(mean, abs=1e-9)
+    lower = np.tril(output._covariance)
+    assert lower == pytest.approx(np.tril(np.linalg.inv(precision)), abs=1e-9)
