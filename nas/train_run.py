@@ -69,6 +69,7 @@ class TrainedRow:
         difference_ci: Its 95% interval, from the differences of the pairs (Student's
             t); ``None`` with fewer than two.
         num_pairs: Seeds of both.
+        runs: Numbers of its trials in the study of the training.
     """
 
     label: str
@@ -86,6 +87,7 @@ class TrainedRow:
     difference: float | None = None
     difference_ci: tuple[float, float] | None = None
     num_pairs: int = 0
+    runs: tuple[int, ...] = ()
 
     def verdict(self) -> str:
         """Whether it is better than the all-Conv parent, in a sentence."""
@@ -317,6 +319,7 @@ def train_table(
                 stdev(watched) if several else None,
                 _throughput(study, [run.number for run in runs], num_images),
                 *found,
+                tuple(run.number for run in runs),
             )
         )
     return rows

@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Study directory of the runs; the same command goes on where it stopped.",
 )
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also draw the runs (curves, test accuracies) into a PNG, SVG or PDF file.",
+)
 @click.option("--no-baselines", is_flag=True, help="Train the given ones alone.")
 @click.option("--address", metavar="local|auto|ray://HOST:PORT", help="Ray cluster.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
@@ -69,6 +75,7 @@ def command(
     first_seed: int | None,
     overrides: tuple[str, ...],
     out: Path,
+    plot: Path | None,
     no_baselines: bool,
     address: str | None,
     quiet: bool,
@@ -91,6 +98,10 @@ def command(
     from search_spaces.parents.network_name import is_network
 
     check_config(config)
+    if plot is not None:
+        from nas.figures.figure_file import require_figure_file
+
+        require_figure_file(plot)
     check_architectures(name for name in architectures if not is_network(name))
     from nas.config import load_config
     from nas.train_run import (
@@ -124,6 +135,12 @@ def command(
         quiet=quiet,
         first_seed=settings.seed + FRESH if first_seed is None else first_seed,
     )
+    if plot is not None:
+        from nas.figures.trained import draw
+        from nas.study.study import Study
+
+        draw(Study.open(out), rows, plot)
+        say(f"drew {plot}", err=True)
     _print(rows, output)
     if output == "table":
         say(f"the runs are in {out}", err=True)
@@ -189,5 +206,6 @@ def _print(rows: "list[TrainedRow]", output: str) -> None:
 
 def _flat(row: "TrainedRow") -> dict[str, object]:
     record = asdict(row)
+    del record["runs"]
     low, high = record.pop("difference_ci") or (None, None)
     return record | {"difference_low": low, "difference_high": high}
