@@ -19,3 +19,6 @@ html_theme = "furo"
 html_title = "alternet-nas"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False  # the licence is in the README
+html_static_path = ["site_style"]
+html_css_files = ["wide_tables.css"]

@@ -65,6 +65,8 @@ def trained_figure(study: "Study", rows: "Sequence[TrainedRow]") -> "Figure":
 
 
 def _draw_curves(axis: "Axes", study: "Study", styled: Styled) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for row, colour, dash in styled:
         found = [
             read_history(study.layout.trial(number).history).get("val_accuracy", [])
@@ -78,6 +80,7 @@ def _draw_curves(axis: "Axes", study: "Study", styled: Styled) -> None:
             axis.plot(
                 _epochs(mean), mean, dash, color=colour, linewidth=2, label=row.label
             )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.set_ylabel("validation accuracy, %")
     axis.set_title("Training: every run, and the mean", loc="left")
