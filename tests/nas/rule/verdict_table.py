@@ -2,6 +2,7 @@
 
     PYTHONPATH=.:tests/nas python tests/nas/rule/verdict_table.py plants [TABLES]
     PYTHONPATH=.:tests/nas python tests/nas/rule/verdict_table.py frontier [TABLES]
+    PYTHONPATH=.:tests/nas python tests/nas/rule/verdict_table.py ablation [TABLES]
 
 Every cell is of the given number of tables (default 1000), a few on each of many
 designs of uniformly drawn placements (rows drawn twice are dropped), noise of one
@@ -35,9 +36,9 @@ TRUTHS = {
 }
 
 FRONTIER = (
-    *(((3, 3, 3), strided, n) for strided in (None, ()) for n in (64, 136, 256)),
-    *(((4, 4, 4), None, n) for n in (64, 136, 256)),
-    ((2, 2, 2), None, 60),
+    *(((3, 3, 3), None, n) for n in (64, 136, 256)),
+    ((3, 3, 3), (), 136),
+    ((4, 4, 4), None, 136),
 )
 
 ENDS = {"0.5 SD": times(0.5, END), "1 SD": END}
@@ -98,8 +99,18 @@ def rules(judged, read, sides):
     }
 
 
-def frontier(num_tables):
-    """Power and false verdicts of rules of growing strictness."""
+def without_each(judged, read, sides):
+    """The rule with one check left out, for each check, as flags of tables."""
+    shown = judged.is_good & (read.headline.one_sided(sides) < 0.025)
+    found = {}
+    for left_out in judged.checks:
+        rest = [one.passed for one in judged.checks if one is not left_out]
+        found[f"without `{left_out.name}`"] = np.all([shown, *rest], axis=0)
+    return {**found, "`nas rule`": judged.verdicts == "supported"}
+
+
+def frontier(num_tables, rules=rules):
+    """Power and false verdicts of rules of different strictness."""
     rivals = {
         name: plant
         for name, plant in {**RIVALS, **MIXTURES}.items()
@@ -118,7 +129,8 @@ def frontier(num_tables):
             truth = [plant(bits, depths)[:, None] + noise for plant in every.values()]
             read = design.read(np.concatenate(truth, axis=1))
             judged = design.decide(read)
-            for name, flags in rules(judged, read, np.ones(10 * len(every))).items():
+            sides = np.ones(10 * len(every))
+            for name, flags in rules(judged, read, sides).items():
                 part = flags.reshape(len(every), 10).mean(axis=1)
                 shares.setdefault(name, []).append(part)
         where = "-".join(map(str, depths)) + (", no strides" if strided == () else "")
@@ -135,5 +147,9 @@ def frontier(num_tables):
 
 
 if __name__ == "__main__":
-    which = {"plants": plants, "frontier": frontier}[sys.argv[1]]
+    which = {
+        "plants": plants,
+        "frontier": frontier,
+        "ablation": lambda num_tables: frontier(num_tables, without_each),
+    }[sys.argv[1]]
     which(int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
