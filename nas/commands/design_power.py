@@ -79,8 +79,8 @@ def thin_slots(config: "SearchConfig") -> str:
     placements = planned_placements(config)
     if not placements:
         return ""
-    msas = (letters_of(placements) == "M").sum(axis=0)
-    least = np.minimum(msas, len(placements) - msas)
+    letters = letters_of(placements)
+    least = np.minimum((letters == "M").sum(axis=0), (letters == "C").sum(axis=0))
     slots = [slot[:2] for slot in placements[0].slots()]
     thin = [
         f"stage {stage} block {block}"

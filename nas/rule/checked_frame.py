@@ -67,7 +67,12 @@ class CheckedFrame:
         """
         if name not in self.frame.columns or is_reserved(name):
             found = ", ".join(self.metrics()) or "none"
-            raise InputError(f"{self.source} has no metric {name!r}; metrics: {found}")
+            why = ""
+            if name in self.frame.columns:
+                why = " (the column of that name is another thing in a table of trials)"
+            raise InputError(
+                f"{self.source} has no metric {name!r}{why}; metrics: {found}"
+            )
         return self.floats(name)
 
     def usable_rows(

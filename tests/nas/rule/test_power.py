@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from rule_plants import at, free_design, placements
 
+from nas.rule.letters import bits_of
 from nas.rule.power import VerdictPower
 from nas.rule.slot_layout import SlotLayout
 from nas.rule.verdict import VerdictDesign
@@ -31,6 +32,21 @@ def test_the_verdict_promises_less_than_its_interval():
     headline = design.judge(responses).headline
     interval = (headline.effects > headline.half_width(0.95)).mean()
     assert VerdictPower(design).power(0.7) < interval - 0.2
+
+
+def test_further_letters_cost_power():
+    letters = np.random.default_rng(4).choice(list("CMPS"), size=(120, 9))
+    names = ["-".join("".join(part) for part in np.split(row, 3)) for row in letters]
+    promised = VerdictPower.of(names)
+    alone = VerdictPower(
+        VerdictDesign((letters == "M").astype(float), SlotLayout((3, 3, 3)))
+    )
+    assert promised.power(1.0) < alone.power(1.0) - 0.1
+    (own,), others = bits_of(letters, "M"), bits_of(letters, "PS")
+    design = VerdictDesign(own, SlotLayout((3, 3, 3)), other_bits=others)
+    noise = np.random.default_rng(5).normal(size=(120, 400))
+    found = design.judge(1.5 * own[:, [2, 5, 8]].sum(axis=1, keepdims=True) + noise)
+    assert found.share("supported") == pytest.approx(promised.power(1.5), abs=0.08)
 
 
 def test_trials_for_an_effect_grow_with_its_inverse_square():
