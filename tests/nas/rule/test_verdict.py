@@ -22,6 +22,7 @@ from rule_plants import (
     one_stage,
     placements,
     saturation,
+    slots,
     table,
     times,
     together,
@@ -383,6 +384,20 @@ def test_a_line_that_the_table_can_hardly_see_does_not_hide(depths, num_rows, ne
         plants, depths, num_rows, 400, never=never
     ).items():
         assert share(verdicts, "supported") <= at_most(0.06, 400), name
+
+
+def test_edges_that_grow_with_the_stage_are_not_support():
+    """First blocks of later stages are strided; against that of stage 1 lasts win."""
+
+    def growing(bits, depths):
+        sizes = 1 + 0.5 * np.arange(len(depths))
+        return bits[:, slots(depths, "last") + slots(depths, "first")] @ np.tile(
+            sizes, 2
+        )
+
+    for depths, num_rows in FAST:
+        verdicts = judged(growing, depths, num_rows)
+        assert share(verdicts, "supported") <= at_most(0.05, 200)
 
 
 def test_a_single_stage_says_which():
