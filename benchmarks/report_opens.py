@@ -3,9 +3,10 @@
     python benchmarks/report_opens.py REPORT.html... [--url http://127.0.0.1:8080/...]
 
 Opens all of them in turn, each time in a new, empty browser context, and prints wall
-seconds to the page's own sign that everything is drawn (for an address: until the
-network has been quiet for half a second, which is taken off) and the seconds of
-processor time of its main thread. Needs Playwright for Python (no dependency of ours)
+seconds to the page's own sign that everything is drawn and the seconds of processor
+time of its main thread. An address is that of optuna-dashboard (``optuna-dashboard
+study.log --port 8661``, then ``--url http://127.0.0.1:8661/dashboard/studies/0``): it is
+there when a figure of it holds ``--points`` points, looked for every second. Needs Playwright for Python (no dependency of ours)
 and a Chromium.
 """
 
@@ -18,14 +19,15 @@ from statistics import median
 
 from playwright.sync_api import Browser, sync_playwright
 
-QUIET_S = 0.5
-"""Playwright's own length of a quiet network."""
+LARGEST_FIGURE = """Math.max(0, ...[...document.querySelectorAll(".js-plotly-plot")]
+.flatMap((figure) => (figure.data ?? []).map((trace) => (trace.x ?? []).length)))"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reports", type=Path, nargs="+")
     parser.add_argument("--url", action="append", default=[])
+    parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     options = parser.parse_args()
@@ -38,7 +40,7 @@ def main() -> None:
         )
         for _ in range(options.repeats):
             for target in targets:
-                wall, task = opened(browser, target)
+                wall, task = opened(browser, target, options.points)
                 walls[target].append(wall)
                 busy[target].append(task)
         browser.close()
@@ -53,7 +55,7 @@ def main() -> None:
             print(f"  {name}: {median(values):.2f} s ({low:.2f} to {high:.2f})")
 
 
-def opened(browser: Browser, target: str) -> tuple[float, float]:
+def opened(browser: Browser, target: str, points: int) -> tuple[float, float]:
     """Wall seconds until it is there, and processor seconds of the main thread."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -67,10 +69,10 @@ def opened(browser: Browser, target: str) -> tuple[float, float]:
     page.goto(target)
     if target.startswith("file:"):
         page.wait_for_selector("html[data-ready=true]", state="attached")
-        wall = time.perf_counter() - started
     else:
-        page.wait_for_load_state("networkidle")
-        wall = time.perf_counter() - started - QUIET_S
+        while page.evaluate(LARGEST_FIGURE) < points:
+            time.sleep(1)
+    wall = time.perf_counter() - started
     metrics = session.send("Performance.getMetrics")["metrics"]
     task = next(m["value"] for m in metrics if m["name"] == "TaskDuration")
     context.close()
