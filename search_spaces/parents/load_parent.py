@@ -1,9 +1,8 @@
 """Parents by name: ``timm:NAME``, ``torchvision:NAME``, ``module:function``, ours."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from search_spaces.parents.alternet_parent import AlterNetParent
 from search_spaces.parents.module_parent import ModuleParent
 from search_spaces.parents.parent import Parent
 from search_spaces.parents.timm_models import import_timm
+from search_spaces.parents.torchvision_models import torchvision_model
 from search_spaces.parents.weights import fit_weights, read_weights
 
 _PROBE = "nas probe CONFIG --to FILE fits a last layer to the classes of the images"
@@ -134,7 +134,7 @@ def build_network(
         if kind == "timm":
             return _timm(name, num_classes, in_channels, pretrained)
         if kind == "torchvision":
-            return _torchvision(name, num_classes, pretrained)
+            return torchvision_model(name, num_classes, pretrained)
         return _function(kind, name)
 
 
@@ -158,29 +158,11 @@ def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:
 
 def _timm(name: str, classes: int, channels: int, pretrained: bool) -> nn.Module:
     timm = import_timm(name)
-    options: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
-    return _built(
-        lambda: timm.create_model(name, pretrained=pretrained, **options), name
-    )
-
-
-def _torchvision(name: str, classes: int, pretrained: bool) -> nn.Module:
-    from torchvision import models
-
-    if name not in models.list_models():
-        near = [one for one in models.list_models() if one.startswith(name[:4])][:5]
-        hint = f"; there are {', '.join(near)}, ..." if near else ""
-        raise InputError(f"torchvision has no model {name!r}{hint}")
-    options: dict[str, Any] = {"weights": "DEFAULT"} if pretrained else {}
-    if not pretrained:  # the published classes must stay
-        options["num_classes"] = classes
-    return _built(lambda: models.get_model(name, **options), name)
-
-
-def _built(build: Callable[[], Any], name: str) -> nn.Module:
     try:
-        model: nn.Module = build()
-    except (OSError, RuntimeError, ValueError, TypeError, AssertionError) as error:
+        model: nn.Module = timm.create_model(
+            name, pretrained=pretrained, num_classes=classes, in_chans=channels
+        )
+    except Exception as error:  # whatever its constructor dislikes
         raise InputError(
             f"{name} cannot be built: {' '.join(str(error).split())[:200]}"
         ) from error

@@ -16,6 +16,7 @@ from search_spaces.errors import InputError, shown
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
 from search_spaces.parents.network_name import parse_network
 from search_spaces.parents.timm_models import import_timm
+from search_spaces.parents.torchvision_models import torchvision_model
 from search_spaces.placement import Placement
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def build_network(
             "training.drop_path must be 0 for networks of torchvision, got "
             f"{drop_path:g}"
         )
-    return _torchvision(name, options, num_classes, pretrained)
+    return torchvision_model(name, num_classes, pretrained, options)
 
 
 def _vit(
@@ -134,25 +135,6 @@ def _timm(
             f"{' '.join(str(error).split())[:200]}; choose another image size, or "
             "options such as patch_size",
             hint="--set data.image_size=...",
-        ) from error
-    return model
-
-
-def _torchvision(
-    name: str, options: dict[str, Any], num_classes: int, pretrained: bool
-) -> "nn.Module":
-    from torchvision import models
-
-    if name not in models.list_models():
-        near = [one for one in models.list_models() if one.startswith(name[:4])][:5]
-        hint = f"; there are {', '.join(near)}, ..." if near else ""
-        raise InputError(f"torchvision has no model {name!r}{hint}")
-    own = {"weights": "DEFAULT"} if pretrained else {"num_classes": num_classes}
-    try:
-        model: nn.Module = models.get_model(name, **own, **options)
-    except Exception as error:
-        raise InputError(
-            f"torchvision cannot build {name!r}: {' '.join(str(error).split())[:200]}"
         ) from error
     return model
 
