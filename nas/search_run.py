@@ -267,12 +267,7 @@ class _Search:
                 worker_cpus=wanted.workers_per_trial * wanted.cpus_per_trial,
                 address=wanted.address,
             )
-        return Resources(
-            cpus=wanted.cpus_per_trial,
-            gpus=wanted.gpus_per_trial,
-            max_concurrent=wanted.max_concurrent,
-            address=wanted.address,
-        )
+        return Resources.of_trial(wanted)
 
     def _make_directory(self) -> None:
         try:
@@ -331,7 +326,8 @@ class _Search:
         from nas.sampling.halving import Halving, rungs
         from nas.sampling.proposer import Plan, Proposer
 
-        self._prepare()
+        if not self._prepare():
+            return self._close(finished=False, exhausted=False)
         config, wanted = self._config, self._config.search
         deadline = time.time() + wanted.time_limit_s if wanted.time_limit_s else None
         plan = Plan(
@@ -367,8 +363,8 @@ class _Search:
             ledger.set_note("exhausted", proposer.exhausted)
         return self._close(finished=finished, exhausted=proposer.exhausted)
 
-    def _prepare(self) -> None:
-        """Have the searches done that this one needs, and what they lead to."""
+    def _prepare(self) -> bool:
+        """Have all ready that the trials need; whether it was not interrupted."""
         for step in self._scorer.steps(self._directory):
             if not self._quiet:
                 say(f"{step.what}: {step.directory}", err=True)
@@ -378,7 +374,10 @@ class _Search:
                 raise SearchInterrupted(
                     f"the search was stopped; go on with: nas resume {self._directory}"
                 ) from stop
+        if not self._prepare_in_workers():
+            return False
         self._scorer.prepare(self._directory)
+        return True
 
     def _take(self, step: Step) -> None:
         if not StudyLayout(step.directory).exists():
@@ -400,8 +399,6 @@ class _Search:
         from nas.study.progress import Progress
 
         config = self._config
-        if not self._prepare_in_workers():
-            return False
         progress = Progress(
             ledger.objectives,
             num_trials,
@@ -437,18 +434,20 @@ class _Search:
             )
 
     def _prepare_in_workers(self) -> bool:
-        """Have done what the trials need; whether it was not interrupted."""
         wanted = self._scorer.preparations(self._directory)
         if not wanted:
             return True
         from nas.execution.preparations import prepare
+        from nas.execution.ray_runner import ray_cluster
 
-        return prepare(
-            wanted,
-            self._scorer.data,
-            self._resources(),
-            tell=lambda line: None if self._quiet else say(line, err=True),
-        )
+        resources = self._resources()
+        with ray_cluster(resources):  # a scorer in this process has none so far
+            return prepare(
+                wanted,
+                self._scorer.data,
+                resources,
+                tell=lambda line: None if self._quiet else say(line, err=True),
+            )
 
     def _baselines(self) -> dict[str, Architecture]:
         """Those that can be scored; a table, for one, may not know them all."""

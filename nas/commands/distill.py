@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nas.commands.options import format_option, set_option
 from nas.terminal import say
 from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.config import SearchConfig
 
 
 @click.command()
@@ -48,32 +52,30 @@ def command(
     if weights is not None:
         changes += start_from(weights)
     settings = with_plugins(load_config(config, changes))
-    from nas.data.datasets import load_dataset
-    from nas.scoring.library_fitting import fit_library
-    from nas.scoring.parent_space import (
-        parent_config,
-        read_parent,
-        replacements,
-        with_parent,
-    )
+    from nas.scoring.parent_search import ParentSearch
+    from nas.scoring.parent_space import parent_config
 
     if parent_config(settings).train:
         raise InputError(
             "nas distill teaches blocks of a trained CNN; with parent.train that is "
             "trained by nas search, which then teaches the blocks too"
         )
-    dataset = load_dataset(settings.data, quiet=quiet)
-    parent = read_parent(settings, dataset)
-    settings = with_parent(settings, parent)
-    space = settings.space.make(*dataset.shape)
-    library = fit_library(
-        parent,
-        replacements(space),
-        dataset,
-        settings,
-        Path(out),
-        tell=lambda line: None if quiet else say(line, err=True),
-    )
+    search = ParentSearch(_with_library(settings, Path(out)), quiet, "library")
+
+    def tell(line: str) -> None:
+        if not quiet:
+            say(line, err=True)
+
+    if tasks := search.tasks(Path(out)):
+        from nas.execution.preparations import prepare
+        from nas.execution.ray_runner import Resources, ray_cluster
+
+        resources = Resources.of_trial(settings.resources)
+        with ray_cluster(resources):
+            if not prepare(tasks, search.data(), resources, tell):
+                raise KeyboardInterrupt
+    library = search.library(Path(out), tell)
+    parent = search.parent
     names = dict(zip(parent.slots, parent.block_names, strict=True))
     rows = [
         {
@@ -96,3 +98,13 @@ def command(
             f"{row['error']:<16.4f}{row['name']}"
         )
     say(f"library: {out}")
+
+
+def _with_library(settings: "SearchConfig", directory: Path) -> "SearchConfig":
+    """The config with the library that is to be made."""
+    from nas.scoring.parent_space import parent_config
+
+    parent = parent_config(settings)
+    library = parent.library.model_copy(update={"path": str(directory)})
+    parent = parent.model_copy(update={"library": library})
+    return settings.model_copy(update={"parent": parent})

@@ -71,12 +71,7 @@ def measure_launch(
     scorer = FromScratch(config)
     scorer.check()
     macs, cheapest, dearest = _extremes(scorer.space)
-    resources = Resources(
-        cpus=wanted.cpus_per_trial,
-        gpus=wanted.gpus_per_trial,
-        max_concurrent=wanted.max_concurrent,
-        address=wanted.address,
-    )
+    resources = Resources.of_trial(wanted)
     measured: list[MeasuredPlacement] = []
     notes: set[str] = set()
     with _measuring(resources, config, scorer.data) as measure:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.execution.loss import diagnose
 from nas.execution.tune_directory import tune_directory
@@ -25,6 +25,9 @@ from nas.ledger.journal_reader import JournalReader
 from nas.study.layout import StudyLayout
 from nas.terminal import say
 from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.config.running import ResourcesConfig
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -75,6 +78,20 @@ class Resources:
     max_concurrent: int | None = None
     worker_cpus: float = 0.0
     address: str = "local"
+
+    @classmethod
+    def of_trial(cls, wanted: "ResourcesConfig") -> "Resources":
+        """Those of one trial in one process.
+
+        Args:
+            wanted: A config's section ``resources``.
+        """
+        return cls(
+            cpus=wanted.cpus_per_trial,
+            gpus=wanted.gpus_per_trial,
+            max_concurrent=wanted.max_concurrent,
+            address=wanted.address,
+        )
 
     def slots_on(self, offer: dict[str, float]) -> int:
         """How many trials fit at once on a node with these resources."""

@@ -6,7 +6,7 @@ answers differ.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,9 +23,11 @@ from nas.config.completion import metric_facts
 from nas.data.augmentation import make_augmentation
 from nas.ledger.atomic_file import write_atomically
 from nas.scoring.block_library import Key
+from nas.scoring.finetune_data import FineTuneData
+from nas.scoring.images_at_once import images_at_once
 from nas.scoring.parent_search import ParentSearch
 from nas.scoring.replacement import replacement_option
-from nas.scoring.scorer import Scorer, Step
+from nas.scoring.scorer import Preparation, Scorer, Step
 from nas.scoring.scorers import check_no_options
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
 from nas.terminal import say
@@ -42,8 +44,6 @@ walk's); of larger ones the sampler chooses."""
 
 DEFAULT_IMAGES = 2_000
 """Validation images of a score (our choice: a standard error of one point)."""
-
-_BATCH = 250
 
 EXTRA_METRICS: dict[str, dict[str, str]] = {
     "kl_to_parent": {
@@ -122,6 +122,22 @@ class Distilled(Scorer):
     def steps(self, study: Path) -> Iterator[Step]:
         """The training of the parent, if that is asked for."""
         return self._search.steps(study)
+
+    @cached_property
+    def data(self) -> FineTuneData:
+        """What a cluster needs to teach blocks; no run needs any of it."""
+        return self._search.data()
+
+    def preparations(self, study: Path) -> Sequence[Preparation]:
+        """On a cluster, the blocks that the library lacks.
+
+        Args:
+            study: Directory of the search.
+
+        Raises:
+            InputError: The library is of another parent, or cannot be read.
+        """
+        return self._search.tasks(study)
 
     def prepare(self, study: Path) -> None:
         """Fit the blocks that the library lacks.
@@ -214,9 +230,10 @@ class Distilled(Scorer):
         parents: list[Tensor] = []
         labels: list[Tensor] = []
         held_out = self._search.images.image_set(self._search.images.validation)
+        size = images_at_once(self._search.images.image_size)
         with torch.no_grad():
             for images, truth in held_out.batches(
-                _BATCH, torch.device("cpu"), self._num_images
+                size, torch.device("cpu"), self._num_images
             ):
                 parents.append(self.parent.model(images))
                 labels.append(truth)

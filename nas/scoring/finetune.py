@@ -8,16 +8,17 @@ that. It answers what the CNN that one has can become, not which network would b
 from scratch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas.config import SearchConfig, TrainingConfig
 from nas.plugins import import_plugins
+from nas.scoring.finetune_data import FineTuneData
 from nas.scoring.parent_search import ParentSearch, network_of
 from nas.scoring.replacement import Replacement, replacement_option
-from nas.scoring.scorer import Scorer, Step
+from nas.scoring.scorer import Preparation, Scorer, Step
 from nas.scoring.scorers import check_no_options
 from nas.scoring.scratch import train_run
 from nas.scoring.trial_run import TrialFunction, TrialOutcome, TrialRun
@@ -102,19 +103,6 @@ class FineTuneOptions:
         )
 
 
-@dataclass(frozen=True)
-class FineTuneData:
-    """What every run is given.
-
-    Attributes:
-        images: Without the test split.
-        parent: Fingerprint of the parent.
-    """
-
-    images: "Dataset"
-    parent: str
-
-
 class FineTune(Scorer):
     """Trains candidates that start from a trained parent.
 
@@ -161,8 +149,7 @@ class FineTune(Scorer):
     @cached_property
     def data(self) -> FineTuneData:
         """Images and the parent's fingerprint, on the machines where trials run."""
-        seen = self._search.images.for_trials(self.config.resources.address)
-        return FineTuneData(seen, self._search.parent.fingerprint)
+        return self._search.data()
 
     @property
     def function(self) -> TrialFunction:
@@ -182,6 +169,17 @@ class FineTune(Scorer):
     def steps(self, study: "Path") -> Iterator[Step]:
         """The training of the parent, if that is asked for."""
         return self._search.steps(study)
+
+    def preparations(self, study: "Path") -> Sequence[Preparation]:
+        """On a cluster, the blocks that the library lacks.
+
+        Args:
+            study: Directory of the search.
+
+        Raises:
+            InputError: The library is of another parent, or cannot be read.
+        """
+        return self._search.tasks(study)
 
     def prepare(self, study: "Path") -> None:
         """Fit the blocks that the library lacks.

@@ -23,23 +23,17 @@ from nas.config import SearchConfig
 from nas.config.parent import LibraryConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
-from nas.ledger.atomic_file import atomic_file
 from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary, Key, name_of
+from nas.scoring.images_at_once import images_at_once
 from nas.scoring.parent_space import parent_config
-from nas.scoring.replacement import drawn_block
+from nas.scoring.taught_block import TaughtBlock
 from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks.strided_conv import safe_conv_gradients
 from search_spaces.errors import InputError
 from search_spaces.parents.parent import Parent
 
-STATE = "unfinished"
-"""Directory, inside that of a library, of blocks that are not finished."""
-
 HELD_OUT = 2_000
 """Validation images on which the errors are measured (our choice: a second or two)."""
-
-_CHUNK = 250
-"""Images in a forward pass of the measurement."""
 
 Listener = Callable[[str], None]
 """Is told in a line how far it has come."""
@@ -76,28 +70,14 @@ def fit_library(
         InputError: The directory holds a library of another parent.
     """
     device = device or torch.device("cpu")
-    settings = parent_config(config).library
-    made = {key: _made(spec, settings, config) for key, spec in wanted.items()}
-    known = BlockLibrary(parent.fingerprint, {}, {})
-    if (directory / LIBRARY_FILE).is_file():
-        known = BlockLibrary.load(directory, parent, wanted, made)
+    made = _all_made(wanted, config)
+    known = _known(parent, wanted, made, directory)
     missing = {key: spec for key, spec in wanted.items() if key not in known.blocks}
     if not missing:
         return known
-    fits = {
-        key: _Fit(parent, key, spec, made[key], config.seed, settings, directory)
-        for key, spec in missing.items()
-    }
-    parent.model.to(device)
-    for fit in fits.values():
-        fit.to(device)
-    for epoch in range(settings.epochs):
-        due = {key: fit for key, fit in fits.items() if fit.epoch == epoch}
-        if due:
-            _teach(parent, due, dataset, config, settings, epoch, device)
-            for fit in due.values():
-                fit.keep()
-            tell(f"block library: epoch {epoch + 1} of {settings.epochs}")
+    fits = teach_blocks(
+        parent, missing, dataset, config, directory, tell=tell, device=device
+    )
     errors = _errors(parent, fits, dataset, device)
     library = BlockLibrary(
         parent.fingerprint,
@@ -110,6 +90,79 @@ def fit_library(
     for fit in fits.values():
         fit.forget()
     return library
+
+
+def teach_blocks(
+    parent: Parent,
+    wanted: Mapping[Key, BlockSpec],
+    dataset: Dataset,
+    config: SearchConfig,
+    directory: Path,
+    *,
+    tell: Listener = lambda _: None,
+    device: torch.device | None = None,
+) -> "dict[Key, TaughtBlock]":
+    """Teach blocks, and leave each in a file of its own for :func:`fit_library`.
+
+    Args:
+        parent: The trained network; it is not changed, but stays on the device.
+        wanted: Shapes of the blocks by stage, block and letter.
+        dataset: Its training images teach.
+        config: Augmentation, seed, and section ``parent``.
+        directory: Of the library.
+        tell: Is told of every epoch.
+        device: Where to compute; the CPU if ``None``.
+    """
+    device = device or torch.device("cpu")
+    settings = parent_config(config).library
+    made = _all_made(wanted, config)
+    fits = {
+        key: TaughtBlock(parent, key, spec, made[key], config.seed, settings, directory)
+        for key, spec in wanted.items()
+    }
+    parent.model.to(device)
+    for fit in fits.values():
+        fit.to(device)
+    for epoch in range(settings.epochs):
+        due = {key: fit for key, fit in fits.items() if fit.epoch == epoch}
+        if due:
+            _teach(parent, due, dataset, config, settings, epoch, device)
+            for fit in due.values():
+                fit.keep()
+            tell(f"block library: epoch {epoch + 1} of {settings.epochs}")
+    return fits
+
+
+def missing_blocks(
+    parent: Parent,
+    wanted: Mapping[Key, BlockSpec],
+    config: SearchConfig,
+    directory: Path,
+) -> list[Key]:
+    """Blocks that a library does not hold.
+
+    Args:
+        parent: The trained network.
+        wanted: Shapes of the blocks by stage, block and letter.
+        config: Section ``parent`` says how they are fitted.
+        directory: Of the library.
+
+    Raises:
+        InputError: It is of another parent, or cannot be read.
+    """
+    known = _known(parent, wanted, _all_made(wanted, config), directory)
+    return [key for key in wanted if key not in known.blocks]
+
+
+def _known(
+    parent: Parent,
+    wanted: Mapping[Key, BlockSpec],
+    made: dict[Key, str],
+    directory: Path,
+) -> BlockLibrary:
+    if (directory / LIBRARY_FILE).is_file():
+        return BlockLibrary.load(directory, parent, wanted, made)
+    return BlockLibrary(parent.fingerprint, {}, {})
 
 
 def check_library(
@@ -129,10 +182,7 @@ def check_library(
     Raises:
         InputError: It is of another parent, or cannot be read.
     """
-    if (directory / LIBRARY_FILE).is_file():
-        settings = parent_config(config).library
-        made = {key: _made(spec, settings, config) for key, spec in wanted.items()}
-        BlockLibrary.load(directory, parent, wanted, made)
+    _known(parent, wanted, _all_made(wanted, config), directory)
 
 
 def read_library(
@@ -152,8 +202,7 @@ def read_library(
     Raises:
         InputError: There is none, it is of another parent, or it lacks a block.
     """
-    settings = parent_config(config).library
-    made = {key: _made(spec, settings, config) for key, spec in wanted.items()}
+    made = _all_made(wanted, config)
     library = BlockLibrary.load(directory, parent, wanted, made)
     lacking = [name_of(key) for key in wanted if key not in library.blocks]
     if lacking:
@@ -162,6 +211,11 @@ def read_library(
             "fitted with other settings"
         )
     return library
+
+
+def _all_made(wanted: Mapping[Key, BlockSpec], config: SearchConfig) -> dict[Key, str]:
+    settings = parent_config(config).library
+    return {key: _made(spec, settings, config) for key, spec in wanted.items()}
 
 
 def _made(spec: BlockSpec, settings: LibraryConfig, config: SearchConfig) -> str:
@@ -179,79 +233,6 @@ def _made(spec: BlockSpec, settings: LibraryConfig, config: SearchConfig) -> str
         )
     }
     return repr((tuple(spec), own, sorted(data.items()), augmentation, config.seed))
-
-
-class _Fit:
-    """One block that is being taught, and its state on disk."""
-
-    def __init__(
-        self,
-        parent: Parent,
-        key: Key,
-        spec: BlockSpec,
-        made: str,
-        seed: int,
-        settings: LibraryConfig,
-        directory: Path,
-    ) -> None:
-        self.block = drawn_block(parent, key, spec, seed)
-        self._file = directory / STATE / f"{name_of(key)}.pt"
-        self._about = f"{parent.fingerprint} {made}"
-        self.epoch = 0
-        self.optimizer = torch.optim.AdamW(
-            self.block.parameters(), lr=settings.learning_rate
-        )
-        if self._file.is_file():
-            try:
-                state: Any = torch.load(self._file, weights_only=True)
-            except Exception:  # a broken file: begin anew
-                return
-            if state.get("about") == self._about:
-                self.block.load_state_dict(state["block"])
-                self.optimizer.load_state_dict(state["optimizer"])
-                self.epoch = state["epoch"]
-
-    def to(self, device: torch.device) -> None:
-        """Move block and optimizer."""
-        self.block.to(device)
-        for state in self.optimizer.state.values():
-            for name, value in state.items():
-                if isinstance(value, Tensor) and name != "step":
-                    state[name] = value.to(device)
-
-    def step(self, inside: Tensor, outside: Tensor, rate: float) -> None:
-        """Learn from one batch of the parent's maps."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with torch.enable_grad():
-            loss = (self.block(inside) - outside).square().mean() / _variance(outside)
-            self.optimizer.zero_grad()
-            loss.backward()
-        self.optimizer.step()
-
-    def keep(self) -> None:
-        """Write down that an epoch is finished."""
-        self.epoch += 1
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            "about": self._about,
-            "epoch": self.epoch,
-            "block": self.block.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        with atomic_file(self._file) as file:
-            torch.save(state, file)
-
-    def forget(self) -> None:
-        """Remove the state: the library holds the block."""
-        self._file.unlink(missing_ok=True)
-        if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
-            self._file.parent.rmdir()
-
-
-def _variance(maps: Tensor) -> Tensor:
-    """Mean over channels of the variance over images and pixels."""
-    return maps.var(dim=(0, 2, 3), unbiased=False).mean().clamp_min(1e-12)
 
 
 @contextmanager
@@ -282,7 +263,7 @@ def _listening(
             handle.remove()
 
 
-def _by_slot(parent: Parent, fits: Mapping[Key, _Fit]) -> dict[int, list[Key]]:
+def _by_slot(parent: Parent, fits: Mapping[Key, TaughtBlock]) -> dict[int, list[Key]]:
     found: dict[int, list[Key]] = {}
     for key in fits:
         found.setdefault(parent.slots.index(key[:2]), []).append(key)
@@ -291,7 +272,7 @@ def _by_slot(parent: Parent, fits: Mapping[Key, _Fit]) -> dict[int, list[Key]]:
 
 def _teach(
     parent: Parent,
-    fits: Mapping[Key, _Fit],
+    fits: Mapping[Key, TaughtBlock],
     dataset: Dataset,
     config: SearchConfig,
     settings: LibraryConfig,
@@ -324,7 +305,10 @@ def _teach(
 
 
 def _errors(
-    parent: Parent, fits: Mapping[Key, _Fit], dataset: Dataset, device: torch.device
+    parent: Parent,
+    fits: Mapping[Key, TaughtBlock],
+    dataset: Dataset,
+    device: torch.device,
 ) -> dict[Key, float]:
     """Relative error of each block on held-out images."""
     by_slot = _by_slot(parent, fits)
@@ -353,8 +337,9 @@ def _errors(
     for fit in fits.values():
         fit.block.eval()
     held_out = dataset.image_set(dataset.validation)
+    size = images_at_once(dataset.image_size)
     with _listening(parent, measure):
-        for images, _ in held_out.batches(_CHUNK, device, HELD_OUT):
+        for images, _ in held_out.batches(size, device, HELD_OUT):
             parent.model(images)
     found = {}
     for slot, keys in by_slot.items():

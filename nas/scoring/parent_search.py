@@ -13,8 +13,15 @@ from torch import nn
 
 from nas.config import SearchConfig
 from nas.data.datasets import Dataset, load_dataset
-from nas.scoring.block_library import Key
-from nas.scoring.library_fitting import check_library, fit_library, read_library
+from nas.scoring.block_library import BlockLibrary, Key
+from nas.scoring.finetune_data import FineTuneData
+from nas.scoring.library_fitting import (
+    check_library,
+    fit_library,
+    missing_blocks,
+    read_library,
+)
+from nas.scoring.library_tasks import TeachSlots, library_tasks
 from nas.scoring.parent_space import (
     parent_config,
     read_parent,
@@ -90,6 +97,28 @@ class ParentSearch:
         if self._trains:
             yield parent_step(self.config, study)
 
+    def data(self) -> FineTuneData:
+        """Images and the parent's fingerprint, on the machines where trials run."""
+        seen = self.images.for_trials(self.config.resources.address)
+        return FineTuneData(seen, self.parent.fingerprint)
+
+    def tasks(self, study: Path) -> list[TeachSlots]:
+        """What a cluster does of the library before :meth:`prepare`.
+
+        Args:
+            study: The study directory.
+
+        Raises:
+            InputError: The library is of another parent, or cannot be read.
+        """
+        if self._replacement == "random":
+            return []
+        if self._trains:
+            self.parent = read_trained(self.images, study)
+        directory = library_directory(self.config, study)
+        missing = missing_blocks(self.parent, self.wanted, self.config, directory)
+        return library_tasks(self.config, missing, directory, study)
+
     def prepare(self, study: Path, tell: Callable[[str], None]) -> dict[Key, nn.Module]:
         """Have the parent and its blocks.
 
@@ -107,11 +136,22 @@ class ParentSearch:
             self.parent = read_trained(self.images, study)
         if self._replacement == "random":
             return drawn_blocks(self.parent, self.wanted, self.config.seed)
+        return dict(self.library(study, tell).blocks)
+
+    def library(self, study: Path, tell: Callable[[str], None]) -> BlockLibrary:
+        """The library, with the blocks that it lacked.
+
+        Args:
+            study: The study directory.
+            tell: Is told of progress.
+
+        Raises:
+            InputError: It is of another parent, or cannot be read.
+        """
         directory = library_directory(self.config, study)
-        library = fit_library(
+        return fit_library(
             self.parent, self.wanted, self.images, self.config, directory, tell=tell
         )
-        return dict(library.blocks)
 
 
 def library_directory(config: SearchConfig, study: Path) -> Path:

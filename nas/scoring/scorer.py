@@ -134,7 +134,7 @@ class Scorer(ABC):
         """
 
     def preparations(self, study: Path) -> Sequence[Preparation]:
-        """What is done in workers, side by side, before the first trial.
+        """What is done in workers, side by side, before :meth:`prepare`.
 
         Args:
             study: The study's directory.

@@ -30,10 +30,11 @@ from nas.scoring.distilled import (
     MAX_WALKED,
     images_option,
 )
-from nas.scoring.finetune import FineTune, FineTuneData
+from nas.scoring.finetune import FineTune
+from nas.scoring.finetune_data import FineTuneData
 from nas.scoring.parent_search import library_directory
 from nas.scoring.parent_space import parent_config
-from nas.scoring.scorer import Scorer, Step
+from nas.scoring.scorer import Preparation, Scorer, Step
 from nas.scoring.trained_parent import trained_directory
 from nas.scoring.trial_run import TrialFunction
 from nas.study.study import Study
@@ -141,6 +142,10 @@ class TwoStep(Scorer):
         """The training of the parent, if that is asked for, and the scores."""
         yield from self._finetune.steps(study)
         yield Step(study / SCORES, self._config_of_scores(study), "scores of the space")
+
+    def preparations(self, study: Path) -> Sequence[Preparation]:
+        """As for the fine-tuning alone."""
+        return self._finetune.preparations(study)
 
     def prepare(self, study: Path) -> None:
         """As for the fine-tuning alone."""

@@ -51,7 +51,9 @@ def test_max_images():
     part = head.order(12)
     head = ImageSet(head.images[part], head.labels[part], head.mean, head.std)
     short = Accuracy().evaluate(net, EvaluationData(head, head))
-    assert Accuracy(max_images=12).evaluate(net, data).metrics == short.metrics
+    found = Accuracy(max_images=12).evaluate(net, data).metrics
+    # Sums of other lengths are added in another order, on some processors.
+    assert found == pytest.approx(short.metrics, rel=1e-12)
 
 
 class Noisy(nn.Module):

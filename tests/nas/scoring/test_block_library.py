@@ -10,8 +10,9 @@ from nas.config import config_from_dict
 from nas.data.datasets import load_dataset
 from nas.scoring import library_fitting
 from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary
-from nas.scoring.library_fitting import STATE, fit_library
+from nas.scoring.library_fitting import fit_library
 from nas.scoring.parent_space import replacements, with_parent
+from nas.scoring.taught_block import STATE, TaughtBlock
 from search_spaces import Architecture, Backbone, InputError, Placement
 from search_spaces.parents.alternet_parent import AlterNetParent
 from tests.search_spaces.blocks.test_strided_conv import strides_seen
@@ -180,7 +181,7 @@ def same(one, other):
 def test_a_killed_fit_goes_on_to_the_same_library(dataset, tmp_path, monkeypatch):
     parent, config, wanted = make(dataset)
     whole = fit_library(parent, wanted, dataset, config, tmp_path / "whole")
-    real = library_fitting._Fit.keep
+    real = TaughtBlock.keep
     kept = []
 
     def keep(fit):
@@ -189,7 +190,7 @@ def test_a_killed_fit_goes_on_to_the_same_library(dataset, tmp_path, monkeypatch
         if len(kept) == 3:  # in the middle of writing down the first epoch
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(library_fitting._Fit, "keep", keep)
+    monkeypatch.setattr(TaughtBlock, "keep", keep)
     with pytest.raises(KeyboardInterrupt):
         fit_library(parent, wanted, dataset, config, tmp_path / "killed")
     monkeypatch.undo()
@@ -261,7 +262,7 @@ def test_one_slot_of_maps_at_a_time(dataset, tmp_path, monkeypatch):
 
     parent, config, wanted = make(dataset, epochs=1)
     seen = []
-    real = library_fitting._Fit.step
+    real = TaughtBlock.step
     alive = []
 
     def step(fit, inside, outside, rate):
@@ -271,7 +272,7 @@ def test_one_slot_of_maps_at_a_time(dataset, tmp_path, monkeypatch):
         if not any(i == own and ref() is inside for i, ref in seen):
             seen.append((own, weakref.ref(inside)))
 
-    monkeypatch.setattr(library_fitting._Fit, "step", step)
+    monkeypatch.setattr(TaughtBlock, "step", step)
     fit_library(parent, wanted, dataset, config, tmp_path)
     assert max(alive) == 0
 

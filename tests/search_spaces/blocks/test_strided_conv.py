@@ -218,7 +218,7 @@ def test_training_of_a_users_network_meets_no_strided_1x1_conv():
 GUARDED = {
     "evaluators/loss/batch_loss.py": "the test of flatness above",
     "evaluators/loss/hvp.py": "differentiates what batch_loss.py computed",
-    "nas/scoring/library_fitting.py": "tests/nas/scoring/test_block_library.py",
+    "nas/scoring/taught_block.py": "tests/nas/scoring/test_block_library.py",
     "nas/scoring/training.py": "the test of training above",
 }
 """Where gradients are asked for, and what shows that the guard is on there."""
