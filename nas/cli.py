@@ -141,6 +141,8 @@ def _complain(error: Exception, debug: bool) -> None:
         line = f"{line[: MAX_MESSAGE - 100]} ... {line[-90:]}"
     if isinstance(error, InputError) and error.hint:
         line += f" ({error.hint})"
+    elif isinstance(error, click.UsageError) and error.ctx and error.ctx.parent:
+        line += f" ({error.ctx.command_path} --help)"
     say(f"nas: {line}", err=True)
 
 

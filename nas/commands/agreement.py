@@ -29,10 +29,14 @@ from nas.terminal import make_console, say
 def command(
     source: Path, scores: Path | None, metric: str | None, part: str | None, output: str
 ) -> None:
-    """Compare scores of placements with what training them measured in STUDY.
+    r"""Compare scores of placements with what training them measured in STUDY.
 
     Rank correlations with 95% intervals over placements, beside what seed noise allows,
     and beside what costs and a count of the replaced blocks reach without any score.
+
+    \b
+    nas agreement runs/two_steps
+    nas agreement runs/trained --scores runs/supernets
     """
     from nas.prediction.score_agreement import score_agreement
 

@@ -40,11 +40,15 @@ def command(
     quiet: bool,
     output: str,
 ) -> int:
-    """Measure the paper's nine claims on your images.
+    r"""Measure the paper's nine claims on your images.
 
     A ResNet, the AlterNet of the paper's rule, a ViT with global attention and two
     with local attention are trained at equal MACs and budget, with several seeds; every
     claim gets its numbers, an interval, and: holds, does not hold, or cannot tell.
+
+    \b
+    nas claims                                 on the digits of the quickstart
+    nas claims photos.yaml --out runs/claims
     """
     from nas.claims.plan import load_plan
 

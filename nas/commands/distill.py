@@ -39,11 +39,14 @@ def command(
     output: str,
     quiet: bool,
 ) -> None:
-    """Teach every slot's other blocks to imitate the parent's own.
+    r"""Teach every slot's other blocks to imitate the parent's own.
 
     Prints, for each, the error that is left on held-out images: 0 is the parent's own
     block, 1 one that puts out a constant. `nas search CONFIG --set
     parent.library.path=DIR` uses the library.
+
+    \b
+    nas distill cnn.yaml --out library
     """
     from nas.commands.search import start_from
     from nas.config import load_config, with_plugins

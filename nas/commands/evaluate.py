@@ -82,11 +82,16 @@ def command(
     plugins: tuple[str, ...],
     output: str,
 ) -> int:
-    """Measure networks, several of them side by side.
+    r"""Measure networks, several of them side by side.
 
     TARGET is a directory that `nas export` wrote, a trial (STUDY/trials/NUMBER, or
     STUDY/best, STUDY/latest), an ARCHITECTURE.yaml (untrained unless --weights is
     given), or timm:NAME.
+
+    \b
+    nas evaluate winner --data runs/photos
+    nas evaluate runs/photos/best --evaluators flatness,low_pass
+    nas evaluate timm:resnet18 --pretrained --data images.yaml
     """
     from nas.config.loading import find_config
     from nas.config.names import DATA_SETS

@@ -71,10 +71,14 @@ def command(
     force: bool,
     plugins: tuple[str, ...],
 ) -> None:
-    """Export trials of STUDY: a number, the best or latest, or the whole Pareto front.
+    r"""Export trials of STUDY: a number, the best or latest, or the whole Pareto front.
 
     "best" is the trial with the best value of the study's first objective. Every file
     is checked against the network before the export is put in its place.
+
+    \b
+    nas export runs/photos best --to winner
+    nas export runs/photos pareto --to front --formats onnx,timm
     """
     from nas.study.study import Study
 

@@ -96,11 +96,15 @@ def command(
     plot: Path | None,
     seed: int,
 ) -> None:
-    """Predict every placement of a space from the trained ones, with intervals.
+    r"""Predict every placement of a space from the trained ones, with intervals.
 
     STUDY is a directory that nas search made. TABLE is a .csv or .parquet file with the
     columns placement (e.g. CCC-CCM, any registered letters) and the metric; seed,
     epochs and state are used if they are there.
+
+    \b
+    nas predict runs/photos --max macs=2e6 --plot predicted.png
+    nas predict trials.csv --metric nll --format csv
     """
     from nas.prediction.prediction import predict
 

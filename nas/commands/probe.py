@@ -46,11 +46,15 @@ def command(
     output: str,
     quiet: bool,
 ) -> None:
-    """Fit the last layer of a trained CNN to the classes of your images.
+    r"""Fit the last layer of a trained CNN to the classes of your images.
 
     Weights of ImageNet know a thousand classes, your images have others. Everything
     before the last layer stays as it was; the layer is logistic regression on what
     goes into it (a linear probe). What is written goes on as parent.weights.
+
+    \b
+    nas probe cnn.yaml --to mine.safetensors
+    nas search cnn.yaml --from mine.safetensors
     """
     from nas.config import load_config, with_plugins
 

@@ -24,7 +24,11 @@ from nas.terminal import say
     help="A dozen images of the data set on the page, if they are there.",
 )
 def command(study: Path, path: Path | None, images: bool) -> None:
-    """Write one HTML page about STUDY that opens anywhere, without a network."""
+    r"""Write one HTML page about STUDY that opens anywhere, without a network.
+
+    \b
+    nas report runs/photos --to photos.html
+    """
     say("loading", err=True)
     from nas.reporting.page import write_report
     from nas.study.study import Study

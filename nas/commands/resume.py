@@ -22,10 +22,14 @@ from nas.terminal import say
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(study: Path, trials: int | None, address: str | None, quiet: bool) -> None:
-    """Go on with a search that was killed, interrupted or finished.
+    r"""Go on with a search that was killed, interrupted or finished.
 
     Trials that were running when it stopped are queued again, and continue from
     their last checkpoint. Nothing that is finished is done twice.
+
+    \b
+    nas resume runs/photos
+    nas resume latest --trials 200
     """
     from nas.study.study import Study
 

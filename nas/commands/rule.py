@@ -73,11 +73,16 @@ def command(
     budgets: bool,
     scores: Path | None,
 ) -> None:
-    """Test the rule "MSAs belong at the end of a stage" on trials.
+    r"""Test the rule "MSAs belong at the end of a stage" on trials.
 
     STUDY is a directory that nas search made. TABLE is a .csv or .parquet file with the
     columns placement (e.g. CCC-CCM) and the metric; seed, epochs, state, params and
     cluster are used if they are there.
+
+    \b
+    nas rule runs/photos --plot rule.png
+    nas rule trials.csv --metric nll
+    nas rule runs/photos --scores runs/supernets
     """
     if budgets and scores is not None:
         raise InputError("--budgets and --scores are two questions; ask one at a time")

@@ -34,9 +34,13 @@ from nas.terminal import say
 def command(
     studies: tuple[Path, ...], port: int, host: str, token: str, edit: bool
 ) -> None:
-    """Show STUDY, or several side by side, in a browser while they are searched.
+    r"""Show STUDY, or several side by side, in a browser while they are searched.
 
     Only reads, unless --edit allows notes. Ends with Ctrl-C; the searches go on.
+
+    \b
+    nas serve runs/photos
+    nas serve runs/a runs/b --edit
     """
     from nas.serving.server import StudyServer
 

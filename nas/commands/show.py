@@ -38,11 +38,15 @@ if TYPE_CHECKING:
 def command(
     study: Path, number: str, output: str, plot: Path | None, picture: Path | None
 ) -> None:
-    """Show one trial of STUDY: placement, metrics, curves, place on the front.
+    r"""Show one trial of STUDY: placement, metrics, curves, place on the front.
 
     STUDY is a directory, the name of one in runs/, or `latest`. "best" is the trial
     with the best value of the study's first objective, "latest" the one that ended
     last.
+
+    \b
+    nas show runs/photos best
+    nas show latest 7 --plot trial.png
     """
     from nas.pareto.find_trial import find_trial
     from nas.study.reliability import reliability_by_metric

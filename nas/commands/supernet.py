@@ -29,10 +29,13 @@ def command(
     output: str,
     quiet: bool,
 ) -> None:
-    """Train networks that all placements share, one after the other.
+    r"""Train networks that all placements share, one after the other.
 
     `nas search CONFIG --set scoring.kind=supernet` trains its supernets itself, side by
     side in Ray's workers; with `--set scoring.path=DIR` it uses those that are here.
+
+    \b
+    nas supernet photos.yaml --out supernets
     """
     from nas.commands.paths import check_config
 

@@ -42,7 +42,7 @@ def test_every_verb_is_a_command_with_few_options(verb):
     ("arguments", "message"),
     [
         (["serach"], "unknown command 'serach'; there are search, probe, distill"),
-        (["space"], "Missing argument"),
+        (["space"], "Missing argument 'PRESET|CONFIG.yaml'. (nas space --help)"),
         (["space", "quick"], "there is no 'quick'"),
         (["space", "quickstart", "--sett", "a"], "No such option"),
         (["space", "quickstart", "--set", "data.name=mnist"], "unknown data set"),
