@@ -20,6 +20,7 @@ def overview_page(studies: list[dict[str, Any]]) -> str:
         "STYLE": asset("report.css"),
         "DATA": as_script(studies),
         "SCRIPT": asset("elements.js")
+        + asset("scale.js")
         + (own / "overview.js").read_text(encoding="utf-8"),
     }
     return filled((own / "overview.html").read_text(encoding="utf-8"), parts)

@@ -13,6 +13,7 @@ from nas.study.study import Study
 from search_spaces.errors import InputError
 
 TOKEN = "0123456789abcdef-token"
+PHONE = {"width": 390, "height": 844}
 
 
 class Client:
@@ -307,3 +308,27 @@ def test_in_chromium_a_served_page_follows_the_search(serve, published_copy):
         kept = again.page.locator("#selected form textarea").first.input_value()
         assert kept == "look again"
         assert opened.problems == again.problems == []
+
+
+@pytest.mark.slow
+def test_in_chromium_several_studies_stand_side_by_side(serve, published_copy):
+    from chromium_page import Opened, chromium
+
+    client = serve(published_copy, published_copy)
+    with chromium() as browser:
+        opened = Opened(browser, f"http://{client.host}/", viewport=PHONE)
+        page = opened.page
+        assert page.locator("#states article").count() == 2
+        # Objectives are the same, so both fronts are in one figure: seven points each.
+        figure = page.locator("#fronts figure > svg")
+        assert figure.count() == 1
+        assert figure.locator("circle").count() == 14
+        frame = figure.bounding_box()
+        for text in figure.locator("text").all():
+            box = text.bounding_box()
+            assert box["x"] >= frame["x"] - 1
+            assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+        assert opened.violations() == opened.problems == []
+        page.locator("#states a").nth(1).click()
+        page.wait_for_selector("#table-rows tr")
+        assert page.url.endswith("/1/") and opened.problems == []
