@@ -1,14 +1,9 @@
 """``search`` and ``resume``: from a config to a finished study."""
 
 import os
-import platform
 import shutil
-import subprocess
 import time
-from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +16,9 @@ from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.dry_run import remembered
 from nas.execution.in_process import run_in_process
 from nas.ledger.atomic_file import DRAFT_SUFFIX, write_atomically
-from nas.ledger.attributes import STUDY_FORMAT
 from nas.ledger.cause import Cause
-from nas.ledger.trial import Trial, TrialState
+from nas.ledger.trial import TrialState
 from nas.paths_in_study import to_keep
-from nas.prediction.score_agreement import SCORES, score_agreement
 from nas.sampling.baselines import baselines
 from nas.scoring.given_function import FromFunction
 from nas.scoring.held_out_test import chosen_trials, look_once
@@ -33,6 +26,8 @@ from nas.scoring.scorer import Scorer, Step
 from nas.scoring.scorers import make_scorer
 from nas.scoring.scratch import FromScratch
 from nas.scoring.trial_run import TrialFunction
+from nas.search_summary import images_text, reasons, remarks, summary
+from nas.study.header import study_header
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
 from nas.study.recorded_settings import NOTE as SETTINGS_NOTE
@@ -44,10 +39,8 @@ from nas.terminal import say
 from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
-from search_spaces.kinds.block_kinds import block_kinds
 
 if TYPE_CHECKING:
-    from nas.data.datasets import Dataset
     from nas.ledger.ledger import Ledger
     from nas.sampling.halving import Halving
     from nas.sampling.proposer import Proposer
@@ -236,24 +229,6 @@ class _Search:
     def _kept_settings(self) -> dict[str, Any]:
         return to_keep(self._config.to_dict(), self._directory)
 
-    def _remarks(self, study: Study, trials: list[Trial]) -> list[str]:
-        """What a user should know before looking at the study."""
-        found = []
-        if self._dataset is not None:
-            found.append(chance_warning(trials, self._dataset.num_classes))
-        if study.layout.test.is_file():
-            found.append(
-                "accuracies above are of validation images; those of the test images, "
-                "for the front and the baselines, looked at once: nas pareto "
-                f"{study.path}, or {study.layout.test}"
-            )
-        if (study.path / SCORES).is_dir():
-            try:
-                found.append(f"{score_agreement(study).sentence()} (nas agreement)")
-            except InputError as error:
-                found.append(f"scores and results cannot be compared: {error}")
-        return [line for line in found if line]
-
     def _resources(self) -> Any:
         from nas.execution.ray_runner import Resources
 
@@ -286,17 +261,9 @@ class _Search:
         check_study_is_shared(self._directory)
 
     def _write_config(self) -> None:
+        fingerprint = self._dataset.fingerprint if self._dataset else None
         header = {
-            "format": STUDY_FORMAT,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": _versions(),
-            "commit": _commit(),
-            "data_fingerprint": self._dataset.fingerprint if self._dataset else None,
-            "metrics": metric_facts(self._config),
-            "block_kinds": [
-                {"letter": kind.letter, "name": kind.name, "colour": kind.colour}
-                for kind in block_kinds()
-            ],
+            **study_header(metric_facts(self._config), fingerprint),
             **self._scorer.provenance,
         }
         if self._config.rule is not None:
@@ -481,7 +448,8 @@ class _Search:
         study.write_table()
         if not self._quiet:
             say(summary(trials, exhausted=exhausted), err=True)
-            for line in self._remarks(study, trials):
+            num_classes = None if self._dataset is None else self._dataset.num_classes
+            for line in remarks(study, trials, num_classes):
                 say(line, err=True)
         if problem:
             say(problem, err=True)
@@ -490,77 +458,9 @@ class _Search:
                 f"the search was stopped; go on with: nas resume {self._directory}"
             )
         if not any(trial.state == TrialState.COMPLETE for trial in trials):
-            reasons = _reasons(trials) or ["no trial was started"]
-            raise SearchFailedError(f"not one trial is complete: {'; '.join(reasons)}")
+            why = reasons(trials) or ["no trial was started"]
+            raise SearchFailedError(f"not one trial is complete: {'; '.join(why)}")
         return study
-
-
-def images_text(dataset: "Dataset") -> str:
-    """How many images of how many classes a data set has, in one line."""
-    return (
-        f"images: {len(dataset.train)} for training, {len(dataset.validation)} for "
-        f"validation, {len(dataset.test)} for testing, of {dataset.num_classes} classes"
-    )
-
-
-def chance_warning(trials: list[Trial], num_classes: int) -> str:
-    """A line if no trained network is better than guessing, else nothing.
-
-    Args:
-        trials: All trials.
-        num_classes: Classes of the data.
-
-    Returns:
-        The line. Better than guessing: the best accuracy exceeds one over the number
-        of classes by two standard errors of a guess (our choice).
-    """
-    found = [
-        (t.metrics["accuracy"], t.standard_errors.get("accuracy", 0.0))
-        for t in trials
-        if t.state == TrialState.COMPLETE and "accuracy" in t.metrics
-    ]
-    if not found:
-        return ""
-    best, error = max(found)
-    if best > 1 / num_classes + 2 * error:
-        return ""
-    return (
-        f"warning: no network is better than guessing (best accuracy {best:.3g}, "
-        f"chance {1 / num_classes:.3g}): fronts, figures and exports of this study "
-        "mean nothing; train longer or with more images"
-    )
-
-
-def summary(trials: list[Trial], *, exhausted: bool) -> str:
-    """What a search says at its end.
-
-    Args:
-        trials: All trials.
-        exhausted: Whether it ended because nothing untrained was left.
-
-    Returns:
-        Counts by state; each reason for failures with its count.
-    """
-    kept = [trial for trial in trials if trial.retried_as is None]
-    counts = Counter(str(trial.state) for trial in kept)
-    text = f"{len(kept)} trials: " + ", ".join(
-        f"{counts[state]} {state}" for state in TrialState if counts[state]
-    )
-    if num_lost := sum(trial.was_lost for trial in trials):
-        text += f"; {num_lost} were lost with their worker and queued again"
-    if num_stopped := sum(trial.was_interrupted for trial in trials):
-        text += f"; {num_stopped} were stopped with the search and queued again"
-    if exhausted:
-        text += "; the space is used up"
-    for reason in _reasons(kept):
-        text += f"\n  failed: {reason}"
-    return text
-
-
-def _reasons(trials: list[Trial]) -> list[str]:
-    failed = [t for t in trials if t.state == TrialState.FAILED and not t.retried_as]
-    counts = Counter(trial.error for trial in failed)
-    return [f"{reason} ({count} times)" for reason, count in counts.most_common(3)]
 
 
 def _is_taken(directory: Path) -> bool:
@@ -578,31 +478,3 @@ def _empty(directory: Path, *, remove: bool) -> None:
             path.unlink()
     if remove:
         shutil.rmtree(directory)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("alternet-nas", "torch", "ray", "optuna", "numpy"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def _commit() -> str | None:
-    """The git commit of the source tree that runs, if it is one."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        answer = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()

@@ -58,6 +58,7 @@ FLOORS = (
     "nas/scoring",
     "nas/execution",
     "nas/tracking",
+    "nas/search_summary",
     "nas/search_run",
     "nas/train_run",
     "nas/claims",
