@@ -249,15 +249,21 @@ def clustered(rng, depths, num_clusters, rows_each, plant=None):
     )  # fmt: skip
 
 
-def test_rows_of_one_supernet_share_its_luck():
+FEW_OR_MANY = pytest.mark.parametrize(
+    "num_tables", [24, pytest.param(200, marks=pytest.mark.slow)]
+)
+
+
+@FEW_OR_MANY
+def test_rows_of_one_supernet_share_its_luck(num_tables):
     rng = np.random.default_rng(2)
-    tests = [rule_test(clustered(rng, (3, 3, 3), 6, 40)) for _ in range(60)]
+    tests = [rule_test(clustered(rng, (3, 3, 3), 6, 40)) for _ in range(num_tables)]
     verdicts = np.array([test.verdict for test in tests])
-    assert share(verdicts, "supported") <= at_most(0.025, 60)
-    assert share(verdicts, "contradicted") <= at_most(0.025, 60)
+    assert share(verdicts, "supported") <= at_most(0.025, num_tables)
+    assert share(verdicts, "contradicted") <= at_most(0.025, num_tables)
     intervals = [test.end_of_stage.ci for test in tests]
     misses = sum(not low <= 0 <= high for low, high in intervals)
-    assert misses <= stats.binom.ppf(0.999, 60, 0.05)
+    assert misses <= stats.binom.ppf(0.999, num_tables, 0.05)
     # taken for single networks their intervals miss zero in about 28% of tables
     alone = dataclasses.replace(clustered(rng, (3, 3, 3), 6, 40), clusters=None)
     assert rule_test(alone).end_of_stage.df > 50 > tests[0].end_of_stage.df
@@ -276,11 +282,35 @@ def test_one_supernet_alone_tells_nothing():
     assert test.verdict == "inconclusive" and "cluster" in test.reasons[0]
 
 
-def test_the_same_placements_in_every_supernet_are_not_new_placements():
+@pytest.mark.slow
+@pytest.mark.parametrize("num_clusters", [2, 3, 4, 6, 10])
+@pytest.mark.parametrize("share_of_ends", [(0.5, 0.5), (0.1, 0.9)])
+def test_few_clusters_that_differ_in_level_or_ends_are_no_verdict(
+    num_clusters, share_of_ends
+):
+    """A level of 3 SD for each cluster, which may have its own share of ends."""
+    rng = np.random.default_rng(num_clusters)
+    verdicts = []
+    for _ in range(200):
+        bits = free_design(rng, 40 * num_clusters, (3, 3, 3))
+        clusters = np.repeat(np.arange(num_clusters), 40)
+        chance = np.array(share_of_ends)[clusters % 2]
+        for last in (2, 5, 8):
+            bits[:, last] = rng.random(len(bits)) < chance
+        level = 3 * rng.normal(size=num_clusters)
+        values = level[clusters] + rng.normal(size=len(bits))
+        data = table(bits, values, (3, 3, 3), clusters=clusters)
+        verdicts.append(rule_test(data).verdict)
+    for word in ("supported", "contradicted"):
+        assert share(np.array(verdicts), word) <= at_most(0.05, 200)
+
+
+@FEW_OR_MANY
+def test_the_same_placements_in_every_supernet_are_not_new_placements(num_tables):
     # 20 placements with their own luck, scored by 8 supernets that agree.
     rng = np.random.default_rng(5)
     misses = 0
-    for _ in range(40):
+    for _ in range(num_tables):
         bits = np.unique(free_design(rng, 24, (3, 3)), axis=0)
         luck = rng.normal(size=len(bits))
         values = np.tile(luck, 8) + 0.1 * rng.normal(size=8 * len(bits))
@@ -290,7 +320,7 @@ def test_the_same_placements_in_every_supernet_are_not_new_placements():
         )
         low, high = test.end_of_stage.ci
         misses += not low <= 0 <= high
-    assert misses <= stats.binom.ppf(0.999, 40, 0.05)
+    assert misses <= stats.binom.ppf(0.999, num_tables, 0.05)
 
 
 def three_letters(rng, num_rows, depths, effects):
