@@ -47,7 +47,7 @@ def command(directory: Path, target: Path, force: bool, timed: bool) -> None:
     for note in seen.notes:
         say(note, err=True)
     proposal = FirstConfig.of(seen)
-    steps = max(1, round(0.8 * seen.num_train) // proposal.batch_size)
+    steps = max(1, seen.num_kept // proposal.batch_size)
     budget = (
         f"{proposal.trials} trials of {proposal.epochs} epochs: "
         f"{proposal.trials * proposal.epochs * steps:,} steps of "
@@ -71,8 +71,8 @@ def command(directory: Path, target: Path, force: bool, timed: bool) -> None:
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}") from error
     say(
-        f"wrote {target}: {seen.num_train} training images of {seen.num_classes} "
-        f"classes at {proposal.image_size} px, {proposal.backbone}; {budget}",
+        f"wrote {target}: {seen.text()}, at {proposal.image_size} px, "
+        f"{proposal.backbone}; {budget}",
         err=True,
     )
     cost = "" if timed else f"nas space {target} --time; "

@@ -42,6 +42,18 @@ class ImagesSeen:
     has_test: bool
     notes: tuple[str, ...]
 
+    @property
+    def num_kept(self) -> int:
+        """Images that are left to train on, about: each class is split on its own."""
+        held_out = (self.has_test, self.has_validation)
+        return round(self.num_train * 0.8 ** held_out.count(False))
+
+    def text(self) -> str:
+        """How many images there are, and how many of them train."""
+        text = f"{self.num_train} images of {self.num_classes} classes"
+        few = self.num_kept < self.num_train
+        return f"{text}, about {self.num_kept} of them to train on" if few else text
+
 
 def look_at(root: Path) -> ImagesSeen:
     """Count the images of a directory and look at the size of some of them.
@@ -135,8 +147,7 @@ class FirstConfig:
         when = [f"# {time_text}"] if time_text else []
         return "\n".join(
             [
-                f"# Written by nas init for {seen.num_train} training images of "
-                f"{seen.num_classes} classes.",
+                f"# Written by nas init for {seen.text()}.",
                 *few,
                 *when,
                 "name: images",

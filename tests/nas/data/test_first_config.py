@@ -31,7 +31,8 @@ def test_the_config_of_a_directory_can_be_searched_with(photos, tmp_path, capsys
     assert config.data.root == str(photos)
     assert config.space.make(2, 3, 32).size > 1
     text = target.read_text()
-    assert "24 training images of 2 classes" in text
+    # Of each class 2 of 12 images test and 2 of 10 validate.
+    assert "24 images of 2 classes, about 15 of them to train on" in text
     assert "The rarest class has 12 images" in text
     assert "50 trials of 60 epochs" in text
     assert "nas space" in capsys.readouterr().err  # where its time is told
