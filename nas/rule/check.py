@@ -46,6 +46,8 @@ class Checks:
         p: One-sided p-value.
         passed: Whether it was shown.
         reason: Why nothing can be shown, or ``""``.
+        p_of_opposite: Whether ``p`` speaks for the opposite: then a small one is what
+            keeps the check from being passed.
     """
 
     name: str
@@ -53,9 +55,11 @@ class Checks:
     p: Floats
     passed: Flags
     reason: str = ""
+    p_of_opposite: bool = False
 
     def at(self, table: int, is_good: bool) -> Check:
         """The check of one table."""
-        finding = self.reason or f"one-sided p = {self.p[table]:.3g}"
+        which = " of the opposite" if self.p_of_opposite else ""
+        finding = self.reason or f"one-sided p{which} = {self.p[table]:.3g}"
         claim = self.claims[int(is_good)]
         return Check(self.name, claim, bool(self.passed[table]), finding)

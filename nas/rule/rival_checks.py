@@ -105,7 +105,7 @@ def _no_stage_against(read: TableReadings, side: Floats, level: float) -> Checks
         "in no stage is the last slot better than the others",
         "in no stage is the last slot worse than the others",
     )
-    return Checks("no_stage_against", claims, p, p >= level)
+    return Checks("no_stage_against", claims, p, p >= level, p_of_opposite=True)
 
 
 def _beside_rivals(
@@ -197,7 +197,15 @@ def _other_places(
             "strided first slots are not even worse places",
             "strided first slots are not even better places",
         )
-        found.append(Checks("strided_not_beyond_last", claims, p, p >= level / 2))
+        found.append(
+            Checks(
+                "strided_not_beyond_last",
+                claims,
+                p,
+                p >= level / 2,
+                p_of_opposite=True,
+            )
+        )
     if ends.reason:
         return found
     nothing = "whether an MSA at the ends helps does not matter here"
@@ -212,5 +220,13 @@ def _other_places(
             "slots from bad first ones"
         )
         name, passed = "ends_help_by_themselves", p < level
-    found.append(Checks(name, (nothing, claim), p, passed | ~is_good))
+    found.append(
+        Checks(
+            name,
+            (nothing, claim),
+            p,
+            passed | ~is_good,
+            p_of_opposite=layout.has_middle,
+        )
+    )
     return found

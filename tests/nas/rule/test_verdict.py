@@ -447,3 +447,14 @@ def test_a_stage_in_which_the_ends_hurt_refuses_the_rule():
     plants = {"for": three_of_four, "against": times(-1, three_of_four)}
     for verdicts in judged_together(plants, (3, 4, 6, 3), 136, 100).values():
         assert share(verdicts, "supported") == share(verdicts, "contradicted") == 0
+
+
+def test_a_p_value_that_speaks_for_the_opposite_says_so():
+    """MSAs hurt everywhere, at the ends least: what refuses the rule has a tiny p."""
+    bits = free_design(np.random.default_rng(3), 200, (3, 3, 3))
+    ends = np.isin(np.arange(9), [2, 5, 8])
+    test = rule_test(table(bits, bits @ np.where(ends, -1.0, -4.0), (3, 3, 3)))
+    assert test.verdict == "inconclusive" and test.ends_help is False
+    (line,) = [one for one in test.reasons if "does not hurt" in one]
+    p = float(line.split("one-sided p of the opposite = ")[1].rstrip(")"))
+    assert p < 1e-6
