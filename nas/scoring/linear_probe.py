@@ -82,12 +82,12 @@ def fit_probe(
     tell(f"features of {min(max_images, len(train.labels))} training images")
     features, labels = _features(model, layer, train.batches, max_images)
     tell("fitting the last layer")
-    linear, strength = _fit(features, labels, dataset.num_classes, seed)
-    with torch.no_grad():
-        head = model.get_submodule(layer)
-        assert isinstance(head, nn.Linear)
-        head.weight.copy_(linear.weight)
-        head.bias.copy_(linear.bias)
+    head = model.get_submodule(layer)
+    assert isinstance(head, nn.Linear)
+    linear, strength = _fit(
+        features, labels, dataset.num_classes, seed, bias=head.bias is not None
+    )
+    head.load_state_dict(linear.state_dict())
     held_out = dataset.image_set(dataset.validation)
     features, truth = _features(model, layer, held_out.batches, None)
     with torch.no_grad():
@@ -133,7 +133,9 @@ def _with_new_layer(
         old = None if of_layer is None else of_layer.shape[0]
         own = {f"{layer}.{name}": one for name, one in head.state_dict().items()}
         fit_weights(model, kept | own, wanted.weights or "")
-    model.set_submodule(layer, nn.Linear(head.in_features, dataset.num_classes))
+    bias = head.bias is not None  # or the weights would not fit the network
+    new = nn.Linear(head.in_features, dataset.num_classes, bias=bias)
+    model.set_submodule(layer, new)
     return model.eval(), layer, old
 
 
@@ -164,8 +166,13 @@ def _fit(
     labels: NDArray[np.int64],
     num_classes: int,
     seed: int,
+    *,
+    bias: bool,
 ) -> tuple[nn.Linear, float]:
-    """Logistic regression on standardised features, as a layer on plain ones."""
+    """Logistic regression on standardised features, as a layer on plain ones.
+
+    Without a bias the features are scaled and not centred.
+    """
     from sklearn.linear_model import LogisticRegression
 
     if (missing := num_classes - len(set(labels.tolist()))) > 0:
@@ -173,7 +180,8 @@ def _fit(
             f"a linear probe needs training images of every class; {missing} of "
             f"{num_classes} have none among the first {len(labels)} drawn"
         )
-    mean, spread = features.mean(axis=0), features.std(axis=0)
+    mean = features.mean(axis=0) * bias
+    spread = features.std(axis=0)
     spread = np.where(spread > 0, spread, 1)
     standard = (features - mean) / spread
     order = np.random.default_rng(seed).permutation(len(labels))
@@ -181,7 +189,7 @@ def _fit(
     held_out, rest = order[:count], order[count:]
 
     def fitted(strength: float, rows: NDArray[np.int64]) -> LogisticRegression:
-        found = LogisticRegression(C=strength, max_iter=300)
+        found = LogisticRegression(C=strength, max_iter=300, fit_intercept=bias)
         return found.fit(standard[rows], labels[rows])
 
     strength = max(
@@ -194,9 +202,9 @@ def _fit(
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
         offsets = np.concatenate([-offsets / 2, offsets / 2])
     weight = coefficients / spread
-    bias = offsets - weight @ mean
-    layer = nn.Linear(features.shape[1], num_classes)
+    layer = nn.Linear(features.shape[1], num_classes, bias=bias)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
-        layer.bias.copy_(torch.from_numpy(bias))
+        if bias:
+            layer.bias.copy_(torch.from_numpy(offsets - weight @ mean))
     return layer, strength

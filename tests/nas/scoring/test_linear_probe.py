@@ -20,11 +20,11 @@ from search_spaces.errors import InputError
 class Brightness(nn.Module):
     """Features: the mean of each quarter; the weights before the layer are kept."""
 
-    def __init__(self, classes: int = 7) -> None:
+    def __init__(self, classes: int = 7, *, bias: bool = True) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(1))
         self.pool = nn.AdaptiveAvgPool2d(2)
-        self.fc = nn.Linear(4, classes)
+        self.fc = nn.Linear(4, classes, bias=bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc((self.scale * self.pool(x)).flatten(1))
@@ -32,6 +32,10 @@ class Brightness(nn.Module):
 
 def network() -> nn.Module:
     return Brightness()
+
+
+def without_bias() -> nn.Module:
+    return Brightness(bias=False)
 
 
 def without_linear() -> nn.Module:
@@ -71,16 +75,21 @@ def probe(dataset: Dataset, model: str = HERE, weights: str | None = None, n: in
 
 
 @pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("bias", [True, False])
 def test_learns_classes_that_are_linear_in_the_features(
-    classes: int, tmp_path: Path
+    classes: int, bias: bool, tmp_path: Path
 ) -> None:
-    old = Brightness(7)
+    old = Brightness(7, bias=bias)
     with torch.no_grad():
         old.scale.fill_(2.5)
     save_file(old.state_dict(), tmp_path / "old.safetensors")
     found = probe(
-        bright_quarters(60, classes), weights=str(tmp_path / "old.safetensors")
+        bright_quarters(60, classes),
+        model=HERE if bias else f"{__name__}:without_bias",
+        weights=str(tmp_path / "old.safetensors"),
     )
+    # What is written must be what the network has.
+    assert found.model.state_dict().keys() == old.state_dict().keys()
     assert found.accuracy == 1.0
     assert (found.layer, found.old_classes, found.num_images) == ("fc", 7, 60)
     assert found.model.state_dict()["scale"].item() == 2.5  # the rest is as it was
