@@ -1,4 +1,4 @@
-"""How commands take the names of studies."""
+"""How commands take the names of studies and of figures."""
 
 from pathlib import Path
 from typing import Any
@@ -21,3 +21,21 @@ class StudyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
 
 
 STUDY = StudyName()
+
+
+class FigureFile(click.ParamType):  # type: ignore[type-arg]
+    """A file that a figure is drawn into, looked at before anything is computed."""
+
+    name = "file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Refuse files of other kinds and in directories that are not there."""
+        from nas.figures.figure_file import require_figure_file
+
+        require_figure_file(Path(value))
+        return Path(value)
+
+
+FIGURE = FigureFile()

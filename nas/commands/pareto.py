@@ -16,7 +16,7 @@ from nas.commands.fitted_table import (
     markdown,
     print_fitted,
 )
-from nas.commands.naming import STUDY
+from nas.commands.naming import FIGURE, STUDY
 from nas.commands.problems import say_problems
 from nas.csv_text import csv_row
 from nas.terminal import make_console, say
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FIGURE,
     help="Also draw the front into a PNG, SVG or PDF file.",
 )
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.commands.fitted_table import Column, print_fitted
-from nas.commands.naming import STUDY
+from nas.commands.naming import FIGURE, STUDY
 from nas.csv_text import csv_frame
 from nas.terminal import make_console, say
 
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FIGURE,
     help="Also draw predicted against measured into a PNG, SVG or PDF file.",
 )
 @click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.fitted_table import Column, print_fitted
-from nas.commands.naming import STUDY
+from nas.commands.naming import FIGURE, STUDY
 from nas.commands.options import format_option
 from nas.terminal import make_console, say
 from search_spaces.errors import InputError
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FIGURE,
     help="Also draw the effects into a PNG, SVG or PDF file.",
 )
 @click.option(

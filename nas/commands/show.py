@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.fitted_table import Column, print_fitted
-from nas.commands.naming import STUDY
+from nas.commands.naming import FIGURE, STUDY
 from nas.commands.options import format_option
 from nas.commands.problems import say_problems
 from nas.terminal import make_console, say
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FIGURE,
     help="Also draw placement, curves, metrics and front into a PNG, SVG or PDF file.",
 )
 @click.option(

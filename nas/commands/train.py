@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.fitted_table import Column, csv_text, latex, markdown, print_fitted
+from nas.commands.naming import FIGURE
 from nas.commands.options import set_option
 from nas.human_number import human_number
 from nas.terminal import say
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FIGURE,
     help="Also draw the runs (curves, test accuracies) into a PNG, SVG or PDF file.",
 )
 @click.option("--no-baselines", is_flag=True, help="Train the given ones alone.")
@@ -98,10 +99,6 @@ def command(
     from search_spaces.parents.network_name import is_network
 
     check_config(config)
-    if plot is not None:
-        from nas.figures.figure_file import require_figure_file
-
-        require_figure_file(plot)
     check_architectures(name for name in architectures if not is_network(name))
     from nas.config import load_config
     from nas.train_run import (

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.figures.figure_file import require_directory
 from nas.ledger.atomic_file import write_atomically
 from nas.reporting.content import Tell, report_data
 from search_spaces.diagram import legend_kinds
@@ -50,6 +51,7 @@ def write_report(
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"a report is a file ending in .html; got {path.name!r}")
+    require_directory(path)  # asked before what takes a minute
     text = page(report_data(study, images=images, tell=tell))
     try:
         write_atomically(path, text)

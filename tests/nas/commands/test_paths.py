@@ -8,6 +8,12 @@ CASES = [
     (["search", "/nope"], "a config is .* there is no '/nope'"),
     (["train", "/nope", "--config", "quickstart"], "architecture file .* /nope"),
     (["export", "/nope", "--to", "out"], "/nope is not a study"),
+    # A figure that cannot be drawn is told before what it shows is computed.
+    (["pareto", "/nope", "--plot", "x.txt"], "a figure file ends in one of .png"),
+    (["rule", "/nope", "--plot", "x.txt"], "a figure file ends in one of .png"),
+    (["predict", "/nope", "--plot", "/nope/x.png"], "a directory that is there"),
+    (["show", "/nope", "--plot", "x.txt"], "a figure file ends in one of .png"),
+    (["train", "a", "--config", "b", "--plot", "x.txt"], "a figure file ends in"),
 ]
 
 CODE = f"""

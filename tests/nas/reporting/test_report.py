@@ -101,5 +101,5 @@ def test_write_report(known_study, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     with pytest.raises(InputError, match="ending in .html"):
         write_report(known_study, tmp_path / "report.pdf")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="in a directory that is there"):
         write_report(known_study, tmp_path / "none" / "report.html")
