@@ -121,7 +121,7 @@ def _wandb(config: TrackingConfig, name: str, study: Path) -> Tracker:
     def make() -> Any:
         from nas.tracking.wandb_logger import wandb_logger
 
-        return wandb_logger(project, name, mode, study, _WANDB_PATIENCE_S)
+        return wandb_logger(project, name, mode, study)
 
     where = f"project {project}"
     if mode == "offline":

@@ -1,83 +1,69 @@
-"""Tune's Weights & Biases logger, with failed trials shown as such.
-
-Each trial has a process of its own that talks to W&B (Tune's design, because W&B wants
-one process a run). Errors in there are brought here; Tune's logger drops them.
-"""
+"""Trials as runs of Weights & Biases, written by its own client."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray.air.integrations.wandb import WandbLoggerCallback, _WandbLoggingActor
-from ray.air.util.node import _force_on_current_node
-from ray.exceptions import RayTaskError
+from nas.tracking.tracked_trial import TrackedTrial
 
 
-class _Wandb:
-    """The module ``wandb``, whose ``finish`` says whether the trial failed."""
+class WandbLogger:
+    """Writes one run a trial into one group a study.
 
-    def __init__(self, module: Any) -> None:
-        self._module = module
-        self.failed = False
+    Args:
+        project: Name of the project.
+        group: Name of the study.
+        mode: ``online`` or ``offline``.
+        study: The study directory; W&B keeps its files in ``wandb`` there.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
+    def __init__(self, project: str, group: str, mode: str, study: Path) -> None:
+        self._of_all: dict[str, Any] = {
+            "project": project, "group": group, "mode": mode, "dir": str(study),
+        }  # fmt: skip
+        self._runs: dict[TrackedTrial, Any] = {}
 
-    def finish(self) -> None:
-        self._module.finish(exit_code=1 if self.failed else 0)
+    def setup(self) -> None:
+        """Nothing: runs are opened one by one."""
 
+    def log_trial_start(self, trial: TrackedTrial) -> None:
+        """Open a run."""
+        import wandb
 
-class _RunWriter(_WandbLoggingActor):
-    """The process of one run."""
+        self._runs[trial] = wandb.init(
+            id=trial.trial_id,
+            name=trial.name,
+            config=trial.config,
+            reinit="create_new",  # several runs are open at once
+            settings=wandb.Settings(console="off", silent=True),
+            **self._of_all,
+        )
 
-    def __init__(self, logdir: str, *args: Any, **kwargs: Any) -> None:
-        # Tune's directory of the trial is temporary, or TensorBoard's.
-        super().__init__(kwargs["dir"], *args, **kwargs)
-        self._module = _Wandb(self._wandb)
-        self._wandb: Any = self._module
+    def log_trial_result(
+        self, iteration: int, trial: TrackedTrial, result: Mapping[str, Any]
+    ) -> None:
+        """Write numbers at their epoch; the texts in ``config`` go into the run's."""
+        run = self._runs[trial]
+        shown = {name: value for name, value in result.items() if name != "config"}
+        run.config.update(result.get("config", {}), allow_val_change=True)
+        # The trial's own step may be ahead of this call by now.
+        run.log(shown, step=result["training_iteration"])
 
-    def _handle_result(self, result: dict[str, Any]) -> tuple[Any, Any]:
-        state = result.get("config", {}).get("state")
-        self._module.failed = state in ("failed", "lost")
-        return super()._handle_result(result)
+    def log_trial_end(self, trial: TrackedTrial, failed: bool = False) -> None:
+        """Close a run; one that failed is shown as failed."""
+        self._runs.pop(trial).finish(exit_code=int(failed))
 
-
-class WandbLogger(WandbLoggerCallback):
-    """Writes one run a trial into one group a study."""
-
-    def setup(self, *args: Any, **info: Any) -> None:
-        """Say how the processes are started.
-
-        Instead of Tune's: that wants a login even for offline runs, and hands no
-        variable but the API key on to a cluster.
-        """
-        settings = {k: v for k, v in os.environ.items() if k.startswith("WANDB_")}
-        settings.setdefault("WANDB_ERROR_REPORTING", "false")  # nor Ray's statistics
-        settings.setdefault("WANDB_CONSOLE", "off")
-        self._has_failed = False
-        here: Any = _force_on_current_node()
-        started = ray.remote(num_cpus=0, runtime_env={"env_vars": settings}, **here)
-        self._remote_logger_class: Any = started(_RunWriter)
-
-    def _cleanup_logging_actor(self, trial: Any) -> None:
-        future = self._trial_logging_futures[trial]
-        super()._cleanup_logging_actor(trial)
-        if self._has_failed or not ray.wait([future], timeout=0)[0]:
-            return
-        try:
-            ray.get(future)
-        except RayTaskError as error:
-            self._has_failed = True  # once is enough, also while this is thrown away
-            reason = f"{type(error.cause).__name__}: {error.cause}"
-            raise RuntimeError(reason) from error
+    def on_experiment_end(self, trials: list[Any]) -> None:
+        """Close the runs of trials that the search was stopped in."""
+        for run in self._runs.values():
+            run.finish(exit_code=1)
 
 
 @contextmanager
 def wandb_logger(
-    project: str, group: str, mode: str, study: Path, patience_s: float
+    project: str, group: str, mode: str, study: Path
 ) -> Iterator[WandbLogger]:
     """A W&B logger.
 
@@ -85,13 +71,8 @@ def wandb_logger(
         project: Name of the project.
         group: Name of the study.
         mode: ``online`` or ``offline``.
-        study: The study directory; W&B keeps its files in ``wandb`` there.
-        patience_s: How long the end waits for uploads.
+        study: The study directory.
     """
-    yield WandbLogger(
-        project=project,
-        group=group,
-        upload_timeout=int(patience_s),
-        mode=mode,
-        dir=str(study),
-    )
+    # No usage statistics, as with Ray.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    yield WandbLogger(project, group, mode, study)

@@ -73,7 +73,9 @@ def test_the_process_keeps_its_own_tracking_server(tmp_path, uri, monkeypatch, b
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     if before:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", before)
+    kept = mlflow.get_tracking_uri()
+    assert kept != uri
     with mlflow_logger(uri, "e", tmp_path) as logger:
         logger.setup()
-        assert mlflow.get_tracking_uri() == uri
+        assert mlflow.get_tracking_uri() == kept
     assert os.environ.get("MLFLOW_TRACKING_URI") == before

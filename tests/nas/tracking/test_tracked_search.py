@@ -1,12 +1,11 @@
 import json
 import math
-import time
 
 import mlflow
 import pandas as pd
 import pytest
 from search_parts import config, fake_trial, measured, small_space
-from tracker_files import hparams, offline_run, scalars
+from tracker_files import finished_run, hparams, scalars
 
 from nas.config import config_from_dict
 from nas.ledger.trial import TrialState
@@ -64,14 +63,6 @@ def test_tensorboard_shows_what_the_study_holds(tmp_path, capfd):
             assert board[f"ray/tune/{column}"] == pytest.approx(expected, rel=1e-5)
         assert board["ray/tune/accuracy"][2] == pytest.approx(row["accuracy"])
         assert hparams(directory)["placement"] == row["placement"]
-
-
-def finished_run(directory, patience_s=60):
-    """An offline run of W&B, whose own process may still be writing it."""
-    end = time.monotonic() + patience_s
-    while "exit_code" not in (run := offline_run(directory)) and time.monotonic() < end:
-        time.sleep(1)
-    return run
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ LevelDB logs: blocks of 32 KiB of records that begin with CRC, length and type.
 
 import json
 import struct
+import time
 from pathlib import Path
 
 _BLOCK = 32768
@@ -102,3 +103,11 @@ def _leveldb_records(data: bytes) -> list[bytes]:
             part = b""
         at += 7 + length
     return records
+
+
+def finished_run(directory, patience_s=60):
+    """An offline run of W&B, whose own process may still be writing it."""
+    end = time.monotonic() + patience_s
+    while "exit_code" not in (run := offline_run(directory)) and time.monotonic() < end:
+        time.sleep(1)
+    return run
