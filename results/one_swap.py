@@ -104,7 +104,13 @@ def draw(found: dict[str, pd.DataFrame], path: Path) -> None:
     axes.set_xticks(range(len(slots)), slots)
     axes.set_xlabel("replaced block (stage.block)")
     axes.set_ylabel("accuracy lost, points")
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+    )
     figure.savefig(path, dpi=150)
 
 
