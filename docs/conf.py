@@ -9,6 +9,7 @@ include_patterns = [
     "CONTRIBUTING.md",
     "docs/**.md",
     "benchmarks/README.md",
+    "benchmarks/commands.md",
     "results/**/README.md",
     "results/README.md",
 ]
