@@ -24,9 +24,10 @@ class SpaceConfig(Section):
             a study of another parent ``{parent: ...}``: the slots that were found.
         attention: ``heads``, ``head_dim``, ``window`` and ``size``.
         choices: Settings that are searched, each with a list of values per stage.
-        constraints: ``min_``/``max_`` of ``msas``, ``params``, ``macs`` and ``blocks``
-            (a mapping of letters to counts), and ``max_latency`` in seconds of a
-            forward pass of a batch, estimated from ``latency_table``.
+        constraints: ``min_``/``max_`` of ``msas``, ``msas_per_stage``, ``params``,
+            ``macs`` and ``blocks`` (a mapping of letters to counts), and
+            ``max_latency`` in seconds of a forward pass of a batch, estimated from
+            ``latency_table``.
         kinds: Letters that a block may have, such as ``CM`` or ``CMPS``: one text for
             all stages or a list with one per stage; ``C`` comes first.
         strided_msas: Whether strided first blocks may be replaced.

@@ -1,6 +1,6 @@
 """Bounds that an architecture must keep to; checked before anything is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from search_spaces.block_cost import Cost
@@ -15,6 +15,8 @@ class Constraints:
     Attributes:
         min_msas: Least number of MSA blocks.
         max_msas: Largest number of MSA blocks.
+        min_msas_per_stage: Least number of MSA blocks in every stage.
+        max_msas_per_stage: Largest number of MSA blocks in every stage.
         min_params: Least number of parameters.
         max_params: Largest number of parameters.
         min_macs: Least multiply-accumulates of one image.
@@ -30,6 +32,8 @@ class Constraints:
 
     min_msas: int | None = None
     max_msas: int | None = None
+    min_msas_per_stage: int | None = None
+    max_msas_per_stage: int | None = None
     min_params: int | None = None
     max_params: int | None = None
     min_macs: int | None = None
@@ -59,7 +63,7 @@ class Constraints:
                     f"min_blocks <= max_blocks must hold, got "
                     f"{self.min_blocks[letter]} and {upper} for {letter}"
                 )
-        for what in ("msas", "params", "macs"):
+        for what in ("msas", "msas_per_stage", "params", "macs"):
             low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
             for name, value in ((f"min_{what}", low), (f"max_{what}", high)):
                 if value is not None and (type(value) is not int or value < 0):
@@ -77,12 +81,12 @@ class Constraints:
             )
 
     def violations(
-        self, letters: str, cost: Cost, latency: float | None = None
+        self, stages: Sequence[str], cost: Cost, latency: float | None = None
     ) -> dict[str, float]:
         """How far each bound is missed; a bound that is kept is <= 0.
 
         Args:
-            letters: The letters of an architecture's blocks, in any order.
+            stages: The letters of an architecture's blocks, stage by stage.
             cost: Its parameters and MACs.
             latency: Its estimated seconds; needed if ``max_latency`` is set.
 
@@ -90,6 +94,14 @@ class Constraints:
             A value for each bound that is set, e.g. ``{"max_params": -1200.0}``.
         """
         found = {}
+        letters = "".join(stages)
+        per_stage = [stage.count("M") for stage in stages]
+        if self.min_msas_per_stage is not None:
+            missing = self.min_msas_per_stage - min(per_stage)
+            found["min_msas_per_stage"] = float(missing)
+        if self.max_msas_per_stage is not None:
+            beyond = max(per_stage) - self.max_msas_per_stage
+            found["max_msas_per_stage"] = float(beyond)
         values = {"msas": letters.count("M"), "params": cost.params, "macs": cost.macs}
         for what, value in values.items():
             low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")

@@ -206,7 +206,7 @@ class SearchSpace(ABC):
     def violations(self, architecture: Architecture) -> dict[str, float]:
         """How far each constraint is missed; values <= 0 are kept."""
         return self.constraints.violations(
-            architecture.placement.letters,
+            architecture.placement.stages,
             architecture.cost,
             self.latency(architecture),
         )
@@ -528,6 +528,15 @@ class SearchSpace(ABC):
         keep_within(
             total_of(lambda one: one.count("M"), 0), bounds.min_msas, bounds.max_msas
         )
+        for axis, classes in enumerate(stages):
+            sides = [1] * len(shape)
+            sides[axis] = len(classes)
+            msas = np.array([one.count("M") for one in classes], np.int64)
+            keep_within(
+                msas.reshape(sides),
+                bounds.min_msas_per_stage,
+                bounds.max_msas_per_stage,
+            )
         for letter in dict.fromkeys((*bounds.min_blocks, *bounds.max_blocks)):
             keep_within(
                 total_of(lambda one, letter=letter: one.count(letter), 0),  # type: ignore[misc]

@@ -88,6 +88,15 @@ def test_spaces_are_kept_to():
     assert free.max() - free.min() <= 0.13
 
 
+def test_bounds_of_every_stage_are_kept_to():
+    bounds = Constraints(min_msas_per_stage=1, max_msas_per_stage=2)
+    bounded = space(constraints=bounds, strided_msas=True)
+    design = factorial_design(bounded, 64)
+    counts = {stage.count("M") for one in design for stage in one.stages}
+    assert counts == {1, 2} and len(set(design)) == 64
+    assert np.ptp(bits_of(design).mean(axis=0)) <= 0.13
+
+
 def test_other_settings_are_drawn_at_random():
     choosy = space(choices={"heads": [[1, 2], [1, 2], [1, 2]]})
     heads = {a.attention.heads for a in itertools.islice(

@@ -102,6 +102,11 @@ def naive_members(space):
                 )
                 and (bounds.min_msas or 0) <= placement.num_msas
                 and placement.num_msas <= (bounds.max_msas or 99)
+                and all(
+                    (bounds.min_msas_per_stage or 0) <= stage.count("M")
+                    and stage.count("M") <= (bounds.max_msas_per_stage or 99)
+                    for stage in placement.stages
+                )
                 and one.params <= (bounds.max_params or 10**12)
                 and one.macs <= (bounds.max_macs or 10**12)
                 and (
@@ -119,6 +124,10 @@ SPACES = {
     "counts": make(PerStageCountSpace),
     "heads": make(choices={"heads": [[1, 2], [2], [2, 4]]}),
     "windows": make(choices={"window": [[2, 4], ["auto"], [2, "auto"]]}),
+    "one or two a stage": make(
+        strided_msas=True,
+        constraints=Constraints(min_msas_per_stage=1, max_msas_per_stage=2),
+    ),
     "few": make(strided_msas=True, constraints=Constraints(min_msas=2, max_msas=3)),
     "small": make(
         strided_msas=True,
@@ -258,6 +267,10 @@ def test_violations_tell_how_far():
     one = space.architecture(Placement.parse("MM-MMC-CC"))
     assert space.violations(one) == {"min_msas": -2.0, "max_msas": 1.0}
     assert space.is_infeasible(one)
+    space = SPACES["one or two a stage"]
+    one = space.architecture(Placement.parse("CC-MMM-CM"))
+    amounts = {"min_msas_per_stage": 1.0, "max_msas_per_stage": 1.0}
+    assert space.violations(one) == amounts
 
 
 @pytest.mark.parametrize(
@@ -296,6 +309,10 @@ def test_bad_spaces_are_refused(changes, message):
     ("bounds", "message"),
     [
         ({"min_msas": 3, "max_msas": 2}, "min_msas <= max_msas must hold, got 3 and 2"),
+        (
+            {"min_msas_per_stage": 2, "max_msas_per_stage": 1},
+            "min_msas_per_stage <= max_msas_per_stage must hold, got 2 and 1",
+        ),
         ({"max_params": -1}, "whole number >= 0, got -1"),
         ({"max_macs": 1.5}, "whole number >= 0, got 1.5"),
         ({"max_latency": 0}, "number of seconds > 0, got 0"),
