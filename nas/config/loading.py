@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from nas.config.completion import completed
 from nas.config.search_config import SearchConfig
+from nas.config.training import shorter_warmup
 from nas.paths_in_study import to_use
 from nas.study_path import find_study
 from search_spaces.errors import InputError, shown
@@ -144,7 +145,11 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
         )
     if data.pop("study", None) is not None:  # the header of a study's own config
         data = to_use(data, path.parent)
-    return config_from_dict(with_changes(data, overrides), str(source))
+    changed = with_changes(data, overrides)
+    before, after = data.get("training"), changed.get("training")
+    if isinstance(before, dict) and isinstance(after, dict):
+        changed["training"] = shorter_warmup(before, after)
+    return config_from_dict(changed, str(source))
 
 
 def with_changes(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

@@ -1,11 +1,37 @@
 """Section ``training``: one recipe for every trial, and the paper's."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from nas.config.section import Section
 from search_spaces.errors import InputError
+
+
+def shorter_warmup(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A recipe for fewer epochs than its warm-up, which nobody has changed, has.
+
+    Args:
+        before: The recipe as it was written.
+        after: The same with changes.
+
+    Returns:
+        ``after``; where its epochs are fewer than a warm-up that is that of ``before``,
+        the warm-up keeps its share of the epochs.
+    """
+    warmup, whole = before.get("warmup_epochs"), before.get("epochs")
+    epochs = after.get("epochs")
+    if (
+        isinstance(warmup, int | float)
+        and isinstance(whole, int)
+        and isinstance(epochs, int)
+        and after.get("warmup_epochs") == warmup > epochs
+    ):
+        return {**after, "warmup_epochs": round(warmup / whole * epochs, 3)}
+    return dict(after)
 
 
 class TrainingConfig(Section):
@@ -97,7 +123,7 @@ class TrainingConfig(Section):
     def _fill_from_recipe(cls, values: Any) -> Any:
         if isinstance(values, dict):
             recipe = RECIPES.get(str(values.get("recipe")), {})
-            return {**recipe, **values}
+            return shorter_warmup(recipe, {**recipe, **values})
         return values
 
     @model_validator(mode="after")

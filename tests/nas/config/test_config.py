@@ -38,6 +38,21 @@ def test_the_paper_recipe_fills_only_what_is_not_set():
     assert (training.last_batch, training.warmup_start) == ("keep", "zero")
 
 
+def test_a_warm_up_that_nobody_chose_fits_into_fewer_epochs(tmp_path):
+    """A share of the epochs, as in the recipe; one that was chosen is refused."""
+    fast = {"training": {"recipe": "fast", "epochs": 2}}
+    assert config_from_dict(fast).training.warmup_epochs == 0.4  # of 2.4 in 12
+    assert load_config("images").training.warmup_epochs > 2
+    short = load_config("images", ["training.epochs=2"]).training
+    whole = load_config("images").training
+    share = whole.warmup_epochs / whole.epochs
+    assert short.warmup_epochs == pytest.approx(2 * share, abs=1e-3)
+    longer = load_config("images", [f"training.epochs={2 * whole.epochs}"]).training
+    assert longer.warmup_epochs == whole.warmup_epochs
+    with pytest.raises(InputError, match="warmup_epochs <= training.epochs"):
+        load_config("images", ["training.epochs=2", "training.warmup_epochs=3"])
+
+
 def test_names_alone_take_their_direction_from_the_metric():
     config = config_from_dict(
         {
