@@ -118,7 +118,13 @@ def command(
     dataset = load_dataset(config.data, quiet=False)
     loaded = unique_names(
         [
-            load_target(source, dataset, weights=weights, pretrained=pretrained)
+            load_target(
+                source,
+                dataset,
+                weights=weights,
+                pretrained=pretrained,
+                plugins=plugins,
+            )
             for source in targets
         ]
     )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,7 +152,12 @@ def data_recipe(
 
 
 def load_target(
-    source: str, dataset: "Dataset", *, weights: Path | None, pretrained: bool
+    source: str,
+    dataset: "Dataset",
+    *,
+    weights: Path | None,
+    pretrained: bool,
+    plugins: Collection[str] = (),
 ) -> Target:
     """Load one network.
 
@@ -162,6 +167,7 @@ def load_target(
         dataset: Shapes a network by name.
         weights: Safetensors file for an architecture file or a network by name.
         pretrained: Let timm download the model's published weights.
+        plugins: Modules of the user whose functions may build a parent.
 
     Returns:
         The network in eval mode.
@@ -192,6 +198,9 @@ def load_target(
             model = load_weights(architecture, TrialLayout(path).weights)
             split = _split_seed_of_trial(path)
             return Target(name, source, model, placement, True, split_seed=split)
+        if (study := StudyLayout.of_trial(path.resolve())) is not None:
+            model = _scored_network(study.path, int(path.name), dataset, plugins)
+            return Target(name, source, model, placement, True)
         exported, preprocessing = load_export(path)
         split = _split_seed_of_export(path)
         return Target(name, source, exported, placement, True, preprocessing, split)
@@ -208,6 +217,17 @@ def load_target(
         "a target is an architecture file (.yaml), an exported directory, a directory "
         f"STUDY/trials/NUMBER, or timm:NAME; got {source!r}"
     )
+
+
+def _scored_network(
+    directory: Path, number: int, dataset: "Dataset", plugins: Collection[str]
+) -> Any:
+    """The network of a trial without weights of its own, from its parent's."""
+    from nas.scoring.trial_network import trial_network
+    from nas.study.study import Study
+
+    study = Study.open(directory)
+    return trial_network(study, study.trial(number), dataset, plugins).model
 
 
 def _split_seed_of_trial(directory: Path) -> int | None:

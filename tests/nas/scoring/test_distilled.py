@@ -13,6 +13,7 @@ from nas.config import config_from_dict
 from nas.data.datasets import load_dataset
 from nas.scoring.block_library import LIBRARY_FILE
 from nas.scoring.distilled import Distilled, outcome
+from nas.scoring.target import load_target
 from nas.search_run import resume, search
 from nas.study.study import Study
 from search_spaces import Architecture, Backbone, InputError, Placement
@@ -164,6 +165,24 @@ def test_the_commands_read_such_a_study(study, capsys):
     assert run("status", study.path) == 0
     assert run("show", study.path, "3") == 0
     assert run("report", study.path) == 0
+
+
+def test_a_scored_trial_can_be_evaluated(study, capsys):
+    """It has no weights of its own: its network is put together again."""
+    row = study.table().iloc[3]
+    target = study.path / "trials" / str(row["number"])
+    words = ["--evaluators", "cost,accuracy", "--format", "json"]
+    assert run("evaluate", target, *words) == 0
+    (found,) = json.loads(capsys.readouterr().out)["models"]
+    assert found["placement"] == row["placement"] and found["trained"]
+    assert found["metrics"]["macs"] == row["macs"]
+    dataset = load_dataset(study.config.data, quiet=True)
+    model = load_target(str(target), dataset, weights=None, pretrained=False).model
+    batches = dataset.image_set(dataset.validation).batches(30, torch.device("cpu"), 30)
+    ((images, labels),) = batches  # those of the score
+    with torch.no_grad():
+        right = (model(images).argmax(1) == labels).double().mean()
+    assert float(right) == pytest.approx(row["accuracy"])
 
 
 def test_from_on_the_command_line(parent_directory, tmp_path, capsys):
