@@ -11,16 +11,17 @@ from chromium_page import Opened, chromium
 
 SEARCH = {
     "name": "watched",
-    "data": {"name": "digits", "max_train": 400},
+    "data": {"name": "digits"},
     "space": {
         "backbone": {
             "block": "basic",
             "stem": "cifar",
             "depths": [2, 1],
-            "widths": [4, 8],
+            "widths": [16, 32],
         }
     },
-    "training": {"epochs": 8},
+    # Long enough for a browser to start meanwhile, on a fast machine too.
+    "training": {"epochs": 40},
     "evaluators": {"accuracy": {}, "cost": {}},
     "search": {"sampler": "random", "trials": 2},
     "resources": {"max_concurrent": 1},
@@ -55,7 +56,7 @@ def test_in_chromium_the_page_of_a_running_search_is_live(tmp_path):
             page.evaluate("window.neverLoadedAgain = true")
             # Locators only: the page's own rules forbid to evaluate text as a script.
             rows = page.locator("#live-body tbody tr")
-            first = rows.filter(has_text=re.compile(r"\d+ of 8"))
+            first = rows.filter(has_text=re.compile(r"\d+ of 40"))
             first.first.wait_for()
             (
                 number,
@@ -64,12 +65,12 @@ def test_in_chromium_the_page_of_a_running_search_is_live(tmp_path):
             ) = first.first.locator("td").all_inner_texts()
             assert number.isdecimal() and re.fullmatch("[CM]{2}-[CM]", placement)
             # Epochs go on; loss and accuracy are those of the last one.
-            late = rows.filter(has_text=re.compile(r"[5-8] of 8"))
+            late = rows.filter(has_text=re.compile(r"([2-3]\d|40) of 40"))
             late.first.wait_for()
             *_, loss, accuracy = late.first.locator("td").all_inner_texts()
             assert 0 < float(loss) < 5 and 0 < float(accuracy) <= 1
             # Table and state have all trials without a new page.
-            page.locator("#live-body", has_text="2 complete").wait_for(timeout=300_000)
+            page.locator("#live-body", has_text="2 complete").wait_for(timeout=600_000)
             page.locator("#table-count", has_text="2 of 2 trials").wait_for()
             assert page.locator("#live-body tbody tr").count() == 0
             assert page.evaluate("window.neverLoadedAgain") is True
