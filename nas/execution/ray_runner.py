@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 import time
 import uuid
@@ -132,12 +133,39 @@ def ray_cluster(resources: Resources) -> Iterator[None]:
         options: dict[str, Any] = {"num_cpus": _local_cpus(resources)} if local else {}
         if local:
             options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        check_somebody_listens(resources.address)
         _connect(resources.address, options)
     try:
         yield
     finally:
         if not joined:
             ray.shutdown()
+
+
+_ANSWER_S = 10.0
+"""How long the machine at an address may take to accept a connection (our choice)."""
+
+
+def check_somebody_listens(address: str) -> None:
+    """See that there is something at an address before Ray tries for minutes.
+
+    Args:
+        address: As in a config; only ``HOST:PORT`` and ``ray://HOST:PORT`` are tried.
+
+    Raises:
+        InputError: The host is not known, or nothing accepts a connection there.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            "address must be 'local', 'auto' or that of a running Ray cluster, "
+            f"got {address!r}: nothing answers there ({reason})"
+        ) from error
 
 
 def _connect(address: str, options: dict[str, Any]) -> None:
