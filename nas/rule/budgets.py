@@ -198,13 +198,9 @@ def budget_effects(
         for epochs, table in tables.items()
     }
     change = _table(study, metric, letter, curves[:, -1] - curves[:, 0])
-    if not study.config.training.watched_images:
-        watched = ""
-    else:
-        watched = (
-            f"; before the last epoch on {study.config.training.watched_images} "
-            "validation images"
-        )
+    watched = ""
+    if most := study.config.training.watched_images:
+        watched = f"; before the last epoch on at most {most} validation images"
     plan = RulePlan.of_study(study) if isinstance(study, Study) else None
     planned = None
     if plan is not None and plan.unchanged and plan.metric == metric:

@@ -322,7 +322,7 @@ class PlacementTable:
         if not len(rows):
             raise InputError(
                 f"a rule test needs at least one complete trial with {metric!r}; "
-                f"{source} has {len(frame)} rows and none of them is"
+                f"{source} has {len(frame)} rows, none of them complete with a value"
             )
         placements = checked.placements(rows, letter)
         clusters = checked.clusters(rows, notes)

@@ -31,8 +31,8 @@ def test_files_are_read(tmp_path, kind):
     [
         ({"loss": [1, 2, 3]}, "no metric 'accuracy'; metrics: loss"),
         ({"accuracy": ["a", 1, 2]}, "'accuracy' holds numbers; got 'a' in row 0"),
-        ({"accuracy": [1, 2, 3], "state": ["failed"] * 3}, "3 rows and none"),
-        ({"accuracy": [None] * 3}, "3 rows and none"),
+        ({"accuracy": [1, 2, 3], "state": ["failed"] * 3}, "3 rows, none"),
+        ({"accuracy": [None] * 3}, "3 rows, none"),
         ({"accuracy": [1, 2, 3], "epochs": ["x", 1, 1]}, "'epochs' holds numbers"),
     ],
 )
