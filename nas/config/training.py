@@ -28,7 +28,9 @@ def shorter_warmup(
         isinstance(warmup, int | float)
         and isinstance(whole, int)
         and isinstance(epochs, int)
-        and after.get("warmup_epochs") == warmup > epochs
+        # Numbers that no training has are left to the checks of the values.
+        and 1 <= epochs < warmup <= whole <= 1_000_000
+        and after.get("warmup_epochs") == warmup
     ):
         return {**after, "warmup_epochs": round(warmup / whole * epochs, 3)}
     return dict(after)

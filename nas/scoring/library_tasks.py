@@ -68,10 +68,20 @@ class TeachSlots:
         teach_blocks(parent, wanted, images, self.config, self.directory, device=device)
 
 
+def is_spread(config: SearchConfig) -> bool:
+    """Whether a library is taught in tasks, and not by the process of the search.
+
+    Args:
+        config: Of the search.
+    """
+    wanted = config.resources
+    return wanted.address != "local" or wanted.gpus_per_trial > 0
+
+
 def library_tasks(
     config: SearchConfig, missing: Sequence[Key], directory: Path, study: Path
 ) -> list[TeachSlots]:
-    """What a cluster does of a library; nothing where the search runs on this machine.
+    """What a cluster does of a library.
 
     Args:
         config: Of the search.
@@ -83,11 +93,8 @@ def library_tasks(
         Tasks of about equal length: neighbouring slots, whose maps are of one size, are
         in different ones.
     """
-    wanted = config.resources
-    if wanted.address == "local" and wanted.gpus_per_trial == 0:
-        return []
     slots = sorted({key[:2] for key in missing})
-    number = min(wanted.max_concurrent or MOST_TASKS, len(slots))
+    number = min(config.resources.max_concurrent or MOST_TASKS, len(slots))
     parts = [slots[start::number] for start in range(number)]
     return [
         TeachSlots(

@@ -21,7 +21,7 @@ from nas.scoring.library_fitting import (
     missing_blocks,
     read_library,
 )
-from nas.scoring.library_tasks import TeachSlots, library_tasks
+from nas.scoring.library_tasks import TeachSlots, is_spread, library_tasks
 from nas.scoring.parent_space import (
     parent_config,
     read_parent,
@@ -111,7 +111,7 @@ class ParentSearch:
         Raises:
             InputError: The library is of another parent, or cannot be read.
         """
-        if self._replacement == "random":
+        if self._replacement == "random" or not is_spread(self.config):
             return []
         if self._trains:
             self.parent = read_trained(self.images, study)

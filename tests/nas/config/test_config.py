@@ -53,6 +53,20 @@ def test_a_warm_up_that_nobody_chose_fits_into_fewer_epochs(tmp_path):
         load_config("images", ["training.epochs=2", "training.warmup_epochs=3"])
 
 
+@pytest.mark.parametrize("epochs", [0, -1, 10**400, True])
+@pytest.mark.parametrize("warmup", [1, 10**400, float("inf"), float("nan")])
+def test_numbers_that_no_training_has_are_an_input_error(epochs, warmup, tmp_path):
+    """Also where a file has them itself, whose warm-up is set against its epochs."""
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        yaml.safe_dump({"training": {"epochs": epochs, "warmup_epochs": warmup}})
+    )
+    try:
+        load_config(file)
+    except InputError as error:
+        assert "\n" not in str(error)
+
+
 def test_names_alone_take_their_direction_from_the_metric():
     config = config_from_dict(
         {

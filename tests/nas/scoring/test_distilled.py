@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
+from search_parts import write_parent
 from torch.nn import functional
 
 from evaluators.registry import make_evaluators
@@ -16,7 +17,7 @@ from nas.scoring.distilled import Distilled, outcome
 from nas.scoring.target import load_target
 from nas.search_run import resume, search
 from nas.study.study import Study
-from search_spaces import Architecture, Backbone, InputError, Placement
+from search_spaces import Backbone, InputError, Placement
 from search_spaces.parents.load_parent import load_parent
 
 BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
@@ -24,18 +25,7 @@ BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
 
 @pytest.fixture(scope="module")
 def parent_directory(tmp_path_factory):
-    path = tmp_path_factory.mktemp("parent")
-    architecture = Architecture(
-        BACKBONE,
-        Placement.parse("CC-CC"),
-        num_classes=10,
-        in_channels=1,
-        image_size=16,
-    )
-    torch.manual_seed(0)
-    architecture.to_yaml(path / "architecture.yaml")
-    save_file(architecture.build().state_dict(), path / "weights.safetensors")
-    return path
+    return write_parent(tmp_path_factory.mktemp("parent"))
 
 
 def settings(model, **changes):
