@@ -205,8 +205,19 @@ def value_text(part: dict[str, Any]) -> str:
     """
     if part["value"] is None:
         return str(part["reason"])
+    return " ".join((*interval_text(part), part["unit"]))
+
+
+def interval_text(part: dict[str, Any]) -> tuple[str, str]:
+    """Value and interval of a part, each "-" if there is none.
+
+    Args:
+        part: Of :func:`to_dict`.
+    """
+    if part["value"] is None:
+        return "-", "-"
     low, high = part["ci"]
-    return f"{part['value']:+.4f} [{low:+.4f}, {high:+.4f}] {part['unit']}"
+    return f"{part['value']:+.4f}", f"[{low:+.4f}, {high:+.4f}]"
 
 
 def counts(run: ClaimsRun) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.options import format_option, set_option
-from nas.terminal import make_console, say
+from nas.terminal import say
 
 if TYPE_CHECKING:
     from nas.claims.run import ClaimsRun
@@ -75,24 +76,35 @@ def command(
 
 
 def _print(run: "ClaimsRun") -> None:
-    from rich.table import Table
+    from nas.claims.table import counts, interval_text, to_dict
 
-    from nas.claims.table import counts, to_dict, value_text
-
-    grid = Table(title=f"{run.config.data.name}: {counts(run)}", title_justify="left")
-    for name in ("", "claim", "measured", "value [95% interval]", "claimed", "verdict"):
-        grid.add_column(name)
-    for row in to_dict(run)["rows"]:
-        parts = row["parts"] or [{"compared": row["note"], "claimed": ""}]
-        for index, part in enumerate(parts):
-            head = (str(row["number"]), row["claim"]) if index == 0 else ("", "")
-            grid.add_row(
-                *head,
-                part["compared"],
-                value_text(part) if "value" in part else "",
-                part["claimed"],
-                row["verdict"] if index == 0 else "",
-                end_section=index == len(parts) - 1,
-            )
-    # Without a terminal nothing may be cut off: the width is then our own.
-    make_console(200).print(grid)
+    # claim or comparison, value, interval, unit, claimed side, verdict
+    lines: list[tuple[str, str, str, str, str, str]] = []
+    sections: list[int] = []
+    rows = to_dict(run)["rows"]
+    for row in rows:
+        head = f"{row['number']} {row['claim']}"
+        lines.append((head, "", "", "", "", row["verdict"]))
+        for part in row["parts"]:
+            value, interval = interval_text(part)
+            side = part["claimed"].replace("above", ">").replace("below", "<")
+            compared = f"  {part['compared']}"
+            lines.append((compared, value, interval, part["unit"], side, ""))
+        sections.append(len(lines) - 1)
+    claims, values, intervals, units, sides, verdicts = zip(*lines, strict=True)
+    print_fitted(
+        f"{run.config.data.name}: {counts(run)}",
+        [
+            Column("claim", claims, is_text=True, wraps=True),
+            Column("value", values),
+            Column("95% interval", intervals),
+            Column("unit", units, 2, is_text=True),
+            Column("claimed", sides, 1, is_text=True),
+            Column("verdict", verdicts, is_text=True),
+        ],
+        complete="--format json",
+        sections=sections,
+    )
+    for row in rows:
+        if row["note"]:
+            say(f"{row['number']}: {row['note']}")

@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nas.csv_text import csv_row
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 WIDTH_OF_A_PIPE = 80
 """Columns where the output is no terminal (our choice: fits every page and log)."""
 
+WIDTH_OF_WORDS = 20
+"""Least width of a column that wraps (our choice: three words a line)."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -25,12 +28,14 @@ class Column:
         cells: One text a row.
         rank: Columns of a higher rank are left out first; 0 never is.
         is_text: Whether its cells stand on the left.
+        wraps: Whether its cells are sentences that may go on in the next line.
     """
 
     name: str
     cells: Sequence[str]
     rank: int = 0
     is_text: bool = False
+    wraps: bool = False
 
 
 def print_fitted(
@@ -39,6 +44,7 @@ def print_fitted(
     width: int | None = None,
     *,
     complete: str = "--format csv",
+    sections: Collection[int] = (),
 ) -> None:
     """Print a table, and the names of the columns that had no room.
 
@@ -47,21 +53,27 @@ def print_fitted(
         columns: Its columns, of one length; those that are empty are left out.
         width: Columns of characters; those of the terminal if ``None``.
         complete: What to ask for to see the columns that had no room.
+        sections: Rows, counted from 0, below which there is a line.
     """
     console = make_console(WIDTH_OF_A_PIPE)
     room = console.width if width is None else width
     kept = [one for one in columns if one.rank == 0 or any(one.cells)]
     left_out: list[str] = []
     unlimited = console.options.update_width(10_000)
-    while console.measure(_grid(title, kept), options=unlimited).maximum > room:
+
+    def needed() -> int:
+        grid = _grid(title, [_narrowest(one) for one in kept])
+        return console.measure(grid, options=unlimited).maximum
+
+    while needed() > room:
         worst = max(kept, key=lambda one: one.rank)
         if worst.rank == 0:
             break
         kept.remove(worst)
         left_out.append(worst.name)
-    needed = console.measure(_grid(title, kept), options=unlimited).maximum
     # Rather a long line than half a number.
-    console.print(_grid(title, kept), width=max(room, needed), crop=False)
+    grid = _grid(title, kept, sections)
+    console.print(grid, width=max(room, needed()), crop=False)
     if left_out:
         say(
             f"no room for: {', '.join(reversed(left_out))} (a wider terminal, or "
@@ -69,7 +81,19 @@ def print_fitted(
         )
 
 
-def _grid(title: str, columns: Sequence[Column]) -> "Table":
+def _narrowest(column: Column) -> Column:
+    """The column as wide as it must be."""
+    if not column.wraps:
+        return column
+    words = [word for cell in column.cells for word in cell.split()]
+    width = max(map(len, words), default=0)
+    width = max(width, min(WIDTH_OF_WORDS, max(map(len, column.cells), default=0)))
+    return replace(column, cells=["x" * width] * len(column.cells))
+
+
+def _grid(
+    title: str, columns: Sequence[Column], sections: Collection[int] = ()
+) -> "Table":
     from rich.table import Table
 
     grid = Table(
@@ -77,9 +101,9 @@ def _grid(title: str, columns: Sequence[Column]) -> "Table":
     )
     for one in columns:
         justify = "left" if one.is_text else "right"
-        grid.add_column(one.name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for cells in zip(*(one.cells for one in columns), strict=True):
-        grid.add_row(*cells)
+        grid.add_column(one.name, justify=justify, no_wrap=not one.wraps)  # type: ignore[arg-type]
+    for row, cells in enumerate(zip(*(one.cells for one in columns), strict=True)):
+        grid.add_row(*cells, end_section=row in sections)
     return grid
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nas.commands.fitted_table import WIDTH_OF_A_PIPE, Column, print_fitted
 from nas.commands.options import format_option
 from nas.terminal import make_console, say
 
@@ -46,29 +47,43 @@ def command(directory: Path | None, output: str) -> None:
 
 
 def _print(found: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
     from nas.pareto.table import format_value
 
-    grid = Table()
-    grid.add_column("study", overflow="fold")
-    grid.add_column("state")
-    grid.add_column("trials", justify="right")
-    grid.add_column("best", overflow="fold")
-    grid.add_column("changed", justify="right", no_wrap=True)
+    rows = [
+        (
+            one["path"],
+            one["state"],
+            f"{one['num_ended']}/{one['num_trials']}",
+            str(one["num_failed"] or ""),
+            f"{best['metric']} {format_value(best['value'])}" if best else "",
+            best.get("placement", ""),
+            _ago(one["changed"]),
+        )
+        for one in found
+        if not one["problem"]
+        for best in (one["best"] or {},)
+    ]
+    if rows:
+        paths, states, trials, failed, best, placements, changed = zip(
+            *rows, strict=True
+        )
+        print_fitted(
+            "",
+            [
+                Column("study", paths, is_text=True),
+                Column("state", states, is_text=True),
+                Column("trials", trials),
+                Column("failed", failed, 2),
+                Column("best", best, 1, is_text=True),
+                Column("placement", placements, 4, is_text=True),
+                Column("changed", changed, 3),
+            ],
+            complete="--format json",
+        )
+    console = make_console(WIDTH_OF_A_PIPE)
     for one in found:
         if one["problem"]:
-            grid.add_row(one["path"], "damaged", "", one["problem"], "")
-            continue
-        trials = f"{one['num_ended']}/{one['num_trials']}"
-        if one["num_failed"]:
-            trials += f", {one['num_failed']} failed"
-        best = one["best"] or {}
-        text = ""
-        if best:
-            text = f"{best['metric']} {format_value(best['value'])} {best['placement']}"
-        grid.add_row(one["path"], one["state"], trials, text, _ago(one["changed"]))
-    make_console(80).print(grid)
+            console.print(f"damaged: {one['path']}: {one['problem']}")
 
 
 def _ago(changed: float | None) -> str:

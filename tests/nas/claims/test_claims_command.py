@@ -15,6 +15,7 @@ from nas.claims.run import ClaimsRun, the_rule
 from nas.claims.trained import Trained, TrainedNetwork
 from nas.claims.writing import write_claims
 from nas.cli import main
+from nas.commands.claims import _print as print_claims
 from search_spaces import InputError
 
 
@@ -58,6 +59,22 @@ def test_all_files_tell_the_same(tmp_path):
     assert "<b>diverged" not in page and "&lt;b&gt;diverged" in page
     assert 'src="http' not in page and "data:image/png;base64," in page
     assert (tmp_path / "figures" / "fit.svg").is_file()
+
+
+def test_the_printed_table_fits_80_columns_and_loses_no_number(capsys):
+    run = made_up()
+    print_claims(run)
+    text = capsys.readouterr().out
+    table = text[: text.index("no room for: unit")].splitlines()
+    assert {len(line) for line in table} == {80}
+    for result in run.results:
+        assert result.verdict in text
+        for part in result.parts:
+            if part.contrast is not None:
+                low, high = part.contrast.interval
+                assert f"{part.contrast.estimate:+.4f}" in text
+                assert f"[{low:+.4f}, {high:+.4f}]" in text
+    assert "7: no table was given" in text
 
 
 def test_the_rule_is_read_off_the_published_study():

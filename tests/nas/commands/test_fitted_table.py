@@ -22,6 +22,21 @@ def test_columns_are_left_out_in_order_and_numbers_are_never_cut(capsys):
     assert "no room for: less wide, wide" in text
 
 
+def test_sentences_wrap_before_a_column_is_left_out(capsys):
+    sentence = "several words of a sentence that goes on and on"
+    columns = [
+        Column("words", [sentence, "two"], is_text=True, wraps=True),
+        Column("value", ["12.34", "5"]),
+        Column("more", ["z" * 10, ""], 1, is_text=True),
+    ]
+    print_fitted("", columns, width=50, sections=[0])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 50 and "z" * 10 in "".join(lines)
+    assert sum("─" in line for line in lines) == 2  # a section, the end
+    shown = " ".join(line.split("│")[1].strip() for line in lines if "│" in line)
+    assert shown == f"{sentence} two"
+
+
 def test_markdown_and_latex_escape_what_they_must():
     assert "| c\\|d | – |" in markdown(COLUMNS[:2])
     found = latex(COLUMNS[:2])
