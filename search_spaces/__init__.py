@@ -1,14 +1,13 @@
 """What can be built: placements, backbones, architectures, networks and spaces.
 
-Names are imported when they are first used: reading a study needs placements and
-errors, but not torch, whose import takes seconds.
+Names are imported when they are first used: reading a study needs errors alone, and
+the import of torch takes seconds.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.errors import InputError
-from search_spaces.placement import Placement, Slot
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from search_spaces.latency_table import LatencyTable
     from search_spaces.networks.alternet import AlterNet, BlockRef
     from search_spaces.parents.network_files import draw_network
+    from search_spaces.placement import Placement, Slot
     from search_spaces.spaces.constraints import Constraints
     from search_spaces.spaces.free_space import FreeSpace
     from search_spaces.spaces.per_stage_count_space import PerStageCountSpace
@@ -45,7 +45,9 @@ _HOMES = {
     "MSABlock": "blocks.msa_block",
     "PRESETS": "backbone",
     "PerStageCountSpace": "spaces.per_stage_count_space",
+    "Placement": "placement",
     "SearchSpace": "spaces.space",
+    "Slot": "placement",
     "block_kind": "kinds.block_kinds",
     "draw_network": "parents.network_files",
     "count_macs": "counting",

@@ -1,7 +1,6 @@
 """Files that are there whole or not at all, whatever happens while they are written."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +27,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         OSError: It cannot be written, e.g. a full disk; names the file. What was at
             the path is untouched, and nothing is left beside it.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT_SUFFIX}")
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}{DRAFT_SUFFIX}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     try:
         with os.fdopen(os.open(draft, flags, 0o666), "w+b") as file:

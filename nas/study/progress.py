@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +10,7 @@ from typing import Any, Self
 from nas.human_number import human_number
 from nas.ledger.trial import Objective, Trial, TrialState
 from nas.study.bars import Bar, NotebookBar, TerminalBar, in_notebook
+from nas.study.best_so_far import best_so_far
 from nas.study.launch_cost import LaunchCost
 from nas.study.layout import StudyLayout
 from nas.study.live_history import read_epochs
@@ -26,36 +26,6 @@ _SILENCE_S = 60.0
 
 _SHOWN = 4
 """Running trials whose epochs fit into a line."""
-
-
-def best_so_far(
-    trials: Sequence[Trial], objectives: Sequence[Objective]
-) -> dict[str, Trial]:
-    """The best complete trial for each objective on its own.
-
-    Args:
-        trials: Any trials.
-        objectives: What is optimised.
-
-    Returns:
-        Trials by metric name; empty while no trial is complete.
-    """
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if not complete:
-        return {}
-    found = {}
-    for objective in objectives:
-        choose = max if objective.maximize else min
-        metric = objective.metric
-        # All have it, unless the ledger is damaged.
-        measured = [trial for trial in complete if metric in trial.metrics]
-        if measured:
-            found[metric] = choose(measured, key=partial(_value, metric))
-    return found
-
-
-def _value(metric: str, trial: Trial) -> float:
-    return trial.metrics[metric]
 
 
 class Progress:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def remaining_seconds(
         known = [*known, expected.seconds]
     if not known:
         return None
-    each = fmean(known)
+    each = sum(known) / len(known)
     left = [max((one.total or each) - one.seconds, 0.0) for one in now]
     waiting = max(0, todo - len(now))
     at_once = len(now) or (1 if expected is None else min(expected.at_once, todo)) or 1

@@ -9,10 +9,9 @@ from typing import Any
 
 from nas.ledger.json_null import json_null
 from nas.ledger.trial import Trial, TrialState
-from nas.study.launch_cost import LaunchCost
+from nas.study.best_so_far import best_so_far
 from nas.study.lease import is_driven, read_owner
 from nas.study.live_history import read_epochs
-from nas.study.progress import best_so_far
 from nas.study.remaining_time import Expected, Underway, remaining_seconds
 from nas.study.study import Study
 from nas.study.worker_file import read_worker
@@ -105,6 +104,8 @@ class StudyStatus:
         )
         left = None
         if state == "running":
+            from nas.study.launch_cost import LaunchCost
+
             todo = study.num_trials - num_ended
             cost = LaunchCost.read(study.layout.launch_cost)
             expected = None if cost is None else cost.expected

@@ -7,7 +7,7 @@ from nas.ledger.trial import Objective, TrialState
 from nas.study.bars import in_notebook
 from nas.study.layout import StudyLayout
 from nas.study.live_history import write_history
-from nas.study.progress import Progress, best_so_far
+from nas.study.progress import Progress
 from nas.study.remaining_time import duration_text
 from nas.study.worker_file import write_worker
 
@@ -26,17 +26,6 @@ OBJECTIVES = (Objective("accuracy", "maximize"), Objective("params", "minimize")
 )
 def test_durations_are_said_as_people_say_them(seconds, text):
     assert duration_text(seconds) == text
-
-
-def test_the_best_of_each_objective_among_complete_trials():
-    trials = [
-        known_trial(0, accuracy=0.5, params=10),
-        known_trial(1, accuracy=0.7, params=30),
-        known_trial(2, accuracy=0.9, params=1, state=TrialState.PRUNED),
-    ]
-    best = best_so_far(trials, OBJECTIVES)
-    assert (best["accuracy"].number, best["params"].number) == (1, 0)
-    assert best_so_far(trials[2:], OBJECTIVES) == {}
 
 
 class Given:
