@@ -107,7 +107,5 @@ def _with_library(settings: "SearchConfig", directory: Path) -> "SearchConfig":
     """The config with the library that is to be made."""
     from nas.scoring.parent_space import parent_config
 
-    parent = parent_config(settings)
-    library = parent.library.model_copy(update={"path": str(directory)})
-    parent = parent.model_copy(update={"library": library})
+    parent = parent_config(settings).with_library(directory)
     return settings.model_copy(update={"parent": parent})

@@ -1,5 +1,6 @@
 """Section ``parent``: the trained CNN that a search starts from."""
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -52,6 +53,15 @@ class ParentConfig(Section):
     pretrained: bool = False
     slots: list[str] | None = None
     library: LibraryConfig = LibraryConfig()
+
+    def with_library(self, directory: Path) -> Self:
+        """The same parent with a library that is elsewhere.
+
+        Args:
+            directory: Of the library.
+        """
+        library = self.library.model_copy(update={"path": str(directory)})
+        return self.model_copy(update={"library": library})
 
     @model_validator(mode="after")
     def _one_network(self) -> Self:

@@ -36,7 +36,7 @@ from nas.exporting.formats import (
 )
 from nas.exporting.model_card import Origin, model_card
 from nas.exporting.quantized import INT8, Quantized, write_int8
-from nas.exporting.timm_hybrid import timm_name
+from nas.exporting.timm_hybrid import timm_model
 from nas.exporting.timm_module import MODULE
 from nas.exporting.trial_network import NetworkOf, TrialNetwork, network_of_weights
 from nas.ledger.trial import Trial, TrialState
@@ -155,7 +155,7 @@ def formats_of(study: "Study") -> list[Format]:
         All, without timm's where the parent is neither an AlterNet nor timm's.
     """
     backbone = study.config.space.make_backbone()
-    foreign = not isinstance(backbone, Backbone) and timm_name(backbone) is None
+    foreign = not isinstance(backbone, Backbone) and timm_model(backbone) is None
     return [f for f in Format if not (foreign and f == Format.TIMM)]
 
 

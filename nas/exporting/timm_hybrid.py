@@ -11,9 +11,9 @@ from search_spaces import InputError
 from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.networks.hybrid import ACTIVATIONS, Activated, HybridNetwork
 from search_spaces.networks.parent_backbone import ParentBackbone
+from search_spaces.parents.network_name import is_network, parse_network
 
 NAME = "alternet_hybrid"
-TIMM = "timm:"
 
 COPIED = (Activated,)
 """Classes that the module holds besides the kinds of blocks."""
@@ -65,13 +65,21 @@ def alternet_hybrid(
 '''
 
 
-def timm_name(backbone: object) -> str | None:
-    """Name of the timm model whose placements these are, ``None`` of other parents."""
+def timm_model(backbone: object) -> tuple[str, dict[str, Any]] | None:
+    """The timm model whose placements these are, ``None`` of other parents.
+
+    Args:
+        backbone: Of an architecture.
+
+    Returns:
+        Name of the model and its options.
+    """
     if not isinstance(backbone, ParentBackbone) or backbone.is_whole:
         return None
-    if backbone.model.startswith(TIMM):
-        return backbone.model.removeprefix(TIMM)
-    return None
+    if not is_network(backbone.model):
+        return None
+    library, name, options = parse_network(backbone.model)
+    return (name, options) if library == "timm" else None
 
 
 def hybrid_config(exported: Exported) -> dict[str, Any]:
@@ -85,8 +93,8 @@ def hybrid_config(exported: Exported) -> dict[str, Any]:
     """
     architecture, network = exported.architecture, exported.model
     backbone = architecture.backbone
-    name = timm_name(backbone)
-    if name is None or not isinstance(network, HybridNetwork):
+    found = timm_model(backbone)
+    if found is None or not isinstance(network, HybridNetwork):
         what = getattr(backbone, "model", "an AlterNet")
         raise InputError(
             f"the format timm is for AlterNets and placements of timm models; the "
@@ -109,7 +117,8 @@ def hybrid_config(exported: Exported) -> dict[str, Any]:
         "architecture": NAME,
         "num_features": model.num_features,
         "model_args": {
-            "parent": name,
+            "parent": found[0],
+            **found[1],
             "replaced": replaced,
             "feature_maps": len(model.feature_info),
         },

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nas.config.parent import ParentConfig
 from nas.data.datasets import Dataset
 from search_spaces.errors import InputError
-from search_spaces.parents.load_parent import build_network, last_layer
+from search_spaces.parents.load_parent import last_layer, parent_network
 from search_spaces.parents.weights import fit_weights, read_weights
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
@@ -111,10 +111,11 @@ def _with_new_layer(
                 "a linear probe reads the features of a trained network: name its "
                 "weights in parent.weights, or set parent.pretrained"
             )
-    model = build_network(
+    model = parent_network(
         wanted.model,
         num_classes=dataset.num_classes,
         in_channels=dataset.in_channels,
+        image_size=dataset.image_size,
         pretrained=wanted.pretrained,
     )
     layer = last_layer(model)

@@ -23,15 +23,13 @@ from evaluators.sampling import mean_and_error
 from nas.config import TrainingConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
+from nas.scoring.images_at_once import images_at_once
 from nas.scoring.training import autocast, memory_format_of
 from nas.scoring.trial_run import TrialOutcome
 from search_spaces.networks.alternet import AlterNet, Head
 from search_spaces.networks.supernet import Supernet
 
 BatchNorms = Literal["augmented", "plain", "kept"]
-
-_BATCH = 250
-"""Images of a forward pass (our choice: fast, and divides the default numbers)."""
 
 Moments = tuple[Tensor, Tensor]
 """Mean and variance of each channel."""
@@ -98,6 +96,7 @@ class SupernetScores:
         losses: dict[str, list[Tensor]] = {one: [] for one in distinct}
         hits: dict[str, list[Tensor]] = {one: [] for one in distinct}
         held_out = self._dataset.image_set(self._dataset.validation)
+        size = images_at_once(self._dataset.image_size)
 
         def step(prefix: str, module: nn.Module, x: Tensor) -> Tensor:
             _install(module, prefix, moments)
@@ -105,9 +104,7 @@ class SupernetScores:
             return out
 
         with torch.inference_mode(), autocast(self._training, self._device):
-            for batch, labels in held_out.batches(
-                _BATCH, self._device, self._num_images
-            ):
+            for batch, labels in held_out.batches(size, self._device, self._num_images):
                 inputs = batch.contiguous(memory_format=self._format)
                 for letters, logits in self._supernet.walk(distinct, inputs, step):
                     check_logits(logits, labels)
@@ -190,7 +187,8 @@ class SupernetScores:
         )
         generator = torch.Generator().manual_seed(self._seed)
         order = torch.randperm(len(images), generator=generator)
-        for rows in torch.split(order[: self._calibration_images], _BATCH):
+        size = images_at_once(self._dataset.image_size)
+        for rows in torch.split(order[: self._calibration_images], size):
             if len(rows) < 2:
                 continue  # one image has no variance
             pixels = images.pixels(rows, self._device)

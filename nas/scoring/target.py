@@ -265,6 +265,7 @@ def _load_network(
     import torch
 
     from search_spaces.parents.network_name import parse_network
+    from search_spaces.parents.weights import fit_weights, read_weights
     from search_spaces.parents.whole_network import build_network
 
     library, name, _ = parse_network(source)
@@ -280,15 +281,7 @@ def _load_network(
             pretrained=pretrained,
         )
     if weights is not None:
-        from safetensors.torch import load_file
-
-        try:
-            model.load_state_dict(load_file(weights))
-        except (OSError, RuntimeError) as error:
-            raise InputError(
-                f"the weights of {weights} do not fit {name or source!r}: "
-                f"{' '.join(str(error).split())[:200]}"
-            ) from error
+        fit_weights(model, read_weights(weights), weights)
     trained = pretrained or weights is not None
     preprocessing = None
     if pretrained:

@@ -174,9 +174,7 @@ class TwoStep(Scorer):
     def _config_of_scores(self, study: Path) -> SearchConfig:
         config = self._finetune.config
         parent = parent_config(config)
-        library = parent.library.model_copy(
-            update={"path": str(library_directory(config, study))}
-        )
+        library = library_directory(config, study)
         if parent.train:
             parent = ParentConfig(model=str(trained_directory(study)))
         scoring = {"kind": "distilled"} | {
@@ -186,7 +184,7 @@ class TwoStep(Scorer):
         }
         changes: dict[str, Any] = {
             "name": f"{config.name}-{SCORES}"[:100],
-            "parent": parent.model_copy(update={"library": library}),
+            "parent": parent.with_library(library),
             "scoring": ScoringConfig.model_validate(scoring),
             "search": SamplingConfig(
                 sampler="tpe",

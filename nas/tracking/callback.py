@@ -1,6 +1,6 @@
 """The Tune callback that shows a search to trackers: TensorBoard, MLflow, W&B.
 
-Between Tune and its own loggers, because what Tune sees of a trial is JSON texts: the
+Between Tune and the loggers, because what Tune sees of a trial is JSON texts: the
 loggers are given readable names, plain hyper-parameters and plain numbers. How a trial
 ended is asked of the ledger, which Tune's callbacks are called after.
 """

@@ -1,4 +1,4 @@
-"""A trial as Tune's loggers see it: a readable name and plain hyper-parameters.
+"""A trial as loggers see it: a readable name and plain hyper-parameters.
 
 Tune's own trial has a random name, and one JSON text as its config.
 """
@@ -15,7 +15,10 @@ from search_spaces.architecture import Architecture
 
 @dataclass(eq=False)
 class TrackedTrial:
-    """Stands in for ``ray.tune.experiment.Trial`` before Tune's loggers.
+    """A trial before the loggers of all trackers.
+
+    Has what Tune's logger for TensorBoard, which is used as it is, asks of a
+    ``ray.tune.experiment.Trial``.
 
     Attributes:
         trial_id: Tune's random id; the id of the run in W&B.

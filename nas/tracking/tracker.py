@@ -13,11 +13,13 @@ from typing import Any
 from nas.terminal import say
 
 MakeLogger = Callable[[], AbstractContextManager[Any]]
-"""Makes a ``ray.tune.logger.LoggerCallback`` and tidies up behind it."""
+"""Makes a logger and tidies up behind it: Tune's own for TensorBoard, else one of this
+package with the same methods (``setup``, ``log_trial_start``, ``log_trial_result``,
+``log_trial_end``, ``on_experiment_end``)."""
 
 
 class Tracker:
-    """Passes calls on to one of Tune's loggers, in their order.
+    """Passes calls on to a logger, in their order.
 
     Args:
         name: How messages name it.

@@ -11,10 +11,10 @@ from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 from search_spaces.parents.alternet_parent import AlterNetParent
 from search_spaces.parents.module_parent import ModuleParent
+from search_spaces.parents.network_name import LIBRARIES
 from search_spaces.parents.parent import Parent
-from search_spaces.parents.timm_models import import_timm
-from search_spaces.parents.torchvision_models import torchvision_model
 from search_spaces.parents.weights import fit_weights, read_weights
+from search_spaces.parents.whole_network import build_network
 
 _PROBE = "nas probe CONFIG --to FILE fits a last layer to the classes of the images"
 
@@ -57,10 +57,11 @@ def load_parent(
     if path.is_dir() or path.suffix in (".yaml", ".yml"):
         parent: Parent = _alternet(path, source, weights)
     else:
-        model = build_network(
+        model = parent_network(
             source,
             num_classes=num_classes,
             in_channels=in_channels,
+            image_size=image_size,
             pretrained=pretrained,
         )
         if weights is not None:
@@ -105,16 +106,23 @@ def _check_classes(
         )
 
 
-def build_network(
-    source: str, *, num_classes: int, in_channels: int, pretrained: bool = False
+def parent_network(
+    source: str,
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    pretrained: bool = False,
 ) -> nn.Module:
     """Build a network that is not ours; weights are drawn from seed 0.
 
     Args:
-        source: ``timm:NAME``, ``torchvision:NAME`` or ``module:function``.
-        num_classes: Number of logits; what a function returns, and torchvision's
-            published weights, keep their own.
-        in_channels: Channels of the image, for timm.
+        source: ``timm:NAME`` or ``torchvision:NAME``, with options as ``,key=value``,
+            or ``module:function``.
+        num_classes: Number of logits; published weights, and what a function returns,
+            keep their own.
+        in_channels: Channels of the image.
+        image_size: Height (= width) of the image in pixels.
         pretrained: Let timm or torchvision find the published weights.
 
     Returns:
@@ -123,7 +131,7 @@ def build_network(
     Raises:
         InputError: There is no such network.
     """
-    kind, colon, name = source.partition(":")
+    module, colon, name = source.partition(":")
     if not colon or not name:
         raise InputError(
             "a parent is timm:NAME, torchvision:NAME, module:function, or the "
@@ -131,11 +139,15 @@ def build_network(
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if kind == "timm":
-            return _timm(name, num_classes, in_channels, pretrained)
-        if kind == "torchvision":
-            return torchvision_model(name, num_classes, pretrained)
-        return _function(kind, name)
+        if module not in LIBRARIES:
+            return _function(module, name)
+        return build_network(
+            source,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            image_size=image_size,
+            pretrained=pretrained,
+        )
 
 
 def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:
@@ -154,19 +166,6 @@ def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:
     if found is not None:
         fit_weights(model, read_weights(found), found)
     return AlterNetParent(architecture, model, source)
-
-
-def _timm(name: str, classes: int, channels: int, pretrained: bool) -> nn.Module:
-    timm = import_timm(name)
-    try:
-        model: nn.Module = timm.create_model(
-            name, pretrained=pretrained, num_classes=classes, in_chans=channels
-        )
-    except Exception as error:  # whatever its constructor dislikes
-        raise InputError(
-            f"{name} cannot be built: {' '.join(str(error).split())[:200]}"
-        ) from error
-    return model
 
 
 def _function(module: str, name: str) -> nn.Module:

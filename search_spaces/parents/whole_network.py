@@ -53,8 +53,9 @@ def build_network(
     if library == "vit":
         return _vit(source, options, num_classes, in_channels, image_size, drop_path)
     if library == "timm":
-        shape = {"num_classes": num_classes, "in_chans": in_channels}
-        return _timm(name, options, shape, image_size, drop_path, pretrained)
+        return _timm(
+            name, options, num_classes, in_channels, image_size, drop_path, pretrained
+        )
     if in_channels != 3:
         raise InputError(
             f"networks of torchvision take 3 channels; the images have {in_channels}; "
@@ -110,15 +111,16 @@ def default_patch(image_size: int) -> int:
 def _timm(
     name: str,
     options: dict[str, Any],
-    shape: dict[str, int],
+    num_classes: int,
+    in_channels: int,
     image_size: int,
     drop_path: float,
     pretrained: bool,
 ) -> "nn.Module":
     timm = import_timm(name)
-    wanted = {"pretrained": pretrained, **options}
+    wanted = {"pretrained": pretrained, **options, "in_chans": in_channels}
     if not pretrained:  # the published classes must stay
-        wanted |= shape
+        wanted["num_classes"] = num_classes
     if drop_path:
         wanted["drop_path_rate"] = drop_path
     try:

@@ -4,6 +4,7 @@ import sys
 import types
 
 import pytest
+import timm
 import torch
 from timm.models.resnet import Bottleneck, ResNet
 from torch import nn
@@ -321,6 +322,8 @@ def test_what_is_no_slot_is_refused(user_module, slots, message):
         ("timm:resnet18000", "timm has no model"),
         ("torchvision:nothing", "torchvision has no model"),
         ("a_users_module:missing", "is a function that can be imported"),
+        ("timm:resnet18,no_such=1", "timm cannot build 'resnet18'"),
+        ("timm:resnet18,num_classes=3", "follows from the images"),
         ("not_a_module_at_all:make", "is a function that can be imported"),
         ("a_users_module:nothing", "returns a torch.nn.Module"),
     ],
@@ -334,6 +337,33 @@ def test_a_missing_timm_is_said_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError, match="need the package timm"):
         load("timm:resnet18")
+
+
+def test_options_of_a_model_reach_it_and_are_part_of_its_name():
+    narrow = load("timm:resnet10t,stem_width=16")
+    assert narrow.backbone.model == "timm:resnet10t,stem_width=16"
+    assert narrow.model.conv1[0].out_channels == 12
+    assert load("timm:resnet10t").model.conv1[0].out_channels == 24
+
+
+def test_published_weights_of_other_classes_are_not_given_a_last_layer_at_random(
+    monkeypatch,
+):
+    create = timm.create_model
+
+    def published(name, *, pretrained, **options):
+        assert pretrained
+        return create(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", published)
+    with pytest.raises(InputError, match=r"have 7 classes.* is for 1000, "):
+        load_parent(
+            "timm:resnet10t",
+            num_classes=7,
+            in_channels=3,
+            image_size=32,
+            pretrained=True,
+        )
 
 
 def test_images_of_another_kind_are_refused(user_module):
