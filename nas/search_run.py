@@ -1,7 +1,6 @@
 """``search`` and ``resume``: from a config to a finished study."""
 
 import os
-import shutil
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,7 +14,7 @@ from nas.config.rule import HASH_KEY
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.dry_run import remembered
 from nas.execution.in_process import run_in_process
-from nas.ledger.atomic_file import DRAFT_SUFFIX, write_atomically
+from nas.ledger.atomic_file import write_atomically
 from nas.ledger.cause import Cause
 from nas.ledger.trial import TrialState
 from nas.paths_in_study import to_keep
@@ -23,24 +22,26 @@ from nas.sampling.baselines import baselines
 from nas.scoring.given_function import FromFunction
 from nas.scoring.held_out_test import chosen_trials, look_once
 from nas.scoring.scorer import Scorer, Step
-from nas.scoring.scorers import make_scorer
+from nas.scoring.scorers import find_scorer, make_scorer
 from nas.scoring.scratch import FromScratch
 from nas.scoring.trial_run import TrialFunction
 from nas.search_summary import images_text, reasons, remarks, summary
 from nas.study.header import study_header
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
+from nas.study.new_directory import free_directory, new_directory
 from nas.study.recorded_settings import NOTE as SETTINGS_NOTE
 from nas.study.recorded_settings import check_unchanged, settings_to_record
 from nas.study.status import StudyStatus
 from nas.study.study import Study
-from nas.study_path import RUNS, find_study
+from nas.study_path import find_study
 from nas.terminal import say
 from nas.tracking.trackers import check_trackers, make_trackers
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
+    from nas.execution.ray_runner import Resources
     from nas.ledger.ledger import Ledger
     from nas.sampling.halving import Halving
     from nas.sampling.proposer import Proposer
@@ -85,17 +86,16 @@ def search(
         SearchFailedError: Not one trial is complete.
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
-    directory = RUNS / config.name if out is None else Path(out)
-    if directory.exists() and (not directory.is_dir() or _is_taken(directory)):
-        is_study = StudyLayout(directory).exists()
-        raise InputError(
-            f"a new study needs a new directory, but {directory} is there; "
-            f"{'resume it, or ' if is_study else ''}choose another one",
-            hint=f"{f'nas resume {directory}, or ' if is_study else ''}--out DIR",
-        )
-    config = config.at_address(address)
-    scorer = scorer or _make_scorer(config, function, quiet)
-    return _Search(scorer, directory, quiet).start()
+    directory = free_directory(config.name, out)
+    with new_directory(directory):
+        if scorer is None:
+            if config.storage:
+                from nas.ledger.location import Location
+
+                journal = StudyLayout(directory).journal
+                Location(config.storage, journal).check_free(config.name)
+            scorer = _make_scorer(config.at_address(address), function, quiet)
+        return _Search(scorer, directory, quiet).start()
 
 
 def resume(
@@ -124,18 +124,49 @@ def resume(
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
     study = Study.open(find_study(path))
-    config = study.config.at_address(address)
-    scorer = _make_scorer(config, function, quiet)
-    return _Search(scorer, study.path, quiet).resume(study, trials)
+    with Lease(study.path):
+        study.check_number(trials)
+        config = study.config.at_address(address)
+        if (recorded := study.recorded_settings) is not None:
+            recorded = to_keep(recorded, study.path.absolute())
+            kept = to_keep(config.to_dict(), study.path.absolute())
+            check_unchanged(recorded, settings_to_record(kept, None))
+        scorer = _make_scorer(config, function, quiet)
+        return _Search(scorer, study.path, quiet).resume(study, trials)
 
 
 def _make_scorer(
     config: SearchConfig, function: TrialFunction | None, quiet: bool
 ) -> Scorer:
+    """Read what a scorer needs, once all that is known without it has been checked."""
     config = with_plugins(config)
+    check_trackers(config.tracking)
+    make = FromFunction if function is not None else find_scorer(config)
+    if isinstance(make, type) and issubclass(make, Scorer):
+        make.check_config(config)
+        if not make.in_process:
+            from nas.execution.ray_runner import check_before_connecting
+
+            check_before_connecting(_resources(config))
     if function is None:
         return make_scorer(config, quiet)
     return FromFunction(config, function)
+
+
+def _resources(config: SearchConfig) -> "Resources":
+    from nas.execution.ray_runner import Resources
+
+    wanted = config.resources
+    if wanted.workers_per_trial > 1:
+        # The trial itself only waits for its workers, which reserve for
+        # themselves; a second one would wait for the same CPUs.
+        return Resources(
+            cpus=IDLE_CPUS,
+            max_concurrent=1,
+            worker_cpus=wanted.workers_per_trial * wanted.cpus_per_trial,
+            address=wanted.address,
+        )
+    return Resources.of_trial(wanted)
 
 
 class _Search:
@@ -162,64 +193,51 @@ class _Search:
             return nullcontext()
         from nas.execution.ray_runner import ray_cluster
 
-        return ray_cluster(self._resources())
+        return ray_cluster(_resources(self._config))
 
     def start(self) -> Study:
         with self._cluster():
-            made = not self._directory.exists()
-            self._make_directory()
-            try:
-                self._check_directory()
-                with Lease(self._directory):
-                    self._write_config()
-                    ledger = self._ledger(create=True)
-                    ledger.set_note(SETTINGS_NOTE, self._settings())
-                    return self._run(ledger, self._config.search.trials)
-            except InputError:
-                # What has been trained already stays, and can be resumed.
-                if not any(path.is_dir() for path in self._directory.iterdir()):
-                    _empty(self._directory, remove=made)
-                raise
+            self._check_directory()
+            with Lease(self._directory):
+                self._write_config()
+                ledger = self._ledger(create=True)
+                ledger.set_note(SETTINGS_NOTE, self._settings())
+                return self._run(ledger, self._config.search.trials)
 
     def resume(self, study: Study, trials: int | None) -> Study:
-        with Lease(self._directory):
-            ledger = self._ledger(create=False)
-            if (recorded := ledger.get_note(SETTINGS_NOTE)) is None:
-                ledger.set_note(SETTINGS_NOTE, self._settings())
-            else:
-                # Versions before wrote absolute paths into the study.
-                recorded = to_keep(recorded, self._directory)
-                check_unchanged(recorded, self._settings())
-            num_trials = study.num_trials if trials is None else trials
-            if num_trials < ledger.num_counted:
-                raise InputError(
-                    "a study keeps its trials: their number must be at least "
-                    f"{ledger.num_counted} here, got {num_trials}"
+        """Go on; the caller has the lease, and has seen that the number is right."""
+        ledger = self._ledger(create=False)
+        if (recorded := ledger.get_note(SETTINGS_NOTE)) is None:
+            ledger.set_note(SETTINGS_NOTE, self._settings())
+        else:
+            # Versions before wrote absolute paths into the study.
+            recorded = to_keep(recorded, self._directory)
+            check_unchanged(recorded, self._settings())
+        num_trials = study.num_trials if trials is None else trials
+        exhausted = trials is None and bool(ledger.get_note("exhausted"))
+        under_way = ledger.num_waiting or ledger.num_running
+        if (exhausted or num_trials <= ledger.num_counted) and not under_way:
+            if not self._quiet:
+                say(
+                    "every trial has ended; to go on, ask for more of them: "
+                    f"nas resume {self._directory} --trials N",
+                    err=True,
                 )
-            exhausted = trials is None and bool(ledger.get_note("exhausted"))
-            under_way = ledger.num_waiting or ledger.num_running
-            if (exhausted or num_trials <= ledger.num_counted) and not under_way:
-                if not self._quiet:
-                    say(
-                        "every trial has ended; to go on, ask for more of them: "
-                        f"nas resume {self._directory} --trials N",
-                        err=True,
-                    )
-                return self._close(finished=True, exhausted=exhausted)
-            with self._cluster():
-                self._check_directory()
-                if trials is not None:
-                    ledger.set_note("num_trials", trials)
-                lost = ledger.reclaim(
-                    "lost with its driver, which was killed", Cause.DRIVER
+            return self._close(finished=True, exhausted=exhausted)
+        with self._cluster():
+            self._check_directory()
+            if trials is not None:
+                ledger.set_note("num_trials", trials)
+            lost = ledger.reclaim(
+                "lost with its driver, which was killed", Cause.DRIVER
+            )
+            if lost and not self._quiet:
+                say(
+                    f"{len(lost)} trials had no driver any more and are queued "
+                    f"again: {', '.join(map(str, lost))}",
+                    err=True,
                 )
-                if lost and not self._quiet:
-                    say(
-                        f"{len(lost)} trials had no driver any more and are queued "
-                        f"again: {', '.join(map(str, lost))}",
-                        err=True,
-                    )
-                return self._run(ledger, num_trials)
+            return self._run(ledger, num_trials)
 
     def _settings(self) -> dict[str, Any]:
         """What must not change as long as there are trials of it."""
@@ -228,30 +246,6 @@ class _Search:
 
     def _kept_settings(self) -> dict[str, Any]:
         return to_keep(self._config.to_dict(), self._directory)
-
-    def _resources(self) -> Any:
-        from nas.execution.ray_runner import Resources
-
-        wanted = self._config.resources
-        if wanted.workers_per_trial > 1:
-            # The trial itself only waits for its workers, which reserve for
-            # themselves; a second one would wait for the same CPUs.
-            return Resources(
-                cpus=IDLE_CPUS,
-                max_concurrent=1,
-                worker_cpus=wanted.workers_per_trial * wanted.cpus_per_trial,
-                address=wanted.address,
-            )
-        return Resources.of_trial(wanted)
-
-    def _make_directory(self) -> None:
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"the study directory {self._directory} cannot be made: "
-                f"{error.strerror}"
-            ) from error
 
     def _check_directory(self) -> None:
         if self._scorer.in_process:
@@ -394,7 +388,7 @@ class _Search:
                 ledger=ledger,
                 proposer=proposer,
                 context=context,
-                resources=self._resources(),
+                resources=_resources(self._config),
                 listener=progress,
                 halving=halving,
                 tracking=tracking,
@@ -407,7 +401,7 @@ class _Search:
         from nas.execution.preparations import prepare
         from nas.execution.ray_runner import ray_cluster
 
-        resources = self._resources()
+        resources = _resources(self._config)
         with ray_cluster(resources):  # a scorer in this process has none so far
             return prepare(
                 wanted,
@@ -461,20 +455,3 @@ class _Search:
             why = reasons(trials) or ["no trial was started"]
             raise SearchFailedError(f"not one trial is complete: {'; '.join(why)}")
         return study
-
-
-def _is_taken(directory: Path) -> bool:
-    """Whether there is more than what a driver leaves that was killed at its start."""
-    return any(
-        path != StudyLayout(directory).lease and not path.name.endswith(DRAFT_SUFFIX)
-        for path in directory.iterdir()
-    )
-
-
-def _empty(directory: Path, *, remove: bool) -> None:
-    """Take back what a refused search has written."""
-    for path in directory.iterdir():
-        if path.is_file():
-            path.unlink()
-    if remove:
-        shutil.rmtree(directory)

@@ -31,9 +31,13 @@ def command(study: Path, trials: int | None, address: str | None, quiet: bool) -
     nas resume runs/photos
     nas resume latest --trials 200
     """
+    from nas.execution.cluster_address import check_somebody_listens
     from nas.study.study import Study
 
-    Study.open(study)  # a wrong path is answered before Ray and Optuna are imported
+    # What is wrong here is answered before torch, Ray and Optuna are imported.
+    Study.open(study).check_number(trials)
+    if address is not None:
+        check_somebody_listens(address)
     from nas.search_run import SearchInterrupted, resume
 
     try:

@@ -89,7 +89,9 @@ def command(
     if output is not None and not dry_run:
         raise InputError("--format is for --dry-run; a search prints its directory")
     check_config(config)
-    from nas.config import load_config, with_plugins
+    from nas.config import load_config, read_config, with_plugins
+    from nas.execution.cluster_address import check_somebody_listens
+    from nas.study.new_directory import free_directory
 
     changes = list(overrides)
     if trials is not None:
@@ -102,6 +104,12 @@ def command(
         changes.append(
             f"scoring={json.dumps({'kind': 'recorded', 'table': str(table)})}"
         )
+    # What is wrong here is answered before torch, Ray and Optuna are imported.
+    given = read_config(config, changes).at_address(address)
+    if not dry_run:
+        free_directory(given.name, out)
+    if given.scoring.kind != "recorded":
+        check_somebody_listens(given.resources.address)
     settings = with_plugins(load_config(config, changes))
     if weights is not None and settings.scoring.kind == "scratch":
         changes.append("scoring.kind=distilled")
@@ -109,7 +117,6 @@ def command(
     if dry_run:
         _dry_run(settings, address, output, quiet)
         return
-    # Only now: a wrong config is answered before Ray and Optuna are imported.
     from nas.search_run import SearchInterrupted, search
 
     if not quiet and settings.scoring.kind == "scratch":  # what is trained

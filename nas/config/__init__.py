@@ -7,7 +7,13 @@ modules that a config names.
 
 from nas.config.completion import with_plugins
 from nas.config.data import DataConfig
-from nas.config.loading import PRESETS, config_from_dict, load_config, preset_names
+from nas.config.loading import (
+    PRESETS,
+    config_from_dict,
+    load_config,
+    preset_names,
+    read_config,
+)
 from nas.config.parent import LibraryConfig, ParentConfig
 from nas.config.recipe import Recipe
 from nas.config.rule import RuleConfig
@@ -41,5 +47,6 @@ __all__ = [
     "config_from_dict",
     "load_config",
     "preset_names",
+    "read_config",
     "with_plugins",
 ]

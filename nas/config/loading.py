@@ -133,6 +133,26 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     Raises:
         InputError: There is no such preset or file, or its content is not valid.
     """
+    return config_from_dict(_settings(source, overrides), str(source))
+
+
+def read_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:
+    """As :func:`load_config`, but with keys and values checked alone, without torch.
+
+    Args:
+        source: Name of a preset, or path of a YAML file or of a study.
+        overrides: ``key.path=value`` texts; the value is YAML.
+
+    Returns:
+        The config, not yet fit for a search.
+
+    Raises:
+        InputError: There is no such preset or file, or its content is not valid.
+    """
+    return recorded_config(_settings(source, overrides), str(source))
+
+
+def _settings(source: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
     path = find_config(source)
     try:
         data = read_yaml(path)
@@ -149,7 +169,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     before, after = data.get("training"), changed.get("training")
     if isinstance(before, dict) and isinstance(after, dict):
         changed["training"] = shorter_warmup(before, after)
-    return config_from_dict(changed, str(source))
+    return changed
 
 
 def with_changes(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import signal
-import socket
+import sys
 import threading
 import time
 import uuid
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.execution.cluster_address import check_somebody_listens
 from nas.execution.loss import diagnose
 from nas.execution.tune_directory import tune_directory
 from nas.ledger.cause import Cause
@@ -142,30 +143,31 @@ def ray_cluster(resources: Resources) -> Iterator[None]:
             ray.shutdown()
 
 
-_ANSWER_S = 10.0
-"""How long the machine at an address may take to accept a connection (our choice)."""
-
-
-def check_somebody_listens(address: str) -> None:
-    """See that there is something at an address before Ray tries for minutes.
+def check_before_connecting(resources: Resources) -> None:
+    """Refuse what can be told before Ray is asked, and before images are read.
 
     Args:
-        address: As in a config; only ``HOST:PORT`` and ``ray://HOST:PORT`` are tried.
+        resources: Of a trial, and where.
 
     Raises:
-        InputError: The host is not known, or nothing accepts a connection there.
+        InputError: Nothing answers at the address, or a trial is larger than this
+            machine, where it would run.
     """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdecimal():
+    check_somebody_listens(resources.address)
+    ray = sys.modules.get("ray")
+    elsewhere = resources.address != "local" or (ray and ray.is_initialized())
+    if elsewhere or resources.max_concurrent is not None:
         return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            "address must be 'local', 'auto' or that of a running Ray cluster, "
-            f"got {address!r}: nothing answers there ({reason})"
-        ) from error
+    if num_slots(resources) == 0:
+        raise _too_large(resources, "this machine does not have them")
+
+
+def _too_large(resources: Resources, why: str) -> InputError:
+    return InputError(
+        f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs on one "
+        f"node, but {why}; lower resources.cpus_per_trial or resources.gpus_per_trial "
+        "(or set max_concurrent, if nodes are still to come)"
+    )
 
 
 def _connect(address: str, options: dict[str, Any]) -> None:
@@ -238,9 +240,11 @@ def num_slots(resources: Resources) -> int:
     """
     if resources.address != "local":
         return _Slots(resources).count()
-    import torch
+    gpus = 0.0
+    if resources.gpus:
+        import torch
 
-    gpus = float(torch.cuda.device_count())
+        gpus = float(torch.cuda.device_count())
     return resources.slots_on({"CPU": float(_local_cpus(resources)), "GPU": gpus})
 
 
@@ -364,12 +368,7 @@ def run_trials(
     listener = _Indexing(listener, StudyLayout(context.study))
     slots = _Slots(resources)
     if resources.max_concurrent is None and slots.count() == 0:
-        raise InputError(
-            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs on one "
-            "node, but no node of the cluster has them; lower resources.cpus_per_trial "
-            "or resources.gpus_per_trial (or set max_concurrent, if nodes are still "
-            "to come)"
-        )
+        raise _too_large(resources, "no node of the cluster has them")
     study = StudyLayout(context.study)
     searcher = LedgerSearcher(
         ledger,

@@ -23,7 +23,7 @@ from nas.ledger.attributes import STUDY_FORMAT, Row, finite_only
 from nas.ledger.cause import Cause
 from nas.ledger.columns import check_metric_names, is_reserved
 from nas.ledger.journal import Journal
-from nas.ledger.location import Location, load_optuna_study, one_line, row_of
+from nas.ledger.location import Location, load_optuna_study, one_line, row_of, taken
 from nas.ledger.space import Space
 from nas.ledger.trial import Objective, Trial
 from search_spaces.architecture import Architecture
@@ -140,10 +140,7 @@ class Ledger:
                 directions=[objective.direction for objective in self.objectives],
             )
         except optuna.exceptions.DuplicatedStudyError as error:
-            raise InputError(
-                f"the storage holds a study {self.name!r} already; resume that one, "
-                "or choose another name"
-            ) from error
+            raise taken(self.name) from error
         self._study = study
         self._describe()
 

@@ -59,6 +59,26 @@ class Location:
                 f"{one_line(error)}"
             ) from error
 
+    def check_free(self, name: str) -> None:
+        """Refuse to make a study where there is one of its name.
+
+        Args:
+            name: Of the study that is to be made.
+
+        Raises:
+            InputError: There is one, or the storage cannot be opened.
+        """
+        if name in optuna.get_all_study_names(self.open()):
+            raise taken(name)
+
+
+def taken(name: str) -> InputError:
+    """The error of a study that is to be made a second time."""
+    return InputError(
+        f"the storage holds a study {name!r} already; resume that one, or choose "
+        "another name"
+    )
+
 
 def open_study(url: str, name: str) -> optuna.Study:
     """Open a study that is kept in a database, to read: nothing is created.

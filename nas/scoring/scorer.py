@@ -155,22 +155,34 @@ class Scorer(ABC):
         Raises:
             InputError: It does.
         """
-        workers = self.config.resources.workers_per_trial
-        if workers > 1 and not self.can_share:
+        self.check_config(self.config)
+
+    @classmethod
+    def check_config(cls, config: "SearchConfig") -> None:
+        """The part of :meth:`check` that needs neither images nor a parent.
+
+        Args:
+            config: Of a search, before it is adapted.
+
+        Raises:
+            InputError: It asks for what such a scorer cannot do.
+        """
+        workers = config.resources.workers_per_trial
+        if workers > 1 and not cls.can_share:
             raise InputError(
                 "resources.workers_per_trial is for candidates that are trained from "
-                f"scratch; with scoring.kind {self.name} it must be 1, got {workers}"
+                f"scratch; with scoring.kind {cls.name} it must be 1, got {workers}"
             )
-        if "split" in self.config.search.randomise and not self.can_resplit:
+        if "split" in config.search.randomise and not cls.can_resplit:
             raise InputError(
                 "search.randomise: split draws the training and validation images of "
                 "each run anew, but with scoring.kind "
-                f"{self.name} runs share theirs; leave it out",
+                f"{cls.name} runs share theirs; leave it out",
                 hint="--set 'search.randomise=[seed]'",
             )
-        if self.config.search.fidelity is not None and not self.has_rungs:
+        if config.search.fidelity is not None and not cls.has_rungs:
             raise InputError(
                 "search.fidelity stops trainings early, but scoring.kind "
-                f"{self.name} has results of one budget; leave it out",
+                f"{cls.name} has results of one budget; leave it out",
                 hint="--set search.fidelity=null",
             )

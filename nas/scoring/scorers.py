@@ -58,18 +58,30 @@ def make_scorer(config: "SearchConfig", quiet: bool = False) -> "Scorer":
     Raises:
         InputError: There is no such scorer, or it cannot do what the config asks for.
     """
+    return find_scorer(config)(config, quiet)
+
+
+def find_scorer(config: "SearchConfig") -> "Callable[[SearchConfig, bool], Scorer]":
+    """What makes the scorer that a config names: its class, or a user's function.
+
+    Args:
+        config: Of a search.
+
+    Raises:
+        InputError: There is no such scorer.
+    """
     kind = config.scoring.kind
-    make = _REGISTERED.get(kind)
-    if make is None:
-        if kind not in _HOMES:
-            raise InputError(
-                f"unknown scoring.kind {shown(kind)}; there are "
-                f"{', '.join(scorer_names())}"
-            )
-        module, _, name = _HOMES[kind].partition(":")
-        make = getattr(importlib.import_module(module), name)
-    scorer: Scorer = make(config, quiet)
-    return scorer
+    if (known := _REGISTERED.get(kind)) is not None:
+        return known
+    if kind not in _HOMES:
+        raise InputError(
+            f"unknown scoring.kind {shown(kind)}; there are {', '.join(scorer_names())}"
+        )
+    module, _, name = _HOMES[kind].partition(":")
+    make: Callable[[SearchConfig, bool], Scorer] = getattr(
+        importlib.import_module(module), name
+    )
+    return make
 
 
 def check_no_options(config: "SearchConfig", allowed: tuple[str, ...] = ()) -> None:

@@ -134,6 +134,35 @@ class Study:
         return int(self._source.user_attrs.get("num_trials", planned))
 
     @property
+    def num_counted(self) -> int:
+        """Trials that use up the search's number of trials: a repeated one once."""
+        return sum(trial.retried_as is None for trial in self.trials())
+
+    def check_number(self, trials: int | None) -> None:
+        """Refuse a new number of trials that is less than there are.
+
+        Args:
+            trials: The number; ``None`` for the one it has.
+
+        Raises:
+            InputError: It is.
+        """
+        if trials is not None and trials < (least := self.num_counted):
+            raise InputError(
+                "a study keeps its trials: their number must be at least "
+                f"{least} here, got {trials}"
+            )
+
+    @property
+    def recorded_settings(self) -> Mapping[str, Any] | None:
+        """What its trials depend on, as the ledger keeps it; ``None`` if it does not.
+
+        See :mod:`nas.study.recorded_settings`.
+        """
+        found = self._source.user_attrs.get("settings")
+        return found if isinstance(found, Mapping) else None
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether the search ended because nothing untrained was left."""
         return bool(self._source.user_attrs.get("exhausted", False))

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from nas.execution.ray_runner import check_somebody_listens
+from nas.execution.cluster_address import check_somebody_listens
 from search_spaces.errors import InputError
 
 

@@ -1,0 +1,71 @@
+"""The directory of a study that is to be made: free before, gone if it is refused."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nas.ledger.atomic_file import DRAFT_SUFFIX
+from nas.study.layout import StudyLayout
+from nas.study_path import RUNS
+from search_spaces.errors import InputError
+
+
+def free_directory(name: str, out: str | os.PathLike[str] | None) -> Path:
+    """Where a new study goes.
+
+    Args:
+        name: Of the study.
+        out: Where the user wants it; ``runs/<name>`` if ``None``.
+
+    Raises:
+        InputError: There is something already.
+    """
+    directory = RUNS / name if out is None else Path(out)
+    if directory.exists() and (not directory.is_dir() or _is_taken(directory)):
+        is_study = StudyLayout(directory).exists()
+        raise InputError(
+            f"a new study needs a new directory, but {directory} is there; "
+            f"{'resume it, or ' if is_study else ''}choose another one",
+            hint=f"{f'nas resume {directory}, or ' if is_study else ''}--out DIR",
+        )
+    return directory
+
+
+@contextmanager
+def new_directory(directory: Path) -> Iterator[None]:
+    """Make it, and take back what a refused search has written into it.
+
+    Args:
+        directory: A free one.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    made = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the study directory {directory} cannot be made: {error.strerror}"
+        ) from error
+    try:
+        yield
+    except BaseException as error:
+        files = list(directory.iterdir())
+        # What has been trained already stays, and can be resumed.
+        if isinstance(error, InputError) and all(one.is_file() for one in files):
+            for one in files:
+                one.unlink()
+        if made:
+            with suppress(OSError):  # it is not empty
+                directory.rmdir()
+        raise
+
+
+def _is_taken(directory: Path) -> bool:
+    """Whether there is more than what a driver leaves that was killed at its start."""
+    return any(
+        path != StudyLayout(directory).lease and not path.name.endswith(DRAFT_SUFFIX)
+        for path in directory.iterdir()
+    )
