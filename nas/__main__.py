@@ -1,5 +1,5 @@
 """``python -m nas`` is ``nas``."""
 
-from nas.cli import main
+from nas.start import main
 
 main()

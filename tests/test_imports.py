@@ -65,6 +65,7 @@ FLOORS = (
     "nas/api",
     "nas/commands",
     "nas/cli",
+    "nas/start",
     "nas/__main__",
 )
 """From the ground up: a room imports from itself and from the rooms before it."""
