@@ -213,7 +213,10 @@ class Cluster:
     def add_blind_node(self, directory: Path) -> None:
         """Start a node for which a directory is empty, as on another host."""
         mount = f'mount -t tmpfs tmpfs {directory} && exec "$@"'
-        prefix = ("unshare", "-m", "bash", "-c", mount, "--")
+        self.add_changed_node("unshare", "-m", "bash", "-c", mount, "--")
+
+    def add_changed_node(self, *prefix: str) -> None:
+        """Start a node whose command follows another one, which changes something."""
         self.nodes.append(self._start(1, head=False, prefix=prefix))
 
     def end(self) -> None:

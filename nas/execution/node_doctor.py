@@ -4,6 +4,7 @@ import os
 import platform
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -56,19 +57,20 @@ def examine_nodes(out: Path, address: str) -> list[Finding]:
         ]  # fmt: skip
         place = next(one for one in (out.absolute(), *out.absolute().parents)
                      if one.is_dir())  # fmt: skip
-        with tempfile.NamedTemporaryFile(dir=place, prefix=".nas-doctor-") as marker:
+        names = _names(nodes)
+        with tempfile.TemporaryDirectory(dir=place, prefix=".nas-doctor-") as marker:
             task = ray.remote(num_cpus=0)(node_findings)
             asked = {}
             for node in nodes:
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 answer = task.options(scheduling_strategy=there).remote(
-                    marker.name, versions()
+                    marker, versions()
                 )
-                asked[answer] = node["NodeManagerHostname"]
+                asked[answer] = names[node["NodeID"]]
             done, late = ray.wait(
                 list(asked), num_returns=len(asked), timeout=PATIENCE_S
             )
-            for answer in done:
+            for answer in sorted(done, key=list(asked).index):
                 findings += _named(asked[answer], lambda: ray.get(answer))  # noqa: B023
         findings += [
             Finding(
@@ -78,6 +80,16 @@ def examine_nodes(out: Path, address: str) -> list[Finding]:
             for one in late
         ]  # fmt: skip
     return findings
+
+
+def _names(nodes: list[dict[str, Any]]) -> dict[str, str]:
+    """What each node is called, by its id: its host, unless that has several."""
+    hosts = Counter(node["NodeManagerHostname"] for node in nodes)
+    return {
+        node["NodeID"]: host if hosts[host] == 1 else f"{host} {node['NodeID'][:6]}"
+        for node in nodes
+        for host in (node["NodeManagerHostname"],)
+    }
 
 
 def _named(host: str, ask: Callable[[], list[dict[str, Any]]]) -> list[Finding]:
@@ -111,7 +123,7 @@ def node_findings(marker: str, wanted: dict[str, str]) -> list[dict[str, str]]:
     """What one node finds on itself.
 
     Args:
-        marker: A file that the driver has just written where studies will be.
+        marker: A directory that the driver has just made where studies will be.
         wanted: The driver's versions.
     """
     checks: list[tuple[str, Callable[[], Finding]]] = [
@@ -139,11 +151,15 @@ def same_versions(wanted: dict[str, str]) -> Finding:
 
 
 def shared_path(marker: str) -> Finding:
-    """Whether a node sees the directory of studies."""
+    """Whether a node sees the directory of studies, and can write there."""
     place = Path(marker).parent
-    if os.path.exists(marker):
-        return Finding("study directory", Level.GOOD, f"{place} is seen")
-    return Finding(
-        "study directory", Level.BAD, f"{place} is not that of this machine",
-        "--out must be a path that every node sees: NFS, Lustre, ...",
-    )  # fmt: skip
+    advice = "--out must be a path that every node sees and writes: NFS, Lustre, ..."
+    if not os.path.isdir(marker):
+        found = f"{place} is not that of this machine"
+        return Finding("study directory", Level.BAD, found, advice)
+    try:
+        Path(marker, f"{platform.node()}-{os.getpid()}").write_bytes(b"x")
+    except OSError as error:
+        found = f"{place} is seen, but cannot be written: {error.strerror}"
+        return Finding("study directory", Level.BAD, found, advice)
+    return Finding("study directory", Level.GOOD, f"{place} is seen and written")

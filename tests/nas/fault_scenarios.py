@@ -204,9 +204,34 @@ def local_path(directory: Path) -> dict[str, object]:
     }
 
 
+def doctor(directory: Path) -> dict[str, object]:
+    """A look at three nodes: one is in order, two are not, each in its own way."""
+    command = [sys.executable, "-m", "nas", "doctor", "--format", "json"]
+    with cluster(1) as nodes:
+        nodes.add_changed_node("prlimit", "--nofile=900:900")
+        nodes.add_blind_node(directory)
+        answer = subprocess.run(
+            [*command, "--address", ADDRESS, "--out", str(directory / "studies")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    return {
+        "code": answer.returncode,
+        "log": answer.stderr,
+        "found": json.loads(answer.stdout),
+        "left": sorted(p.name for p in directory.iterdir()),
+    }
+
+
 SCENARIOS = {
     function.__name__: function
-    for function in (node_lost, driver_killed, head_lost, two_nodes, local_path)
+    for function in (
+        node_lost,
+        driver_killed,
+        head_lost,
+        two_nodes,
+        local_path,
+        doctor,
+    )
 }
 
 

@@ -104,6 +104,29 @@ def test_a_directory_that_a_node_does_not_see_is_refused(tmp_path):
     assert "study" not in found["left"]
 
 
+@own_network
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_doctor_looks_at_every_node(tmp_path):
+    answer = scenario("doctor", tmp_path)
+    found = {}
+    for one in answer["found"]:
+        host, colon, what = one["what"].rpartition(": ")
+        if colon:
+            found.setdefault(host, {})[what] = one
+    assert len(found) == 4  # the head, too
+    blind = [n for n, one in found.items() if one["study directory"]["level"] == "bad"]
+    few = [n for n, one in found.items() if "900 open" in one["file limit"]["found"]]
+    assert len(blind) == len(few) == 1 and blind != few
+    assert {frozenset(one) for one in found.values()} == {frozenset(found[few[0]])}
+    for one in found.values():
+        assert one["versions"]["found"] == "those of this machine"
+        assert {"GPU", "processor", "disk", "memory"} <= set(one)
+    assert answer["code"] == 1
+    assert answer["left"] == []
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_worker_is_killed_in_the_middle_of_a_trial(tmp_path, local_ray):

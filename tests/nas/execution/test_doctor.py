@@ -68,3 +68,6 @@ def test_a_node_of_other_versions_or_without_the_directory_is_told(tmp_path):
     assert found["versions"]["level"] == "warning"
     assert found["versions"]["found"].endswith("instead of 2.0")
     assert found["study directory"]["level"] == "bad"
+    found = {one["what"]: one for one in node_findings(str(tmp_path), versions())}
+    assert found["versions"]["level"] == found["study directory"]["level"] == "good"
+    assert found["study directory"]["found"].endswith("is seen and written")
