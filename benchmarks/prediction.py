@@ -150,6 +150,7 @@ TABLES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subsets", type=int, default=50)
+    parser.add_argument("--first", type=int, default=200, help="Seed of the first.")
     parser.add_argument("--sizes", default="20,40,80")
     parser.add_argument("--tables", default=";".join(TABLES))
     parser.add_argument("--scores", type=Path, help="--work of benchmarks/supernet.py.")
@@ -164,7 +165,7 @@ def main() -> None:
         make = TABLES[title]
         for num in map(int, options.sizes.split(",")):
             found: dict[str, list[tuple[float, float, float]]] = {}
-            for subset in range(options.subsets):
+            for subset in range(options.first, options.first + options.subsets):
                 rng = np.random.default_rng(subset)
                 space, frame = make(rng)
                 names = sorted(set(frame["placement"]))

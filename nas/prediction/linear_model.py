@@ -13,7 +13,7 @@ mixture over draws of the variances, weighted by importance, without which inter
 from 20 trainings are too narrow (benchmarks/prediction.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -28,20 +28,21 @@ OFFSET_VARIANCE = 100.0
 """Prior variance of the offset, in variances of the data: as good as flat."""
 
 PRIOR_SCALES = {
-    "letters": 0.5,
-    "stages": 0.35,
-    "slots": 0.5,
-    "squares": 0.2,
-    "adjacency": 0.2,
-    "pairs": 0.25,
-    "far_pairs": 0.25,
+    "letters": 0.25,
+    "stages": 0.175,
+    "slots": 1.0,
+    "squares": 0.08,
+    "adjacency": 0.08,
+    "pairs": 0.1,
+    "far_pairs": 0.1,
     "covariates": 0.5,
 }
 """Scale of the half-Cauchy prior on a group's standard deviation, in standard
-deviations of the data; our choice: main effects before interactions. The half-Cauchy
-(Gelman, Bayesian Analysis 1:515, 2006) lets the data overrule it either way."""
+deviations of the data; our choice: slots first, interactions last. The half-Cauchy
+(Gelman, Bayesian Analysis 1:515, 2006) lets the data overrule it either way, so that
+the scales matter with few trainings only (benchmarks/README.md, `prediction.py`)."""
 
-MISFIT_SCALE = 0.2
+MISFIT_SCALE = 0.4
 NOISE_SCALE = 0.3
 
 NUM_DRAWS = 48
@@ -106,7 +107,6 @@ class LinearModel:
         start: Logarithms of standard deviations to start from, e.g. ``mode`` of an
             earlier fit to fewer trainings.
         iterations: Most steps of the optimiser.
-        prior_scales: Prior scale of each group's standard deviation.
         seed: Of the draws.
 
     Attributes:
@@ -127,10 +127,8 @@ class LinearModel:
         draws: int = NUM_DRAWS,
         start: Floats | None = None,
         iterations: int = 100,
-        prior_scales: Mapping[str, float] = PRIOR_SCALES,
         seed: int = 0,
     ) -> None:
-        self._prior_scales = prior_scales
         self.observations = observations
         self.groups, self.group_of = tuple(groups), group_of
         self.centre = float(observations.means.mean())
@@ -235,7 +233,7 @@ class LinearModel:
         return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
     def _start(self) -> Floats:
-        start = [np.log(self._prior_scales[name]) for name in self.groups]
+        start = [np.log(PRIOR_SCALES[name]) for name in self.groups]
         start.append(np.log(MISFIT_SCALE))
         if self._has_noise:
             data = self.observations
@@ -290,7 +288,7 @@ class _Problem:
         self.degrees = data.degrees
         self.num_groups, self.group_of = num_groups, group_of
         self.centre, self.scale = model.centre, model.scale
-        scales = [model._prior_scales[name] for name in model.groups] + [MISFIT_SCALE]
+        scales = [PRIOR_SCALES[name] for name in model.groups] + [MISFIT_SCALE]
         self.prior_scales = np.array(
             [*scales, *([NOISE_SCALE] if self.degrees else [])]
         )

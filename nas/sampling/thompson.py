@@ -21,7 +21,6 @@ from scipy.linalg.blas import dsymv, dsyr
 from nas.prediction.features import Features, Quadratic
 from nas.prediction.linear_model import (
     OFFSET_VARIANCE,
-    PRIOR_SCALES,
     LinearModel,
     Observations,
 )
@@ -59,16 +58,6 @@ our choice: nearer ones leave the ends of the front alone."""
 
 _LAST = -1e6
 """Score from which placements that break a bound count down."""
-
-_DOUBT = 0.3
-_INTERACTIONS = ("squares", "adjacency", "pairs", "far_pairs")
-PRIORS = {
-    name: scale * (_DOUBT if name in _INTERACTIONS else 1.0)
-    for name, scale in PRIOR_SCALES.items()
-}
-"""Prior scales of the sampler: interactions are doubted more than where placements are
-predicted, or their draws drown the main effects of the first dozen trainings. Our
-choice by trials on a few planted tables, where most searches got shorter."""
 
 
 class Output:
@@ -178,7 +167,6 @@ class Output:
             draws=0,
             start=self._mode,
             iterations=40,
-            prior_scales=PRIORS,
         )
         self._mode, self._fitted_at = model.mode, len(values)
         self._centre, self._scale = model.centre, model.scale
