@@ -27,7 +27,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from nas.execution.ray_runner import Resources, ray_cluster, run_trials
+from nas.execution.cluster import ray_cluster
+from nas.execution.ray_runner import run_trials
+from nas.execution.resources import Resources
 from nas.execution.trial_worker import WorkerContext
 from nas.ledger.ledger import Ledger
 from nas.ledger.location import Location

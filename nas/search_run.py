@@ -41,7 +41,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
-    from nas.execution.ray_runner import Resources
+    from nas.execution.resources import Resources
     from nas.ledger.ledger import Ledger
     from nas.sampling.halving import Halving
     from nas.sampling.proposer import Proposer
@@ -145,7 +145,7 @@ def _make_scorer(
     if isinstance(make, type) and issubclass(make, Scorer):
         make.check_config(config)
         if not make.in_process:
-            from nas.execution.ray_runner import check_before_connecting
+            from nas.execution.cluster import check_before_connecting
 
             check_before_connecting(_resources(config))
     if function is None:
@@ -154,7 +154,7 @@ def _make_scorer(
 
 
 def _resources(config: SearchConfig) -> "Resources":
-    from nas.execution.ray_runner import Resources
+    from nas.execution.resources import Resources
 
     wanted = config.resources
     if wanted.workers_per_trial > 1:
@@ -191,7 +191,7 @@ class _Search:
         """Ray, where the scorer needs it."""
         if self._scorer.in_process:
             return nullcontext()
-        from nas.execution.ray_runner import ray_cluster
+        from nas.execution.cluster import ray_cluster
 
         return ray_cluster(_resources(self._config))
 
@@ -250,7 +250,7 @@ class _Search:
     def _check_directory(self) -> None:
         if self._scorer.in_process:
             return
-        from nas.execution.ray_runner import check_study_is_shared
+        from nas.execution.cluster import check_study_is_shared
 
         check_study_is_shared(self._directory)
 
@@ -398,8 +398,8 @@ class _Search:
         wanted = self._scorer.preparations(self._directory)
         if not wanted:
             return True
+        from nas.execution.cluster import ray_cluster
         from nas.execution.preparations import prepare
-        from nas.execution.ray_runner import ray_cluster
 
         resources = _resources(self._config)
         with ray_cluster(resources):  # a scorer in this process has none so far

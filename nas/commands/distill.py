@@ -70,8 +70,9 @@ def command(
             say(line, err=True)
 
     if tasks := search.tasks(Path(out)):
+        from nas.execution.cluster import ray_cluster
         from nas.execution.preparations import prepare
-        from nas.execution.ray_runner import Resources, ray_cluster
+        from nas.execution.resources import Resources
 
         resources = Resources.of_trial(settings.resources)
         with ray_cluster(resources):

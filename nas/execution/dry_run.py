@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from nas.config import SearchConfig, with_plugins
 from nas.data.cache_directory import CacheUnusableError, user_cache_directory
-from nas.execution.ray_runner import Resources, num_slots, ray_cluster
+from nas.execution.cluster import num_slots, ray_cluster
+from nas.execution.resources import Resources
 from nas.execution.working_directory import go_to
 from nas.plugins import import_plugins
 from nas.sampling.baselines import baselines

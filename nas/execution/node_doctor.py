@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from nas.execution.cluster import ray_cluster
 from nas.execution.doctor import (
     Finding,
     Level,
@@ -17,7 +18,7 @@ from nas.execution.doctor import (
     looked,
     machine_checks,
 )
-from nas.execution.ray_runner import Resources, ray_cluster
+from nas.execution.resources import Resources
 
 PATIENCE_S = 120.0
 """Seconds until a node has answered (our choice: a worker that imports torch on a busy

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.execution.ray_runner import Resources, stop_on_sigterm
+from nas.execution.ray_runner import stop_on_sigterm
+from nas.execution.resources import Resources
 from nas.execution.trial_worker import limit_threads
 from nas.execution.working_directory import go_to
 from nas.scoring.scorer import Preparation

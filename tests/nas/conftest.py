@@ -221,7 +221,8 @@ def local_ray():
     """One Ray cluster of two CPUs on the loopback interface for all tests."""
     import search_parts
 
-    from nas.execution.ray_runner import Resources, ray_cluster
+    from nas.execution.cluster import ray_cluster
+    from nas.execution.resources import Resources
 
     with ray_cluster(Resources(max_concurrent=2)):
         import ray

@@ -22,7 +22,7 @@ def neither_images_nor_ray(monkeypatch):
         raise AssertionError("images were read, or Ray was started")
 
     monkeypatch.setattr("nas.data.datasets.load_dataset", never)
-    monkeypatch.setattr("nas.execution.ray_runner.ray_cluster", never)
+    monkeypatch.setattr("nas.execution.cluster.ray_cluster", never)
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=bool))
 
 

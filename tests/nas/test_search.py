@@ -68,7 +68,7 @@ def test_a_finished_search_is_extended_and_nothing_is_done_twice(
     first = search(config(search={"trials": 4}), path, quiet=True, function=fake_trial)
     before = {t.number: t for t in first.trials()}
     with monkeypatch.context() as patch:
-        patch.setattr("nas.execution.ray_runner.ray_cluster", no_cluster)
+        patch.setattr("nas.execution.cluster.ray_cluster", no_cluster)
         again = resume(path, function=fake_trial)
     assert {t.number: t for t in again.trials()} == before
     assert (
@@ -84,7 +84,7 @@ def test_a_finished_search_is_extended_and_nothing_is_done_twice(
     assert study.num_trials == 40
     assert study.is_exhausted
     with monkeypatch.context() as patch:
-        patch.setattr("nas.execution.ray_runner.ray_cluster", no_cluster)
+        patch.setattr("nas.execution.cluster.ray_cluster", no_cluster)
         assert len(resume(path, quiet=True, function=fake_trial).trials()) == 32
     assert StudyStatus.of(study).state == "finished"
     table = study.table()
