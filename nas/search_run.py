@@ -407,6 +407,7 @@ class _Search:
                 wanted,
                 self._scorer.data,
                 resources,
+                self._layout.preparing,
                 tell=lambda line: None if self._quiet else say(line, err=True),
             )
 

@@ -76,7 +76,9 @@ def command(
 
         resources = Resources.of_trial(settings.resources)
         with ray_cluster(resources):
-            if not prepare(tasks, search.data(), resources, tell):
+            if not prepare(
+                tasks, search.data(), resources, Path(out) / "preparing", tell
+            ):
                 raise KeyboardInterrupt
     library = search.library(Path(out), tell)
     parent = search.parent

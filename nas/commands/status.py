@@ -102,6 +102,8 @@ def _lines(status: "StudyStatus", study: Path) -> list[str]:
             f"  best {metric}: {human_number(trial.metrics[metric])} "
             f"(trial {trial.number}, {trial.placement})"
         )
+    for line in status.preparing:
+        add(f"  preparing: {line}")
     for one in status.running:
         place = f" on {one.host} (pid {one.pid})" if one.host else ""
         epochs = ""

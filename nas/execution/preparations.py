@@ -13,15 +13,20 @@ from nas.execution.resources import Resources
 from nas.execution.trial_worker import limit_threads
 from nas.execution.working_directory import go_to
 from nas.scoring.scorer import Preparation
+from nas.study.preparing import PreparingTask, preparing_tasks
 
 _RETRIES = 2
 """Our choice: a node may go once, and the next one may too."""
+
+_LOOK_S = 1.0
+"""How often the driver looks how far the tasks are."""
 
 
 def prepare(
     tasks: Sequence[Preparation],
     data: Any,
     resources: Resources,
+    directory: Path,
     tell: Callable[[str], None],
 ) -> bool:
     """Do all tasks.
@@ -30,7 +35,8 @@ def prepare(
         tasks: What is to be done.
         data: What every task is given.
         resources: Of a trial.
-        tell: Is told what has begun and what is done.
+        directory: Where each task writes how far it is, e.g. ``StudyLayout.preparing``.
+        tell: Is told what has begun, every epoch, and what is done.
 
     Returns:
         Whether all are done; ``False`` if it was interrupted.
@@ -45,37 +51,56 @@ def prepare(
     )(_do)
     shared, here = ray.put(data), Path.cwd()
     tell(f"preparing: {', '.join(task.name for task in tasks)}")
-    waiting = tasks
-    running: dict[Any, str] = {}
+    lines = preparing_tasks(directory.absolute(), len(tasks))
+    waiting = list(zip(tasks, lines, strict=True))
+    running: dict[Any, tuple[str, PreparingTask]] = {}
+    said = {line: "" for line in lines}
+
+    def say_news() -> None:
+        for _, line in running.values():
+            if (text := line.read()) and text != said[line]:
+                said[line] = text
+                tell(text)
+
     most = resources.max_concurrent or len(tasks)
     try:
         with stop_on_sigterm(lambda: None):
             while waiting or running:
                 free = most - len(running)
-                for task in waiting[:free]:
+                for task, line in waiting[:free]:
                     reference = remote.remote(
-                        task, shared, resources.cpus, resources.gpus, here
+                        task, shared, resources.cpus, resources.gpus, here, line
                     )
-                    running[reference] = task.name
+                    running[reference] = task.name, line
                 waiting = waiting[free:]
-                done, _ = ray.wait(list(running), num_returns=1)
+                done, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK_S)
+                say_news()
                 for reference in done:
                     try:
                         ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
                         raise error.cause from None
-                    tell(f"{running.pop(reference)} is ready")
+                    name, line = running.pop(reference)
+                    line.close()
+                    tell(f"{name} is ready")
     except KeyboardInterrupt:
         return False
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
+        for line in lines:
+            line.close()
     return True
 
 
 def _do(
-    task: Preparation, data: Any, cpus: float, gpus: float, started_in: Path
+    task: Preparation,
+    data: Any,
+    cpus: float,
+    gpus: float,
+    started_in: Path,
+    line: PreparingTask,
 ) -> None:
     go_to(started_in)
     limit_threads(max(1, int(cpus)))
-    task(data, gpus)
+    task(data, gpus, line.tell)

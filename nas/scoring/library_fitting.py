@@ -76,7 +76,13 @@ def fit_library(
     if not missing:
         return known
     fits = teach_blocks(
-        parent, missing, dataset, config, directory, tell=tell, device=device
+        parent,
+        missing,
+        dataset,
+        config,
+        directory,
+        tell=lambda line: tell(f"block library: {line}"),
+        device=device,
     )
     errors = _errors(parent, fits, dataset, device)
     library = BlockLibrary(
@@ -129,7 +135,7 @@ def teach_blocks(
             _teach(parent, due, dataset, config, settings, epoch, device)
             for fit in due.values():
                 fit.keep()
-            tell(f"block library: epoch {epoch + 1} of {settings.epochs}")
+            tell(f"epoch {epoch + 1} of {settings.epochs}")
     return fits
 
 

@@ -5,7 +5,7 @@ others are taught beside it. A task leaves its blocks where an interrupted fit l
 them, and the search finds them there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +45,15 @@ class TeachSlots:
         slots = dict.fromkeys(f"{stage}.{block}" for stage, block, _ in self.keys)
         return f"the blocks of {', '.join(slots)}"
 
-    def __call__(self, data: FineTuneData, gpus: float) -> None:
+    def __call__(
+        self, data: FineTuneData, gpus: float, tell: Callable[[str], None]
+    ) -> None:
         """Do it.
 
         Args:
             data: The images.
             gpus: GPUs reserved for it.
+            tell: Is told of every epoch.
         """
         from nas.scoring.from_scratch import default_device
 
@@ -65,7 +68,15 @@ class TeachSlots:
         known = replacements(self.config.space.make(*images.shape))
         wanted = {key: known[key] for key in self.keys}
         device = default_device() if gpus > 0 else None
-        teach_blocks(parent, wanted, images, self.config, self.directory, device=device)
+        teach_blocks(
+            parent,
+            wanted,
+            images,
+            self.config,
+            self.directory,
+            tell=lambda line: tell(f"{self.name}: {line}"),
+            device=device,
+        )
 
 
 def is_spread(config: SearchConfig) -> bool:

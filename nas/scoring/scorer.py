@@ -7,7 +7,7 @@ name of its scorer (column ``scorer``).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -48,8 +48,8 @@ class Preparation(Protocol):
     def name(self) -> str:
         """What a message calls it."""
 
-    def __call__(self, data: Any, gpus: float) -> None:
-        """Do it, with :attr:`Scorer.data` and so many GPUs reserved."""
+    def __call__(self, data: Any, gpus: float, tell: Callable[[str], None]) -> None:
+        """Do it, with :attr:`Scorer.data` and so many GPUs; tell of every epoch."""
 
 
 class Scorer(ABC):

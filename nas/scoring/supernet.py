@@ -6,7 +6,7 @@ and ``nas rule`` takes them as one cluster.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -231,17 +231,21 @@ class PrepareSupernet:
         """What a message calls it."""
         return f"supernet {self.file.seed}"
 
-    def __call__(self, data: "Dataset", gpus: float) -> None:
+    def __call__(
+        self, data: "Dataset", gpus: float, tell: Callable[[str], None]
+    ) -> None:
         """Do it.
 
         Args:
             data: The images.
             gpus: GPUs reserved for it.
+            tell: Is told of every epoch.
         """
         import_plugins(self.file.config.plugins)
         device = _device(gpus)
-        self.file.train(data, device)
+        self.file.train(data, device, tell)
         if self.placements:
+            tell(f"{self.name}: scoring {len(self.placements)} placements")
             self.file.walk(self.placements, data, device)
 
 

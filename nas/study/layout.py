@@ -2,9 +2,10 @@
 
 ``<study>/`` has config.yaml, study.log and its study.index, driver.lock, the tables
 trials.parquet, trials.csv and test.csv, launch_cost.json, the directories ``trials``,
-``checkpoints``, ``supernets`` and ``tensorboard``; a search that starts from a trained
-CNN also ``library`` (its replacement blocks), ``parent`` (a study of its own, if the
-search trains the CNN) and ``scores`` (another, if it has two steps).
+``checkpoints``, ``supernets`` and ``tensorboard``, before the first trial
+``preparing``; a search that starts from a trained CNN also ``library`` (its replacement
+blocks), ``parent`` (a study of its own, if the search trains the CNN) and ``scores``
+(another, if it has two steps).
 ``<study>/trials/<number>/`` has architecture.yaml, metrics.json, details.json,
 history.csv, weights.safetensors, worker.json, and error.txt if the trial did not end
 well; while it runs also stderr.txt and time_limit.txt.
@@ -152,6 +153,11 @@ class StudyLayout:
     def checkpoints(self) -> Path:
         """Unfinished training, to be gone on with."""
         return self.path / "checkpoints"
+
+    @property
+    def preparing(self) -> Path:
+        """How far the tasks before the first trial are, while they run."""
+        return self.path / "preparing"
 
     @property
     def supernets(self) -> Path:

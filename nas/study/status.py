@@ -12,6 +12,7 @@ from nas.ledger.trial import Trial, TrialState
 from nas.study.best_so_far import best_so_far
 from nas.study.lease import is_driven, read_owner
 from nas.study.live_history import read_epochs
+from nas.study.preparing import preparing_lines
 from nas.study.remaining_time import Expected, Underway, remaining_seconds
 from nas.study.study import Study
 from nas.study.worker_file import read_worker
@@ -57,6 +58,8 @@ class StudyStatus:
         num_repeated: Proposals that were known already, and not trained.
         num_refused: Proposals that broke a constraint, and were not trained.
         best: The best trial for each objective on its own.
+        preparing: How far the tasks are that run before the first trial: supernets,
+            the blocks of a library.
         running: What is being trained.
         seconds_left: Estimate for a running search, ``None`` if unknown.
         failures: Reasons of failed trials with their number.
@@ -72,6 +75,7 @@ class StudyStatus:
     num_repeated: int
     num_refused: int
     best: dict[str, Trial]
+    preparing: tuple[str, ...]
     running: tuple[RunningTrial, ...]
     seconds_left: float | None
     failures: dict[str, int]
@@ -120,6 +124,7 @@ class StudyStatus:
             num_repeated=sum("duplicate_of" in row.user_attrs for row in rows),
             num_refused=sum("infeasible" in row.user_attrs for row in rows),
             best=best_so_far(kept, study.objectives),
+            preparing=preparing_lines(study.layout.preparing) if owner else (),
             running=running,
             seconds_left=left,
             failures=dict(
@@ -147,6 +152,7 @@ class StudyStatus:
                 }
                 for metric, trial in self.best.items()
             },
+            "preparing": list(self.preparing),
             "running": [json_null(vars(one)) for one in self.running],
             "seconds_left": self.seconds_left,
             "failures": self.failures,

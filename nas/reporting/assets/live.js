@@ -45,7 +45,8 @@ function showRunning(status) {
   });
   const titles = ["trial", "placement", "for", "epoch", "loss", "accuracy"];
   const grid = element("table", {}, element("thead", {}, element("tr", {}, ...titles.map((t) => element("th", { scope: "col" }, t)))), element("tbody", {}, ...rows));
-  byId("live-body").replaceChildren(head, ...(rows.length ? [grid] : []));
+  const preparing = status.preparing.map((text) => element("p", { class: "note" }, text));
+  byId("live-body").replaceChildren(head, ...preparing, ...(rows.length ? [grid] : []));
 }
 
 function noteForm(number, kept) {

@@ -60,7 +60,7 @@ function card(study) {
   const best = Object.entries(status.best).map(([metric, one]) => `best ${metric} ${write(one.value)} (trial ${one.number}, ${one.placement})`);
   const left = status.seconds_left === null ? [] : [`${Math.ceil(status.seconds_left / 60)} min left`];
   const lines = [`${status.state}: ${counts.join(", ") || "no trial yet"} of ${status.num_trials}`, ...left, ...best, `${study.num_pareto} on the front`];
-  const running = status.running.map((one) => element("li", {}, runningText(one)));
+  const running = [...status.preparing, ...status.running.map(runningText)].map((text) => element("li", {}, text));
   return element(
     "article",
     { class: "card" },

@@ -1,5 +1,7 @@
 """A library taught in parts against the one that is taught at once."""
 
+import re
+
 import pytest
 import torch
 from test_finetune import settings, write_parent
@@ -46,7 +48,7 @@ def test_parts_are_the_same_blocks(parent_directory, tmp_path, monkeypatch):
         "the blocks of 1.1, 2.2", "the blocks of 1.2",
     ]  # fmt: skip
     for task in tasks:
-        task(spread.data, 0.0)
+        task(spread.data, 0.0, print)
 
     def nothing(*_):
         raise AssertionError("taught again")
@@ -72,12 +74,16 @@ def test_a_gpu_is_reserved_for_it_on_one_machine_too(parent_directory, tmp_path)
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_cluster_finds_the_scores_of_one_machine(
-    parent_directory, tmp_path, local_ray
+    parent_directory, tmp_path, local_ray, capsys
 ):
     tables = [
-        search(config(parent_directory, **where), tmp_path / name, quiet=True).table()
+        search(config(parent_directory, **where), tmp_path / name).table()
         for name, where in (("one", {}), ("many", {"address": "auto"}))
     ]
     one, many = (table.set_index("placement")["nll"] for table in tables)
     assert len(one) > 10
     assert many[one.index].tolist() == one.tolist()
+    told = capsys.readouterr().err
+    assert "preparing: the blocks of " in told
+    assert re.search(r"^the blocks of [\d., ]+: epoch \d of \d$", told, re.MULTILINE)
+    assert not (tmp_path / "many/preparing").exists()

@@ -66,7 +66,7 @@ def prepared(tmp_path_factory):
     study = tmp_path_factory.mktemp("study")
     scorer = FromSupernet(config_from_dict(settings()), quiet=True)
     for task in scorer.preparations(study):
-        task(scorer.data, 0.0)
+        task(scorer.data, 0.0, print)
     return scorer, study
 
 
@@ -182,14 +182,14 @@ def test_preparing_goes_on_and_is_done_once(tmp_path, monkeypatch):
     other.train(scorer.data)
     for name, tensor in other.load().state_dict().items():
         assert torch.equal(tensor, file.load().state_dict()[name]), name
-    PrepareSupernet(file, ("CCC",))(scorer.data, 0.0)
+    PrepareSupernet(file, ("CCC",))(scorer.data, 0.0, print)
 
     def never(*_):
         raise AssertionError("it is trained and scored already")
 
     monkeypatch.setattr("nas.scoring.supernet_file.train_supernet", never)
     monkeypatch.setattr("nas.scoring.supernet_file.drawn_supernet", never)
-    PrepareSupernet(file, ("CCC",))(scorer.data, 0.0)
+    PrepareSupernet(file, ("CCC",))(scorer.data, 0.0, print)
 
 
 def test_a_supernet_that_was_made_otherwise_is_refused(prepared):

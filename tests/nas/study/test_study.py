@@ -9,6 +9,8 @@ from search_parts import measured, new_ledger, plan, run_all, settings
 from nas.ledger.ledger import Proposal
 from nas.ledger.trial import Objective, TrialState
 from nas.sampling.proposer import Proposer
+from nas.study.lease import Lease
+from nas.study.preparing import preparing_tasks
 from nas.study.status import StudyStatus
 from nas.study.study import Study
 from search_spaces.errors import InputError
@@ -83,6 +85,21 @@ def test_status_of_an_interrupted_search(directory):
     assert status.failures == {"ValueError: boom": 1}
     trials = [t for t in Study.open(directory).trials() if t.metrics]
     assert status.best["macs"].metrics["macs"] == min(t.metrics["macs"] for t in trials)
+
+
+def test_status_shows_what_is_prepared_while_somebody_prepares_it(directory):
+    from nas.commands.status import _lines
+
+    study = Study.open(directory)
+    (task,) = preparing_tasks(study.layout.preparing, 1)
+    task.tell("supernet 0: epoch 3 of 12, loss 1.5")
+    with Lease(directory):
+        status = StudyStatus.of(study)
+    assert status.preparing == ("supernet 0: epoch 3 of 12, loss 1.5",)
+    assert status.to_dict()["preparing"] == list(status.preparing)
+    line = "  preparing: supernet 0: epoch 3 of 12, loss 1.5"
+    assert line in _lines(status, directory)
+    assert StudyStatus.of(study).preparing == ()  # killed: nobody does it any more
 
 
 def test_what_lies_inside_a_study_names_the_study(directory):
