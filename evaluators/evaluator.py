@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer
 
 from evaluators.data import EvaluationData
 
@@ -108,8 +109,8 @@ def untouched(model: nn.Module) -> Iterator[torch.device]:
     """Lend a network in eval mode and give it back exactly as it was.
 
     Restores the training flag of every submodule, ``.grad`` and
-    ``requires_grad`` of every parameter and the global random state. Buffers are not
-    copied: evaluators run in eval mode, in which BatchNorm writes none.
+    ``requires_grad`` of every parameter, every buffer (a network may count or average
+    in eval mode too) and the global random state.
 
     Args:
         model: The network to lend.
@@ -119,6 +120,12 @@ def untouched(model: nn.Module) -> Iterator[torch.device]:
     """
     modes = [(module, module.training) for module in model.modules()]
     gradients = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+    buffers = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None and not isinstance(buffer, UninitializedBuffer)
+    ]
     device = gradients[0][0].device if gradients else torch.device("cpu")
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
@@ -131,3 +138,7 @@ def untouched(model: nn.Module) -> Iterator[torch.device]:
             for parameter, gradient, requires_grad in gradients:
                 parameter.grad = gradient
                 parameter.requires_grad_(requires_grad)
+            for owner, name, buffer, before in buffers:
+                owner._buffers[name] = buffer
+                if not torch.equal(buffer, before):
+                    buffer.detach().copy_(before)

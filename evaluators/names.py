@@ -56,11 +56,12 @@ def check_evaluators(names: Iterable[str]) -> None:
             )
 
 
-def check_metric(name: str) -> None:
+def check_metric(name: str, remark: str = "") -> None:
     """Refuse a metric that no evaluator yields.
 
     Args:
         name: Of a metric.
+        remark: What else the message says.
 
     Raises:
         InputError: It is unknown.
@@ -69,4 +70,5 @@ def check_metric(name: str) -> None:
     if name not in known:
         raise InputError(
             f"unknown metric {shown(name)}; there are {', '.join(sorted(known))}"
+            + remark
         )

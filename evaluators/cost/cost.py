@@ -51,7 +51,8 @@ class Cost(Evaluator):
             params = count_params(model)
             # The counter's hooks fail on views of weights that require gradients
             # (timm's attention pool).
-            model.requires_grad_(False)
+            for parameter in model.parameters():
+                parameter.requires_grad_(False)
             macs = count_macs(model, shape)
         return Evaluation(
             metrics={"params": float(params), "macs": float(macs)},

@@ -45,7 +45,8 @@ class BatchLoss:
             storage where no cast was needed; not to be written.
 
     Raises:
-        EvaluationError: The network has no trainable parameter.
+        EvaluationError: The network has no trainable parameter, or is compiled by
+            TorchScript or wrapped in ``DataParallel``.
     """
 
     def __init__(
@@ -56,6 +57,11 @@ class BatchLoss:
         precision: Precision = "float32",
     ) -> None:
         dtype = getattr(torch, precision)
+        if isinstance(model, torch.jit.ScriptModule | nn.DataParallel):
+            raise EvaluationError(
+                "flatness changes the weights of a plain module, and this network is a "
+                f"{type(model).__name__}; give the module that it was made from"
+            )
         trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
         if not trainable:
             raise EvaluationError(
@@ -71,6 +77,7 @@ class BatchLoss:
             if name not in trainable
         }
         self.names = tuple(trainable)
+        self._places = _places(model)
         self.parameters = tuple(
             p.detach().to(dtype).requires_grad_() for p in trainable.values()
         )
@@ -100,12 +107,24 @@ class BatchLoss:
         """
         weights = self.parameters if parameters is None else parameters
         state = {**self._constants, **dict(zip(self.names, weights, strict=True))}
+        state = {
+            place: tensor
+            for name, tensor in state.items()
+            for place in self._places[name]
+        }
         with safe_conv_gradients(self._images.device):
-            logits = torch.func.functional_call(self._model, state, (self._images,))
+            logits = torch.func.functional_call(
+                self._model, state, (self._images,), tie_weights=False
+            )
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits)
             raise EvaluationError(
                 f"the network must return logits (batch, classes), got {got}"
+            )
+        if torch.is_grad_enabled() and not logits.requires_grad:
+            raise EvaluationError(
+                "the logits have no gradient: the network detaches them, or runs under "
+                "torch.no_grad or torch.inference_mode itself"
             )
         return logits
 
@@ -155,6 +174,27 @@ class BatchLoss:
                 f"{difference:.2g}; a Hessian needs a deterministic network "
                 "(dropout applied regardless of eval mode?)"
             )
+
+
+def _places(model: nn.Module) -> dict[str, list[str]]:
+    """Where each tensor of a network is: weights may be shared between modules.
+
+    PyTorch ties weights by every *path* to them, and so puts a module that is called
+    twice back with the weights that it was lent.
+
+    Args:
+        model: The network.
+
+    Returns:
+        One path for each place, by the tensor's first path, which names it.
+    """
+    paths: dict[int, list[str]] = {}
+    for prefix, module in model.named_modules():
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                path = f"{prefix}.{name}" if prefix else name
+                paths.setdefault(id(tensor), []).append(path)
+    return {places[0]: places for places in paths.values()}
 
 
 def require_finite(what: str, *tensors: Tensor) -> None:

@@ -44,7 +44,8 @@ def completed(config: SearchConfig) -> SearchConfig:
         filled = {"metric": metric, "direction": one.get("direction", "")}
         if "direction" not in one:
             filled["direction"] = _direction_of(metric)
-        if (noise := measured[metric].noise) and not config.search.allow_noisy:
+        known = measured.get(metric)  # none: a column of a recorded table
+        if known and (noise := known.noise) and not config.search.allow_noisy:
             raise InputError(
                 f"objective {metric!r} is mostly noise for a single network ({noise}); "
                 "choose another, or set search.allow_noisy=true"
@@ -68,11 +69,22 @@ def _check_names(config: SearchConfig) -> None:
             f"{', '.join(sorted(SAMPLERS))}"
         )
     check_evaluators(config.evaluators)
+    is_recorded = config.scoring.kind == "recorded"
     for one in config.objectives:
         if "direction" not in one:
-            check_metric(one["metric"])
+            check_metric(
+                one["metric"],
+                "; a column of the table is an objective as {metric: NAME, direction: "
+                "maximize}, or minimize"
+                if is_recorded
+                else "",
+            )
     measured = [m for name in config.evaluators for m in METRICS[name]]
-    wanted = {f"objective {shown(o['metric'])}": o["metric"] for o in config.objectives}
+    wanted = {
+        f"objective {shown(one['metric'])}": one["metric"]
+        for one in config.objectives
+        if not (is_recorded and "direction" in one)  # the table may be anyone's
+    }
     if config.rule is not None:
         wanted[f"rule.metric {shown(config.rule.metric)}"] = config.rule.metric
     for what, metric in wanted.items():

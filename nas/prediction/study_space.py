@@ -31,13 +31,17 @@ class StudySpace:
         space: Letters of each slot.
         listed: Every placement that the space allows; ``None`` if there are more than
             :data:`MAX_LISTED`.
+        search_space: The same as architectures.
         notes: What it leaves out, in sentences.
+        is_named_only: Whether the networks are those of a table that was looked up:
+            what they cost the table says, not the backbone of the config.
     """
 
     space: SlotSpace
     listed: tuple[str, ...] | None
     search_space: "SearchSpace"
     notes: tuple[str, ...] = ()
+    is_named_only: bool = False
 
     @classmethod
     def of(cls, study: "Study") -> "StudySpace":
@@ -76,7 +80,8 @@ class StudySpace:
             rng = random.Random(0)
             names = [str(searched.sample(rng).placement) for _ in range(_DRAWN)]
         space = SlotSpace.of_placements([tuple(name.split("-")) for name in names])
-        return cls(space, listed, searched, tuple(notes))
+        is_recorded = trials[0].scorer == "recorded"
+        return cls(space, listed, searched, tuple(notes), is_recorded)
 
     def costs(self, placements: list[str]) -> dict[str, Floats]:
         """Costs of placements, with the first choice of every searched setting.
@@ -85,9 +90,13 @@ class StudySpace:
             placements: Any of the backbone's.
 
         Returns:
-            ``macs``, ``params`` and, with a latency table, ``latency`` in seconds.
+            ``macs``, ``params`` and, with a latency table, ``latency`` in seconds;
+            nothing if the networks are only named.
         """
         from search_spaces.placement import Placement
+
+        if self.is_named_only:
+            return {}
 
         space = self.search_space
         built = [space.architecture(Placement.parse(p)) for p in placements]

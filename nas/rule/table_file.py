@@ -29,15 +29,18 @@ def read_frame(path: Path) -> pd.DataFrame:
         raise InputError(f"there is no table at {str(path)!r}")
     try:
         if kind == ".parquet":
-            return pd.read_parquet(path)
+            frame = pd.read_parquet(path)
+            named = [name for name in frame.index.names if name is not None]
+            return frame.reset_index(named) if named else frame
         header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+        header = header.str.strip()
         if header.duplicated().any():  # pandas would number them in silence
             twice = header[header.duplicated()].iloc[0]
             raise InputError(
                 f"columns of a table have different names; {str(path)!r} has two "
                 f"named {shown(twice)}"
             )
-        return pd.read_csv(path)
+        return pd.read_csv(path).rename(columns=str.strip)
     except InputError:
         raise
     except (ValueError, OSError) as error:  # pandas' and arrow's errors are ValueErrors

@@ -33,7 +33,7 @@ NOMINAL_WIDTH = 8
 """Width of the stand-in backbone of a bare table: it is named, never trained."""
 
 NOMINAL_IMAGE = (10, 3, 32)
-"""Classes, channels and pixels of the stand-in."""
+"""Classes, channels and pixels of the stand-in; more pixels for more than 5 stages."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,12 @@ class Recorded:
         """Blocks of each stage."""
         return next(iter(self.runs)).depths
 
+    @property
+    def kinds(self) -> str:
+        """Every letter of the table, ``C`` first."""
+        letters = {letter for placement in self.runs for letter in placement.letters}
+        return "C" + "".join(sorted(letters - {"C"}))
+
     def run(
         self, placement: Placement, replicate: int, shift: int = 0
     ) -> Mapping[str, float] | None:
@@ -169,8 +175,7 @@ def recorded_space(config: SpaceConfig, recorded: Recorded) -> SearchSpace:
     """The part of a space that a table knows.
 
     Args:
-        config: The space of the search. If its backbone has other depths than the
-            table, any placement of the table's depths is meant.
+        config: The space of the search, as :func:`_fitting_space` gives it.
         recorded: The table.
 
     Returns:
@@ -179,11 +184,12 @@ def recorded_space(config: SpaceConfig, recorded: Recorded) -> SearchSpace:
     Raises:
         InputError: There is none.
     """
-    if config.make_backbone().depths != recorded.depths:
-        config = _free_space(recorded.depths)
-    elif config.choices:
+    config = _fitting_space(config, recorded)
+    if config.choices:
         config = config.model_copy(update={"choices": {}})
-    whole = config.make(*NOMINAL_IMAGE)
+    num_classes, channels, pixels = NOMINAL_IMAGE
+    pixels = max(pixels, 2 ** len(recorded.depths))
+    whole = config.make(num_classes, channels, pixels)
     both = frozenset(
         placement
         for placement in recorded.runs
@@ -199,21 +205,35 @@ def recorded_space(config: SpaceConfig, recorded: Recorded) -> SearchSpace:
         whole.backbone,
         whole.attention,
         strided_msas=whole.strided_msas,
-        num_classes=NOMINAL_IMAGE[0],
-        in_channels=NOMINAL_IMAGE[1],
-        image_size=NOMINAL_IMAGE[2],
+        num_classes=num_classes,
+        in_channels=channels,
+        image_size=pixels,
+        kinds=whole.kinds,
         recorded=both,
     )
 
 
-def _free_space(depths: tuple[int, ...]) -> SpaceConfig:
+def _fitting_space(config: SpaceConfig, recorded: Recorded) -> SpaceConfig:
+    """The space of a config with depths and letters of the table.
+
+    Args:
+        config: The space of the search. If its backbone has other depths than the
+            table, any placement of the table's depths is meant; if it does not say
+            which letters, those of the table are.
+        recorded: The table.
+    """
+    asked = config.kinds if "kinds" in config.model_fields_set else None
+    if config.make_backbone().depths == recorded.depths:
+        kinds = recorded.kinds if asked is None else asked
+        return config.model_copy(update={"kinds": kinds})
     backbone: dict[str, Any] = {
         "block": "basic",
         "stem": "cifar",
-        "depths": list(depths),
-        "widths": [NOMINAL_WIDTH] * len(depths),
+        "depths": list(recorded.depths),
+        "widths": [NOMINAL_WIDTH] * len(recorded.depths),
     }
-    return SpaceConfig(kind="free", backbone=backbone, strided_msas=True)
+    kinds = asked if isinstance(asked, str) else recorded.kinds
+    return SpaceConfig(kind="free", backbone=backbone, strided_msas=True, kinds=kinds)
 
 
 @dataclass(frozen=True)
@@ -268,7 +288,15 @@ class FromRecord(Scorer):
     @cached_property
     def space(self) -> SearchSpace:
         """The part of the space that the table knows."""
-        return recorded_space(self.config.space, self._record)
+        space = recorded_space(self.config.space, self._record)
+        known = len(self._record.runs)
+        if space.size < known and not self.quiet:
+            say(
+                f"{known - space.size} of the {known} placements of {self._source} are "
+                "not in the search space of the config and are left out",
+                err=True,
+            )
+        return space
 
     @property
     def function(self) -> TrialFunction:
@@ -310,9 +338,7 @@ def _with_known_objectives(
         )
     if left_out and not quiet:
         say(f"not in {source}, left out: {', '.join(left_out)}", err=True)
-    space = config.space
-    if space.make_backbone().depths != recorded.depths:
-        space = _free_space(recorded.depths)
+    space = _fitting_space(config.space, recorded)
     training = config.training.model_copy(update={"epochs": recorded.epochs})
     return config.model_copy(
         update={

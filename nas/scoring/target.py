@@ -324,6 +324,8 @@ def measure(
     Raises:
         InputError: The network does not fit the images, or there is no such device.
     """
+    import torch
+
     from nas.data.augmentation import make_augmentation
     from nas.scoring.from_scratch import find_device
 
@@ -336,18 +338,30 @@ def measure(
         ),
         validation=dataset.image_set(held_out),
     )
-    model = target.model.to(find_device(device))
-    _check_fit(target, dataset, device)
+    model = target.model
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(
+            f"a network to measure is a torch.nn.Module, got {type(model).__name__}"
+        )
+    homes = {p.device for p in (*model.parameters(), *model.buffers())}
+    if torch.device("meta") in homes:
+        raise InputError(f"{target.source!r} has weights on device meta: no values")
     found: dict[str, Evaluation] = {}
     seconds: dict[str, float] = {}
     errors: dict[str, str] = {}
-    for evaluator in evaluators:
-        started = time.perf_counter()
-        try:
-            found[evaluator.name] = evaluator.evaluate(model, data)
-        except (EvaluationError, InputError) as error:
-            errors[evaluator.name] = str(error)
-        seconds[evaluator.name] = time.perf_counter() - started
+    try:
+        model.to(find_device(device))
+        _check_fit(target, dataset, device)
+        for evaluator in evaluators:
+            started = time.perf_counter()
+            try:
+                found[evaluator.name] = evaluator.evaluate(model, data)
+            except (EvaluationError, InputError) as error:
+                errors[evaluator.name] = str(error)
+            seconds[evaluator.name] = time.perf_counter() - started
+    finally:
+        if len(homes) == 1:  # a caller's network goes back to where it was
+            model.to(homes.pop())
     return Measurement(
         name=target.name,
         source=target.source,
@@ -387,17 +401,25 @@ def _check_fit(target: Target, dataset: "Dataset", device: str) -> None:
     """Run one image, so that a wrong shape is an error of the user in one line."""
     import torch
 
+    from evaluators.evaluator import untouched
+
     size = dataset.image_size
     shape = (1, dataset.in_channels, size, size)
     try:
-        with torch.no_grad():
-            logits = target.model(torch.zeros(shape, device=device))
-    except (RuntimeError, AssertionError, ValueError) as error:
+        with untouched(target.model), torch.no_grad():
+            logits: Any = target.model(torch.zeros(shape, device=device))
+    except Exception as error:  # the network may be anybody's code
         raise InputError(
             f"{target.source!r} cannot take the images of {dataset.name!r} "
             f"({dataset.in_channels} channels, {size} px): "
-            f"{' '.join(str(error).split())[:160]}"
+            f"{' '.join(str(error).split())[:160] or type(error).__name__}"
         ) from error
+    if not isinstance(logits, torch.Tensor) or not logits.is_floating_point():
+        kind = getattr(logits, "dtype", type(logits).__name__)
+        raise InputError(
+            "a network must return one tensor of real logits (batch, classes); "
+            f"{target.source!r} returns {str(kind).removeprefix('torch.')}"
+        )
     if logits.ndim != 2 or logits.shape[1] < dataset.num_classes:
         raise InputError(
             f"{target.source!r} returns {tuple(logits.shape)[1:]} values an image, the "

@@ -186,3 +186,22 @@ def test_random_forward_is_refused():
     loss = BatchLoss(Noisy().eval(), torch.randn(4, 3, 2, 2), torch.zeros(4).long())
     with pytest.raises(EvaluationError, match="deterministic"):
         loss.check_deterministic()
+
+
+def test_weights_that_are_shared_are_lent_and_given_back():
+    """Two paths to one module, and one weight in two modules."""
+    torch.manual_seed(0)
+    twice, tied = nn.Linear(12, 12), nn.Linear(12, 12)
+    tied.weight = twice.weight
+    net = nn.Sequential(nn.Flatten(), twice, nn.Tanh(), twice, tied, nn.Linear(12, 3))
+    weight, before = twice.weight, twice.weight.detach().clone()
+    images, labels = torch.randn(6, 3, 2, 2), torch.arange(6) % 3
+    loss = BatchLoss(net, images, labels, "float64")
+    _, gradients = loss.gradient()
+    assert twice.weight is weight and tied.weight is weight
+    assert torch.equal(weight, before)
+    net = net.double()
+    functional.cross_entropy(net(images.double()), labels).backward()
+    expected = dict(net.named_parameters())
+    for name, gradient in zip(loss.names, gradients, strict=True):
+        torch.testing.assert_close(gradient, expected[name].grad)

@@ -119,6 +119,69 @@ def test_any_module_can_be_evaluated():
     assert model.training
 
 
+class Restless(torch.nn.Module):
+    """Counts its calls, drops units, and has BatchNorm: all of it is given back."""
+
+    def __init__(self, returns=lambda logits: logits):
+        super().__init__()
+        self.norm, self.drop = torch.nn.BatchNorm2d(1), torch.nn.Dropout(0.5)
+        self.head = torch.nn.LazyLinear(10)
+        self.register_buffer("calls", torch.zeros(()))
+        self.returns = returns
+
+    def forward(self, images):
+        self.calls += 1
+        return self.returns(self.head(self.drop(self.norm(images)).flatten(1)))
+
+
+def test_a_network_in_training_is_given_back_as_it_was():
+    model = Restless()
+    model(torch.randn(4, 1, 8, 8)).sum().backward()
+    model.norm.eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    gradient, state = model.head.weight.grad, torch.get_rng_state()
+    found = nas.evaluate(
+        model, "digits", {"accuracy": {}, "sharpness": {"max_batches": 1}}
+    )
+    assert not found.errors
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.head.weight.grad is gradient
+    assert model.training and model.drop.training and not model.norm.training
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda x: x, "a network to measure is a torch.nn.Module, got function"),
+        (Restless(lambda logits: (logits, logits)), "returns tuple"),
+        (Restless(lambda logits: logits.to(torch.cfloat)), "returns complex64"),
+        (Restless(lambda logits: {}["logits"]), "cannot take the images of 'digits'"),
+        (Restless().half(), "cannot take the images of 'digits'"),
+        (torch.nn.Linear(8, 10, device="meta"), "has weights on device meta"),
+    ],
+)
+def test_what_is_no_classifier_of_the_images_is_refused(model, message):
+    with pytest.raises(InputError, match=message):
+        nas.evaluate(model, "digits", ["accuracy"])
+
+
+def test_what_has_no_gradient_is_reported_and_the_rest_measured():
+    class Detached(Restless):
+        def forward(self, images):
+            with torch.no_grad():
+                return super().forward(images)
+
+    wishes = {"accuracy": {}, "sharpness": {"max_batches": 1}, "cost": {}}
+    found = nas.evaluate(Detached(), "digits", wishes)
+    assert "the logits have no gradient" in found.errors["sharpness"]
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    found = nas.evaluate(torch.jit.script(flat), "digits", wishes)
+    assert "is a RecursiveScriptModule" in found.errors["sharpness"]
+    assert found.metrics["params"] == 650 and "accuracy" in found.metrics
+
+
 def test_training_one_architecture_is_one_call(tmp_path, monkeypatch):
     asked = {}
     from nas import train_run

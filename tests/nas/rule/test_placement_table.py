@@ -149,3 +149,15 @@ def test_repeats_that_agree_do_not_add_weight():
     means = PlacementMeans.of(PlacementTable.of_frame(data))
     assert means.replicate_sd == 0
     assert means.weights == pytest.approx([1] * 8)
+
+
+def test_columns_are_found_behind_blanks_and_in_an_index(tmp_path):
+    data = frame(accuracy=[1.0, 2, 3])
+    written = data.rename(columns={"accuracy": " accuracy "})
+    written.to_csv(tmp_path / "a.csv", index=False)
+    data.assign(seed=1).set_index(["placement", "seed"]).to_parquet(
+        tmp_path / "b.parquet"
+    )
+    for name in ("a.csv", "b.parquet"):
+        table = PlacementTable.read(tmp_path / name)
+        assert table.values.tolist() == [1.0, 2.0, 3.0]

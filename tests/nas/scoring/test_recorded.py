@@ -221,3 +221,72 @@ def test_the_build_up_waits_for_all_seeds_of_a_step():
     assert str(last.placement) == "CM-CM"
     end = trial(3, last, TrialState.COMPLETE, accuracy=0.1)
     assert design.propose([done, better, end]) is None
+
+
+def three_letters(depths=(2, 2), metric="accuracy"):
+    """Every placement of C, M and P; the metric counts the last blocks that are P."""
+    rows = []
+    for letters in itertools.product("CMP", repeat=sum(depths)):
+        text = iter(letters)
+        stages = ["".join(next(text) for _ in range(depth)) for depth in depths]
+        ends = sum(stage.endswith("P") for stage in stages)
+        rows.append({"placement": "-".join(stages), metric: 0.5 + ends / 10, "macs": 7})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("depths", [(2, 1), (1, 1, 1), (3,)])
+def test_a_table_of_other_letters_is_searched_with_them(tmp_path, depths):
+    settings = config("search.trials=100", "search.sampler=random")
+    table = three_letters(depths)
+    study = replay(settings, Recorded.of_frame(table), tmp_path / "study")
+    assert {t.placement for t in study.trials()} == set(table["placement"])
+
+
+def test_letters_that_were_asked_for_are_kept_to_aloud(tmp_path, capsys):
+    settings = config("search.trials=100", "search.sampler=random", "space.kinds=CP")
+    recorded = Recorded.of_frame(three_letters())
+    study = search(
+        settings, tmp_path / "s", scorer=FromRecord(settings, table=recorded)
+    )
+    assert {letter for t in study.trials() for letter in t.placement} == set("CP-")
+    assert "65 of the 81 placements of a table are not in" in capsys.readouterr().err
+
+
+def test_the_letters_of_a_table_reach_a_space_of_its_depths():
+    settings = config("space={backbone: {preset: tiny}}")
+    depths = settings.space.make_backbone().depths
+    text = "-".join("P" * depth for depth in depths)
+    frame = pd.DataFrame({"placement": ["C" + text[1:]], "accuracy": [0.5]})
+    settings = config("space={backbone: {preset: tiny}, strided_msas: true}")
+    assert recorded_space(settings.space, Recorded.of_frame(frame)).size == 1
+
+
+def test_many_short_stages_fit_the_stand_in():
+    frame = pd.DataFrame({"placement": ["C-M-P-C-M-P-C-M"], "accuracy": [0.5]})
+    assert recorded_space(config().space, Recorded.of_frame(frame)).size == 1
+
+
+def test_anyones_column_is_an_objective_with_its_direction(tmp_path):
+    table = tmp_path / "table.csv"
+    three_letters(metric="test_acc").to_csv(table, index=False)
+    changes = [f"scoring={{kind: recorded, table: {table}}}", "search.trials=30"]
+    wish = "objectives=[{metric: test_acc, direction: maximize}]"
+    study = search(
+        load_config("quickstart", [*changes, wish]), tmp_path / "s", quiet=True
+    )
+    assert study.objectives == (Objective("test_acc", "maximize"),)
+    with pytest.raises(InputError, match="unknown metric 'test_acc'.*a column of the"):
+        search(
+            load_config("quickstart", [*changes, "objectives=[test_acc]"]),
+            tmp_path / "other",
+            quiet=True,
+        )
+
+
+def test_costs_are_the_tables_and_not_the_stand_ins(tmp_path):
+    from nas.prediction.prediction import predict
+
+    settings = config("search.trials=12", "search.sampler=random")
+    study = replay(settings, Recorded.of_frame(three_letters()), tmp_path / "study")
+    found = predict(study).table
+    assert set(found["macs"]) == {7.0} and "params" not in found
