@@ -66,10 +66,10 @@ types: $(VENV)/.installed-dev  ## mypy --strict on the three packages
 test-slow: $(VENV)/.installed-dev  ## The tests that take longer than 20 s each
 	$(BIN)/python -m pytest -q -m slow --timeout 900
 
-docs: $(VENV)/.installed-dev  ## Write the documentation to site/docs, the Python reference to site/api
+docs: $(VENV)/.installed-dev  ## Write the documentation and the Python reference to site/
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees . site
-	$(BIN)/python -m pdoc -d google -o site/api search_spaces evaluators nas
-	@echo "open site/docs/index.html and site/api/index.html"
+	$(BIN)/python -m pdoc -d google -t docs/api_style -o site/api search_spaces evaluators nas
+	@echo "open site/index.html and site/api/index.html"
 
 chaos: $(VENV)/.installed-dev  ## Kill workers, nodes and the driver of a real search
 	$(BIN)/python benchmarks/chaos.py

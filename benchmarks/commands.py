@@ -1,6 +1,6 @@
 """Wall and CPU time of the commands of the README, each from a directory of its own.
 
-    python benchmarks/commands.py --nas .venv/bin/nas [--against PYTHONPATH]
+    python benchmarks/commands.py --python .venv/bin/python [--against CHECKOUT]
 
 Runs them in an empty directory, on the study of a short search (six trainings of an
 epoch), and prints a row of Markdown for each: the exit code if it is not 0, wall
@@ -46,7 +46,7 @@ READING = ("report", "rule", "show", "pareto", "status")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--nas", type=Path, required=True)
+    parser.add_argument("--python", type=Path, required=True)
     parser.add_argument("--against", type=Path)
     parser.add_argument("--study", type=Path)
     options = parser.parse_args()
@@ -58,7 +58,9 @@ def main() -> None:
             for one in COMMANDS
             if one.split()[0] in READING
         )
-    program = str(options.nas.resolve())
+    # Not resolved: the link in an environment is what finds its packages. The name of
+    # the module, because the program's start is that of the installed version.
+    program = [str(options.python.absolute()), "-m", "nas"]
     checkouts = [None] if options.against is None else [options.against.resolve(), None]
     with tempfile.TemporaryDirectory() as name:
         places = [Path(name, str(index)) for index in range(len(checkouts))]
@@ -71,7 +73,7 @@ def main() -> None:
                 environment.pop("PYTHONPATH", None)
                 if checkout is not None:
                     environment["PYTHONPATH"] = str(checkout)
-                cells += timed([program, *command.split()], place, environment)
+                cells += timed([*program, *command.split()], place, environment)
             print(f"| `nas {command}` | {' | '.join(cells)} |", flush=True)
     print(f"load {os.getloadavg()[0]:.1f}", file=sys.stderr)
 
@@ -80,7 +82,7 @@ def timed(command: list[str], place: Path, environment: dict[str, str]) -> list[
     """Wall and CPU seconds of a command; what it says is left beside it."""
     before, started = cpu(), time.perf_counter()
     with (place / "said.txt").open("a") as file:
-        file.write(f"$ {' '.join(command[1:])}\n")
+        file.write(f"$ {' '.join(command[3:])}\n")
         file.flush()
         code = subprocess.run(
             command, cwd=place, env=environment, stdout=file, stderr=file

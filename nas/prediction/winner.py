@@ -119,7 +119,8 @@ def judge_placements(
         the leader that is not asked about has probability 0 of being best and is not
         compared with the parent.
     """
-    if len({trial.placement for trial in study.trials()}) > MAX_TRAINED:
+    num_placements = len({trial.placement for trial in study.trials()})
+    if not MIN_TRAINED <= num_placements <= MAX_TRAINED:
         return {}
     # scipy and pandas: only where they are used
     from nas.prediction.linear_model import NUM_DRAWS
