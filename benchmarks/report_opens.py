@@ -4,10 +4,10 @@
 
 Opens all of them in turn, each time in a new, empty browser context, and prints wall
 seconds to the page's own sign that everything is drawn and the seconds of processor
-time of its main thread. An address is that of optuna-dashboard, started with
-``optuna-dashboard study.log --port 8661``, so ``--url
-http://127.0.0.1:8661/dashboard/studies/0``: it is there when a figure of it holds
-``--points`` points, looked for every second. Needs Playwright for Python (no dependency
+time of its main thread. An address is that of `nas serve STUDY`, which gives the same
+sign, or of optuna-dashboard, started with ``optuna-dashboard study.log --port 8661``, so
+``--url http://127.0.0.1:8661/dashboard/studies/0``: it is there when a figure of it
+holds ``--points`` points, looked for every second. Needs Playwright for Python (no dependency
 of ours) and a Chromium.
 """
 
@@ -68,11 +68,11 @@ def opened(browser: Browser, target: str, points: int) -> tuple[float, float]:
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     started = time.perf_counter()
     page.goto(target)
-    if target.startswith("file:"):
-        page.wait_for_selector("html[data-ready=true]", state="attached")
-    else:
+    if "/dashboard/" in target:
         while page.evaluate(LARGEST_FIGURE) < points:
             time.sleep(1)
+    else:
+        page.wait_for_selector("html[data-ready=true]", state="attached")
     wall = time.perf_counter() - started
     metrics = session.send("Performance.getMetrics")["metrics"]
     task = next(m["value"] for m in metrics if m["name"] == "TaskDuration")
