@@ -5,10 +5,10 @@
 Opens all of them in turn, each time in a new, empty browser context, and prints wall
 seconds to the page's own sign that everything is drawn and the seconds of processor
 time of its main thread. An address is that of `nas serve STUDY`, which gives the same
-sign, or of optuna-dashboard, started with ``optuna-dashboard study.log --port 8661``, so
-``--url http://127.0.0.1:8661/dashboard/studies/0``: it is there when a figure of it
-holds ``--points`` points, looked for every second. Needs Playwright for Python (no dependency
-of ours) and a Chromium.
+sign, or of optuna-dashboard, started with ``optuna-dashboard study.log --port 8661``,
+so ``--url http://127.0.0.1:8661/dashboard/studies/0``: it is there when a figure of it
+holds ``--points`` points, looked for every second. Needs Playwright for Python (no
+dependency of ours) and a Chromium.
 """
 
 import argparse
