@@ -368,12 +368,9 @@ class _Search:
             study=self._layout,
         )
         tracking = self._tracking(ledger)
-        shared = config.resources.workers_per_trial > 1
-        is_trained = self._scorer.name == FromScratch.name
+        in_shares = self._is_shared and self._scorer.name == FromScratch.name
         context = WorkerContext(
-            function=(
-                train_data_parallel if shared and is_trained else self._scorer.function
-            ),
+            function=train_data_parallel if in_shares else self._scorer.function,
             study=self._directory,
             settings=config,
             data=self._scorer.data,
@@ -409,7 +406,13 @@ class _Search:
                 resources,
                 self._layout.preparing,
                 tell=lambda line: None if self._quiet else say(line, err=True),
+                share=self._config.resources if self._is_shared else None,
             )
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether several processes train one network."""
+        return self._config.resources.workers_per_trial > 1
 
     def _baselines(self) -> dict[str, Architecture]:
         """Those that can be scored; a table, for one, may not know them all."""

@@ -7,6 +7,7 @@ import click
 
 from nas.commands.options import format_option, set_option
 from nas.terminal import say
+from search_spaces.errors import InputError
 
 
 @click.command()
@@ -46,6 +47,11 @@ def command(
     if seed is not None:
         changes.append(f"seed={seed}")
     settings = with_plugins(load_config(config, changes))
+    if (workers := settings.resources.workers_per_trial) > 1:
+        raise InputError(
+            "resources.workers_per_trial is for searches; nas supernet trains in one "
+            f"process, so it must be 1, got {workers}"
+        )
     from nas.scoring.supernet import FromSupernet
 
     def tell(line: str) -> None:

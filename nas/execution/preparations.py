@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.config.running import ResourcesConfig
+from nas.execution.data_parallel import prepare_data_parallel
 from nas.execution.ray_runner import stop_on_sigterm
 from nas.execution.resources import Resources
 from nas.execution.trial_worker import limit_threads
@@ -28,6 +30,7 @@ def prepare(
     resources: Resources,
     directory: Path,
     tell: Callable[[str], None],
+    share: ResourcesConfig | None = None,
 ) -> bool:
     """Do all tasks.
 
@@ -37,6 +40,7 @@ def prepare(
         resources: Of a trial.
         directory: Where each task writes how far it is, e.g. ``StudyLayout.preparing``.
         tell: Is told what has begun, every epoch, and what is done.
+        share: Has ``workers_per_trial`` processes do each task together.
 
     Returns:
         Whether all are done; ``False`` if it was interrupted.
@@ -69,7 +73,7 @@ def prepare(
                 free = most - len(running)
                 for task, line in waiting[:free]:
                     reference = remote.remote(
-                        task, shared, resources.cpus, resources.gpus, here, line
+                        task, shared, resources.cpus, resources.gpus, here, line, share
                     )
                     running[reference] = task.name, line
                 waiting = waiting[free:]
@@ -100,7 +104,11 @@ def _do(
     gpus: float,
     started_in: Path,
     line: PreparingTask,
+    share: ResourcesConfig | None,
 ) -> None:
     go_to(started_in)
     limit_threads(max(1, int(cpus)))
-    task(data, gpus, line.tell)
+    if share is None:
+        task(data, gpus, line.tell)
+    else:
+        prepare_data_parallel(task, data, share, line)

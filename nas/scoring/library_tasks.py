@@ -8,6 +8,7 @@ them, and the search finds them there.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.config import SearchConfig
 from nas.plugins import import_plugins
@@ -16,6 +17,9 @@ from nas.scoring.finetune_data import FineTuneData
 from nas.scoring.library_fitting import teach_blocks
 from nas.scoring.parent_space import parent_config, read_parent, replacements
 from nas.scoring.trained_parent import read_trained
+
+if TYPE_CHECKING:
+    from nas.scoring.training import DataParallelWorker
 
 MOST_TASKS = 8
 """Where ``resources.max_concurrent`` says nothing. Our choice: each task runs the whole
@@ -46,7 +50,11 @@ class TeachSlots:
         return f"the blocks of {', '.join(slots)}"
 
     def __call__(
-        self, data: FineTuneData, gpus: float, tell: Callable[[str], None]
+        self,
+        data: FineTuneData,
+        gpus: float,
+        tell: Callable[[str], None],
+        worker: "DataParallelWorker | None" = None,
     ) -> None:
         """Do it.
 
@@ -54,6 +62,7 @@ class TeachSlots:
             data: The images.
             gpus: GPUs reserved for it.
             tell: Is told of every epoch.
+            worker: Not used: a block is taught by one process.
         """
         from nas.scoring.from_scratch import default_device
 

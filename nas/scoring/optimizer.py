@@ -90,6 +90,12 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> RecipeOptimizer:
     sgd = torch.optim.SGD(
         groups, lr=rate, momentum=config.momentum, nesterov=True, fused=True
     )
+    # PyTorch 2.15's fused step fails where some parameters have had a gradient before
+    # and others have not, as the blocks of a supernet. With zeros the first step is the
+    # same: momentum * 0 + gradient.
+    for group in groups:
+        for parameter in group["params"]:
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     parts: list[tuple[torch.optim.Optimizer, float]] = [(sgd, 1.0)]
     if inner:
         factor = config.muon_learning_rate / rate

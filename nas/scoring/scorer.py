@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nas.data.datasets import Dataset
     from nas.ledger.trial import Objective
     from nas.sampling.planned import Planned
+    from nas.scoring.training import DataParallelWorker
     from nas.scoring.trial_run import TrialFunction
     from search_spaces.spaces.space import SearchSpace
 
@@ -48,8 +49,17 @@ class Preparation(Protocol):
     def name(self) -> str:
         """What a message calls it."""
 
-    def __call__(self, data: Any, gpus: float, tell: Callable[[str], None]) -> None:
-        """Do it, with :attr:`Scorer.data` and so many GPUs; tell of every epoch."""
+    def __call__(
+        self,
+        data: Any,
+        gpus: float,
+        tell: Callable[[str], None],
+        worker: "DataParallelWorker | None" = None,
+    ) -> None:
+        """Do it, with :attr:`Scorer.data` and so many GPUs; tell of every epoch.
+
+        ``worker`` says which one this process is of several that do it together.
+        """
 
 
 class Scorer(ABC):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from nas.data.datasets import Dataset
     from nas.scoring.supernet_scores import SupernetScores
+    from nas.scoring.training import DataParallelWorker
 
 MAX_WALKED = 1_024
 """Largest space that is scored as a whole, whatever the sampler (our choice: the walk
@@ -107,6 +108,7 @@ class FromSupernet(Scorer):
     """
 
     name: ClassVar[str] = "supernet"
+    can_share: ClassVar[bool] = True
     scores_baselines: ClassVar[bool] = False
 
     def __init__(self, config: SearchConfig, quiet: bool = False) -> None:
@@ -232,7 +234,11 @@ class PrepareSupernet:
         return f"supernet {self.file.seed}"
 
     def __call__(
-        self, data: "Dataset", gpus: float, tell: Callable[[str], None]
+        self,
+        data: "Dataset",
+        gpus: float,
+        tell: Callable[[str], None],
+        worker: "DataParallelWorker | None" = None,
     ) -> None:
         """Do it.
 
@@ -240,11 +246,13 @@ class PrepareSupernet:
             data: The images.
             gpus: GPUs reserved for it.
             tell: Is told of every epoch.
+            worker: Which one this process is of several that train it together; the
+                first scores the space.
         """
         import_plugins(self.file.config.plugins)
         device = _device(gpus)
-        self.file.train(data, device, tell)
-        if self.placements:
+        self.file.train(data, device, tell, worker)
+        if self.placements and (worker is None or worker.rank == 0):
             tell(f"{self.name}: scoring {len(self.placements)} placements")
             self.file.walk(self.placements, data, device)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from nas.data.datasets import Dataset
     from nas.scoring.supernet_scores import SupernetScores
+    from nas.scoring.training import DataParallelWorker
 
 FORMAT = "supernet/1"
 
@@ -127,6 +128,7 @@ class SupernetFile:
         dataset: "Dataset",
         device: "torch.device | None" = None,
         tell: Listener = lambda _: None,
+        worker: "DataParallelWorker | None" = None,
     ) -> None:
         """Train it, or go on with it; nothing if it is trained.
 
@@ -134,6 +136,8 @@ class SupernetFile:
             dataset: Its training images.
             device: Where to train; the CPU if ``None``.
             tell: Is told of every epoch.
+            worker: Which one this process is of several that train it together; the
+                first writes the files.
 
         Raises:
             InputError: There is one that was made otherwise.
@@ -141,11 +145,15 @@ class SupernetFile:
         """
         if self.is_trained:
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
+        is_first = worker is None or worker.rank == 0
         about = self.checkpoint.with_suffix(".pt.txt")
-        if not about.is_file() or about.read_text(encoding="utf-8") != self.made:
-            self.checkpoint.unlink(missing_ok=True)  # of other settings: begin anew
-            write_atomically(about, self.made)
+        if is_first:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if not about.is_file() or about.read_text(encoding="utf-8") != self.made:
+                self.checkpoint.unlink(missing_ok=True)  # of other settings: anew
+                write_atomically(about, self.made)
+        if worker is not None:
+            worker.wait()  # all continue from the same checkpoint, or from none
         recipe = supernet_recipe(self.config.training, self.settings)
         supernet = train_supernet(
             self.space,
@@ -155,11 +163,14 @@ class SupernetFile:
             seed=self.seed,
             device=device,
             checkpoint=self.checkpoint,
+            worker=worker,
             watch=lambda one: tell(
                 f"supernet {self.seed}: epoch {one.epoch} of {recipe.epochs}, "
                 f"loss {one.train_loss:.3f}"
             ),
         )
+        if not is_first:
+            return
         tensors = {
             name: tensor.detach().cpu().contiguous()
             for name, tensor in supernet.state_dict().items()

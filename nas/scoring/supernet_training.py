@@ -8,7 +8,7 @@ from nas.config import TrainingConfig
 from nas.config.supernet import SupernetConfig
 from nas.data.datasets import Dataset
 from nas.scoring.path_sampling import PathSampling
-from nas.scoring.training import Watch, train
+from nas.scoring.training import DataParallelWorker, Watch, train
 from nas.scoring.whitened_stem import whiten_stem
 from search_spaces.networks.supernet import Supernet
 from search_spaces.spaces.space import SearchSpace
@@ -64,6 +64,7 @@ def train_supernet(
     seed: int,
     device: torch.device | None = None,
     checkpoint: Path | None = None,
+    worker: DataParallelWorker | None = None,
     watch: Watch | None = None,
 ) -> Supernet:
     """Train one supernet.
@@ -78,6 +79,7 @@ def train_supernet(
         device: Where to train; the CPU if ``None``.
         checkpoint: File that keeps the state between epochs and is continued from,
             with the same result as without the interruption.
+        worker: Which part of each batch this process takes, if several train it.
         watch: Is told every epoch.
 
     Returns:
@@ -99,6 +101,7 @@ def train_supernet(
         seed=seed,
         device=device or torch.device("cpu"),
         checkpoint=checkpoint,
+        worker=worker,
         watch=watch,
         paths=PathSampling(supernet.letters, settings.arrangement, seed),
     )

@@ -79,6 +79,10 @@ class DataParallelWorker:
     rank: int
     num_workers: int
 
+    def wait(self) -> None:
+        """Until all of them have come here."""
+        torch.distributed.barrier()
+
 
 def train(
     model: nn.Module,
@@ -144,7 +148,10 @@ def train(
     optimizer = make_optimizer(model, config)
     forward = model
     if worker is not None:
-        forward = nn.parallel.DistributedDataParallel(model)
+        # A path of a supernet leaves the blocks of other letters without gradients.
+        forward = nn.parallel.DistributedDataParallel(
+            model, find_unused_parameters=paths is not None
+        )
     is_first = worker is None or worker.rank == 0
     average = WeightAverage(model, config.averaging) if config.averaging else None
     flip = AlternatingFlip(len(images), config.horizontal_flip, seed)

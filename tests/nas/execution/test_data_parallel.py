@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from nas.cli import main
 from nas.config import DataConfig, TrainingConfig, config_from_dict
 from nas.data.datasets import load_dataset
 from nas.scoring.training import DataParallelWorker, train
+from nas.study.study import Study
 from search_spaces import Architecture, Attention, Backbone, InputError, Placement
 
 CONFIGS = {
@@ -40,14 +42,44 @@ def linear_model():
     )
 
 
+class TwoPaths(nn.Module):
+    """Two blocks in each of two slots, of which a path takes one each; no BatchNorm."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Linear(64, 16)
+        self.slots = nn.ModuleList(
+            nn.ModuleList(nn.Linear(16, 16) for _ in range(2)) for _ in range(2)
+        )
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, images, path):
+        x = self.stem(images.flatten(1))
+        for slot, letter in zip(self.slots, path, strict=True):
+            x = x + slot[letter](x).relu()
+        return self.head(x)
+
+
+def both_paths(step):
+    """A path and its complement; every other step one path twice, none of the other."""
+    return ((0, 1), (1, 0)) if step % 2 else ((0, 0), (0, 0))
+
+
+def models():
+    """What is trained: a network by both recipes, and a supernet."""
+    for name, config in CONFIGS.items():
+        yield name, linear_model(), config, None
+        yield f"{name} paths", TwoPaths(), config, both_paths
+
+
 def train_shares(rank, path, store):
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2
     )
     dataset = load_dataset(DataConfig(name="digits", max_train=128))
-    for name, config in CONFIGS.items():
-        model = linear_model()
+    for name, model, config, paths in models():
         history = train(
             model,
             dataset,
@@ -55,8 +87,10 @@ def train_shares(rank, path, store):
             seed=3,
             device=torch.device("cpu"),
             worker=DataParallelWorker(rank, 2),
+            paths=paths,
         )
-        assert (history[-1].val_accuracy == history[-1].val_accuracy) == (rank == 0)
+        validates = rank == 0 and paths is None
+        assert (history[-1].val_accuracy == history[-1].val_accuracy) == validates
         torch.save(model.state_dict(), f"{path}/{name}-{rank}.pt")
     distributed.destroy_process_group()
 
@@ -70,12 +104,13 @@ def shares(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [*CONFIGS, *(f"{one} paths" for one in CONFIGS)])
 def test_two_workers_train_the_network_that_one_trains(shares, name):
     """Mean gradients over the shares of a batch are the batch's own gradient."""
-    model = linear_model()
+    (found,) = (one for one in models() if one[0] == name)
+    _, model, config, paths = found
     dataset = load_dataset(DataConfig(name="digits", max_train=128))
-    train(model, dataset, CONFIGS[name], seed=3, device=torch.device("cpu"))
+    train(model, dataset, config, seed=3, device=torch.device("cpu"), paths=paths)
     first, second = (
         torch.load(shares / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1)
     )
@@ -124,3 +159,33 @@ def test_nas_train_with_two_workers(tmp_path, capsys):
     assert 0 <= row["test_accuracy"] <= 1
     record = json.loads((out / "trials" / "0" / "metrics.json").read_text())
     assert record["metrics"]["accuracy"] == row["val_accuracy"]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_two_workers_train_each_supernet_of_a_search(tmp_path, capsys):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "name: shared\n"
+        "data: {name: digits, image_size: 8, max_train: 128}\n"
+        "space: {kind: free, backbone: {block: basic, stem: cifar, depths: [2, 2],\n"
+        "  widths: [4, 8]}, attention: {heads: [1, 2], head_dim: 4}}\n"
+        "training: {epochs: 2, batch_size: 32}\n"
+        "evaluators: [accuracy, cost]\n"
+        "scoring: {kind: supernet, supernets: 2, epochs: 2, calibration_images: 32}\n"
+        "resources: {workers_per_trial: 2}\n"
+    )
+    out = tmp_path / "run"
+    with pytest.raises(SystemExit) as ended:
+        main(["search", str(config), "--out", str(out)])
+    err = capsys.readouterr().err
+    assert ended.value.code == 0, err
+    assert "supernet 1 is ready" in err
+    study = Study.open(out)
+    complete = [t for t in study.trials() if t.state == "complete"]
+    assert {t.supernet for t in complete} == {0, 1}
+    assert len(complete) == 2 * 2**3
+    assert all(math.isfinite(t.metrics["nll"]) for t in complete)
+    left = sorted(path.name for path in (out / "supernets").iterdir())
+    assert left == ["0.json", "0.safetensors", "1.json", "1.safetensors"]
+    assert not (out / "preparing").exists()

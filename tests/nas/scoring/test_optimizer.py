@@ -76,3 +76,52 @@ def test_a_network_of_two_weights_needs_no_muon():
     optimizer = make_optimizer(model, TrainingConfig(optimizer="muon"))
     assert len(optimizer.parts) == 1
     assert len(decay_by_name(model, optimizer)) == 4
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd", "muon"])
+def test_blocks_of_a_supernet_get_their_first_gradients_at_different_steps(kind):
+    """Those without one stay; the others move as if each had an optimizer alone."""
+    model, twin = network(), network()
+    config = TrainingConfig(optimizer=kind, learning_rate=0.01)
+    optimizer = make_optimizer(model, config)
+    alone = {
+        name: make_optimizer(torch.nn.ParameterList([p]), config)
+        for name, p in twin.named_parameters()
+        if "norm" in name
+    }
+    generator = torch.Generator().manual_seed(0)
+    for step in range(4):
+        optimizer.zero_grad()
+        for at, (name, parameter) in enumerate(model.named_parameters()):
+            other = twin.get_parameter(name)
+            parameter.grad = other.grad = None
+            if (at + step) % 3:
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+                other.grad = parameter.grad.clone()
+        before = {n: p.detach().clone() for n, p in model.named_parameters()}
+        optimizer.step()
+        for one in alone.values():
+            one.step()
+        for name, parameter in model.named_parameters():
+            if parameter.grad is None:
+                assert torch.equal(parameter, before[name])
+            if name in alone:
+                torch.testing.assert_close(parameter, twin.get_parameter(name))
+
+
+def test_the_first_step_is_that_of_plain_nesterov_sgd():
+    model, twin = network(), network()
+    config = TrainingConfig(optimizer="sgd", learning_rate=0.1, weight_decay=0.0)
+    ours = make_optimizer(model, config)
+    plain = torch.optim.SGD(
+        twin.parameters(), lr=0.1, momentum=config.momentum, nesterov=True, fused=True
+    )
+    for step in range(3):
+        generator = torch.Generator().manual_seed(step)
+        for parameter, other in zip(model.parameters(), twin.parameters(), strict=True):
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+            other.grad = parameter.grad.clone()
+        ours.step()
+        plain.step()
+        for parameter, other in zip(model.parameters(), twin.parameters(), strict=True):
+            assert torch.equal(parameter, other)
