@@ -195,6 +195,9 @@ def stop_on_sigterm(last_resort: Callable[[], None]) -> Iterator[None]:
     def stop(*_: Any) -> None:
         if not timer.is_alive():
             timer.start()
+        # `nas search ... &` in a script starts with Ctrl-C ignored, not with SIGTERM.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.signal(signal.SIGTERM, stop)
