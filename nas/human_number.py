@@ -8,6 +8,27 @@ SHORT = 1e5
 """Numbers below this are written out (our choice: five digits are read at a glance)."""
 
 
+def parse_number(text: str) -> float:
+    """Read a number as people write it, the inverse of :func:`human_number`.
+
+    Args:
+        text: ``11M``, ``1.80 M``, ``1e6``, ``100,000`` or ``100_000``.
+
+    Returns:
+        The number; never NaN.
+
+    Raises:
+        ValueError: It is none.
+    """
+    plain = text.strip().replace(",", "").replace("_", "")
+    units = {unit.lower(): size for size, unit in _UNITS}
+    size = units.get(plain[-1:].lower(), 1.0)
+    value = float(plain if size == 1.0 else plain[:-1]) * size
+    if math.isnan(value):
+        raise ValueError(text)
+    return value
+
+
 def human_number(value: float | None) -> str:
     """Write a count with three digits and a unit.
 

@@ -64,9 +64,9 @@ def summary(trials: list[Trial], *, exhausted: bool) -> str:
         f"{counts[state]} {state}" for state in TrialState if counts[state]
     )
     if num_lost := sum(trial.was_lost for trial in trials):
-        text += f"; {num_lost} were lost with their worker and queued again"
+        text += f"; lost with their worker and queued again: {num_lost}"
     if num_stopped := sum(trial.was_interrupted for trial in trials):
-        text += f"; {num_stopped} were stopped with the search and queued again"
+        text += f"; stopped with the search and queued again: {num_stopped}"
     if exhausted:
         text += "; the space is used up"
     for reason in reasons(kept):

@@ -209,7 +209,7 @@ class Study(reading.Study):
             InputError: The trial, a format or the directory does not allow it.
         """
         from nas.exporting.exporter import export
-        from nas.exporting.formats import Format
+        from nas.exporting.format import Format
         from nas.scoring.trial_network import trial_network
 
         known = [str(one) for one in Format]

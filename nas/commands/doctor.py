@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from nas.commands.options import format_option
+from nas.commands.paths import check_config
+from nas.execution.cluster_address import check_somebody_listens
 from nas.terminal import say
 
 
@@ -35,6 +37,10 @@ def command(config: str | None, out: Path, address: str | None, output: str) -> 
     nas doctor images.yaml --out /shared/runs
     nas doctor --out /shared/runs --address auto      every node of a cluster
     """
+    if config is not None:
+        check_config(config)
+    if address is not None:
+        check_somebody_listens(address)
     from nas.execution.doctor import Level, examine
 
     findings = examine(out, config)

@@ -7,6 +7,7 @@ import click
 from nas.commands.naming import STUDY
 from nas.commands.problems import say_problems
 from nas.terminal import say
+from search_spaces.errors import InputError
 
 FORMATS = "yaml,safetensors"
 KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
@@ -80,16 +81,25 @@ def command(
     nas export runs/photos best --to winner
     nas export runs/photos pareto --to front --formats onnx,timm
     """
+    from nas.exporting.format import Format, require_packages
     from nas.study.study import Study
 
     opened = Study.open(study)
-    # Only now: a wrong path is answered before torch is imported.
+    names = [name.strip() for name in formats.split(",")]
+    for name in names:
+        if name not in [*Format, "all"]:
+            raise InputError(f"formats are {KNOWN}; got {name!r}")
+    wanted = [Format(name) for name in names if name != "all"]
+    if "all" in names:
+        # timm's layout is not among those of some parents, which are known later.
+        of_parent = opened.config.parent is not None
+        wanted += [f for f in Format if not (of_parent and f == Format.TIMM)]
+    require_packages([*wanted, *([Format.ONNX] if quantize else [])])
+    # Only now: what is wrong here is answered before torch is imported.
     from nas.exporting import hub
     from nas.exporting.exporter import export, formats_of
-    from nas.exporting.formats import Format
     from nas.plugins import import_plugins
     from nas.scoring.trial_network import trial_network
-    from search_spaces.errors import InputError
 
     import_plugins(plugins)
     if push is not None:
@@ -99,15 +109,11 @@ def command(
                 "--push takes one model, a number, 'best' or 'latest'; got 'pareto'"
             )
         if Format.TIMM in formats_of(opened):
-            formats += ",timm"
+            names.append("timm")
     if private and push is None:
         raise InputError("--private is for --push USER/NAME")
-    names = [name.strip() for name in formats.split(",")]
     if "all" in names:
         names = [str(one) for one in formats_of(opened)]
-    for name in names:
-        if name not in list(Format):
-            raise InputError(f"formats are {KNOWN}; got {name!r}")
     written = export(
         opened,
         which,

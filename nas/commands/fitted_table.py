@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nas.csv_text import csv_row
-from nas.terminal import make_console, say
+from nas.terminal import make_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,7 +75,7 @@ def print_fitted(
     grid = _grid(title, kept, sections)
     console.print(grid, width=max(room, needed()), crop=False)
     if left_out:
-        say(
+        console.print(
             f"no room for: {', '.join(reversed(left_out))} (a wider terminal, or "
             f"{complete}, has them)"
         )

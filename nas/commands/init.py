@@ -39,10 +39,12 @@ def command(directory: Path, target: Path, force: bool, timed: bool) -> None:
     """
     from nas.data.first_config import FirstConfig, look_at
 
+    if not directory.is_dir():
+        raise InputError(
+            f"nas init looks at a directory of images; there is no {directory}"
+        )
     if str(target) != "-" and target.exists() and not force:
         raise InputError(f"{target} is there already; --force replaces it, or use --to")
-    if not directory.is_dir():
-        raise InputError(f"nas init looks at a directory of images, got {directory}")
     seen = look_at(directory)
     for note in seen.notes:
         say(note, err=True)

@@ -341,7 +341,6 @@ def _print_table(
         f"front. Hypervolume {format_value(summary['hypervolume'])}"
         + (f" ({share:.1%} of the box up to the best values)" if share else "")
         + f", reference point {point}.",
-        soft_wrap=True,
     )
     if is_tested:
         console.print(
@@ -355,7 +354,6 @@ def _print_table(
             "takes off the luck of the best; p best: probability of being the best of "
             "all measured placements.",
             highlight=False,
-            soft_wrap=True,
         )
     if summary["constraints"]:
         num_out = sum(not row["is_feasible"] for row in rows)

@@ -23,10 +23,16 @@ def check_config(source: str) -> None:
         InputError: There is no such thing.
     """
     presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
-    if source not in presets and not find_study(source).exists():
+    if source in presets:
+        return
+    kinds = f"a YAML file, a study directory or a preset ({', '.join(presets)})"
+    found = find_study(source)
+    if not found.exists():
+        raise InputError(f"a config is {kinds}; there is no {source!r}")
+    if found.is_dir() and not (found / "config.yaml").exists():
         raise InputError(
-            "a config is a YAML file, a study directory or a preset "
-            f"({', '.join(presets)}); there is no {source!r}"
+            f"a config is {kinds}; {source!r} is another directory",
+            hint=f"of images? nas init {source} writes a config for them",
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.commands.fitted_table import Column, print_fitted
+from nas.commands.fitted_table import WIDTH_OF_A_PIPE, Column, print_fitted
 from nas.commands.naming import FIGURE, STUDY
 from nas.csv_text import csv_frame
 from nas.terminal import make_console, say
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     "limits",
     metavar="COST=NUMBER,…",
     multiple=True,
-    help="Only placements that cost at most this, e.g. macs=2e6,params=70000.",
+    help="Only placements that cost at most this, e.g. macs=2M,params=70000.",
 )
 @click.option(
     "--top",
@@ -103,7 +103,7 @@ def command(
     epochs and state are used if they are there.
 
     \b
-    nas predict runs/photos --max macs=2e6 --plot predicted.png
+    nas predict runs/photos --max macs=2M --plot predicted.png
     nas predict trials.csv --metric nll --format csv
     """
     from nas.prediction.prediction import predict
@@ -133,23 +133,21 @@ def command(
 
 
 def _parse_limits(texts: tuple[str, ...]) -> dict[str, float]:
-    from math import isnan
-
+    from nas.human_number import parse_number
     from search_spaces.errors import InputError
 
     found: dict[str, float] = {}
     for part in (part for text in texts for part in text.split(",")):
         name, _, number = part.partition("=")
         try:
-            value = float(number)
+            if not name.strip():
+                raise ValueError(part)
+            found[name.strip()] = parse_number(number)
         except ValueError:
-            value = float("nan")
-        if not name.strip() or isnan(value):
             raise InputError(
-                "--max takes costs and their upper bounds, e.g. 'macs=2e6,params=7e4'; "
-                f"got {part!r}"
-            )
-        found[name.strip()] = value
+                "--max takes costs and their upper bounds, e.g. 'macs=2M,params=70000';"
+                f" got {part!r}"
+            ) from None
     return found
 
 
@@ -283,7 +281,7 @@ def _print_trust(trust: "Trust") -> None:
         complete="--format json",
     )
     if any(within):
-        say(
+        make_console(WIDTH_OF_A_PIPE).print(
             "Kendall, equal counts: within placements that have equal numbers of "
             "blocks of each kind"
         )

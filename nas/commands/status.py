@@ -91,12 +91,12 @@ def _lines(status: "StudyStatus", study: Path) -> list[str]:
         )
     )
     for count, what in (
-        (status.num_lost, "lost with their worker and queued again"),
-        (status.num_repeated, "proposals known already, not trained again"),
-        (status.num_refused, "proposals against a constraint, not trained"),
+        (status.num_lost, "trial{} lost with a worker and queued again"),
+        (status.num_repeated, "proposal{} known already, not trained again"),
+        (status.num_refused, "proposal{} against a constraint, not trained"),
     ):
         if count:
-            add(f"  {count} {what}")
+            add(f"  {count} {what.format('s' * (count != 1))}")
     for metric, trial in status.best.items():
         add(
             f"  best {metric}: {human_number(trial.metrics[metric])} "

@@ -19,6 +19,7 @@ import yaml
 
 from nas.csv_text import csv_row
 from nas.data.preprocessing import Preprocessing
+from nas.exporting.format import Format, require_packages
 from nas.exporting.formats import (
     ARCHITECTURE,
     ONNX,
@@ -30,9 +31,7 @@ from nas.exporting.formats import (
     WRITTEN,
     Exported,
     ExportError,
-    Format,
     load_network,
-    require_packages,
 )
 from nas.exporting.model_card import Origin, model_card
 from nas.exporting.quantized import INT8, Quantized, write_int8

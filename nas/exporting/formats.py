@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.data.preprocessing import Preprocessing
+from nas.exporting.format import Format
 from nas.exporting.onnx_metadata import complete
 from search_spaces import Architecture, InputError
 from search_spaces.parents import network_files
@@ -48,16 +48,6 @@ CHECKED_BATCHES = (1, 2, 5)
 
 class ExportError(RuntimeError):
     """A written file does not do what the network does."""
-
-
-class Format(StrEnum):
-    """What can be written; weights and architecture always are."""
-
-    YAML = "yaml"
-    SAFETENSORS = "safetensors"
-    ONNX = "onnx"
-    PT2 = "pt2"
-    TIMM = "timm"
 
 
 @dataclass(frozen=True)
@@ -110,32 +100,6 @@ class Exported:
                 (self.example(2),),
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             )
-
-
-def require_packages(formats: tuple[Format, ...]) -> None:
-    """Check that what the formats need is installed, before anything is written.
-
-    Args:
-        formats: The formats asked for.
-
-    Raises:
-        InputError: A package is missing.
-    """
-    needed = {
-        Format.ONNX: ("onnx", "onnxscript", "onnxruntime"),
-        Format.TIMM: ("timm",),
-    }
-    missing = {
-        chosen: [p for p in needed.get(chosen, ()) if not importlib.util.find_spec(p)]
-        for chosen in formats
-    }
-    lacking = [str(chosen) for chosen, packages in missing.items() if packages]
-    if lacking:
-        packages = ", ".join(p for found in missing.values() for p in found)
-        raise InputError(
-            f"the formats {', '.join(lacking)} need the packages {packages}; "
-            f"{sys.executable} -m pip install {packages.replace(',', '')}"
-        )
 
 
 def load_network(directory: Path, plugins: Collection[str] = ()) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from nas.exporting.format import Format
 from nas.exporting.formats import (
     ARCHITECTURE,
     ONNX,
@@ -14,7 +15,6 @@ from nas.exporting.formats import (
     PROGRAM,
     WEIGHTS,
     Exported,
-    Format,
 )
 from nas.exporting.quantized import Quantized
 from nas.exporting.timm_module import MODULE

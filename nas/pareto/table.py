@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
-from nas.human_number import SHORT, human_number
+from nas.human_number import SHORT, human_number, parse_number
 from nas.ledger.held_out_results import TEST_COLUMNS, TestResult
 from nas.ledger.json_null import json_null
 from nas.ledger.trial import Objective, Trial, TrialState
@@ -73,17 +73,15 @@ class Constraint:
         Raises:
             InputError: The text is anything else.
         """
-        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*(\S+)\s*", text)
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*(\S.*)", text)
         try:
             if match is None:
                 raise ValueError(text)
-            bound = float(match[3].replace(",", "").replace("_", ""))
-            if math.isnan(bound):
-                raise ValueError(text)
+            bound = parse_number(match[3])
         except ValueError:
             raise InputError(
                 "a constraint is a metric, one of <= >= < >, and a number, "
-                f"e.g. 'params<=100000'; got {text!r}"
+                f"e.g. 'params<=100000' or 'macs<=11M'; got {text!r}"
             ) from None
         return cls(match[1], match[2], bound)
 
@@ -339,7 +337,7 @@ def _axis(part: str, known: Mapping[str, str]) -> Objective:
     direction = direction or known.get(metric) or _usual_direction(metric)
     if not direction:
         raise InputError(
-            f"no metric {metric!r} is known; the study's objectives are "
+            f"no metric {metric!r} is known; the study has "
             f"{', '.join(known)}, and docs/metrics.md lists the others (an "
             f"evaluator's own needs a direction: {metric}:maximize)"
         )

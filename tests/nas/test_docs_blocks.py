@@ -18,7 +18,7 @@ from PIL import Image
 from nas.cli import main
 from nas.config import SearchConfig, config_from_dict
 from nas.exporting.exporter import export
-from nas.exporting.formats import Format
+from nas.exporting.format import Format
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.human_number import human_number
+from nas.human_number import human_number, parse_number
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,18 @@ def test_three_digits_are_kept(value):
     number, unit = human_number(value).split()
     size = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[unit]
     assert float(number) * size == pytest.approx(value, rel=6e-3)
+    assert parse_number(human_number(value)) == pytest.approx(value, rel=6e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("11M", 11e6), ("1.80 M", 1.8e6), ("70k", 7e4), ("1e6", 1e6), ("100,000", 1e5)],
+)
+def test_numbers_are_read_as_people_write_them(text, value):
+    assert parse_number(text) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("text", ["", "M", "1.5 X", "nan", "nanM", "1 2"])
+def test_what_is_no_number_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_number(text)

@@ -48,7 +48,10 @@ def test_whatever_a_trial_does_the_search_goes_on_and_says_so(tmp_path, capfd):
     assert "boom" in (study.trial_directory(0) / "error.txt").read_text()
     out, err = capfd.readouterr()
     assert out == ""
-    assert "10 trials: 5 complete, 5 failed; 1 were lost with their worker" in err
+    assert (
+        "10 trials: 5 complete, 5 failed; lost with their worker and queued again: 1"
+        in err
+    )
     status = json.loads(to_json(StudyStatus.of(study)))
     assert (status["state"], status["num_lost"]) == ("finished", 1)
     assert status["counts"]["complete"] == 5

@@ -1,6 +1,10 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+STUDY = str(ROOT / "results" / "cifar10-placement")
 
 CASES = [
     (["evaluate", "/nope"], "a target is .*; got '/nope'"),
@@ -14,6 +18,14 @@ CASES = [
     (["predict", "/nope", "--plot", "/nope/x.png"], "a directory that is there"),
     (["show", "/nope", "--plot", "x.txt"], "a figure file ends in one of .png"),
     (["train", "a", "--config", "b", "--plot", "x.txt"], "a figure file ends in"),
+    (["doctor", "/nope"], "a config is .* there is no '/nope'"),
+    (["search", str(ROOT / "tests")], "is another directory .of images. nas init"),
+    (["init", "/nope"], "there is no /nope"),
+    (["search", "quickstart", "--out", STUDY], "a new study needs a new directory"),
+    (["search", "quickstart", "--address", "127.0.0.1:9"], "nothing answers there"),
+    (["resume", STUDY, "--trials", "3"], "must be at least 160 here, got 3"),
+    (["resume", STUDY, "--address", "127.0.0.1:9"], "nothing answers there"),
+    (["export", STUDY, "--to", "out", "--formats", "x"], "formats are yaml, "),
 ]
 
 CODE = f"""

@@ -11,7 +11,7 @@ from PIL import Image
 
 from nas.data.datasets import load_dataset
 from nas.exporting.exporter import export, load_export
-from nas.exporting.formats import Format
+from nas.exporting.format import Format
 
 pytestmark = pytest.mark.slow
 
