@@ -8,6 +8,7 @@ import click
 from nas.commands.options import format_option, set_option
 from nas.human_number import human_number
 from nas.terminal import say
+from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from nas.config import SearchConfig
@@ -95,7 +96,14 @@ def command(
 
     if table_file is not None:
         settings = _measure(settings, table_file, device)
-    space = settings.space.make(*image_shape(settings.data))
+    try:
+        space = settings.space.make(*image_shape(settings.data))
+    except InputError as error:
+        missing = [name for name in settings.plugins if name not in plugins]
+        if not missing or error.hint:
+            raise
+        hint = "the config's own: " + " ".join(f"--plugin {name}" for name in missing)
+        raise InputError(str(error), hint=hint) from error
     low, high = space.cost_range()
     times = space.latency_range()
     rng = random.Random(seed)
@@ -141,7 +149,7 @@ def command(
     say(
         f"space        {facts['kind']}: {space.size:,} architectures, "
         f"{facts['free_slots']} of {sum(space.backbone.depths)}"
-        " slots may be MSA"
+        " slots may be replaced"
     )
     written = [human_number(n) for n in (low.params, high.params, low.macs, high.macs)]
     say(f"parameters   {written[0]} to {written[1]}")

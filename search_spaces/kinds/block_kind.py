@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
+from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,6 +114,9 @@ class BlockKind(ABC):
 
         Returns:
             Parameters, and MACs of one image.
+
+        Raises:
+            InputError: The block fails in such a slot, or breaks the contract above.
         """
         return _counted(type(self), self, spec._replace(stage=0, block=0))
 
@@ -148,9 +152,46 @@ class BlockKind(ABC):
 def _counted(_: type[BlockKind], kind: BlockKind, spec: BlockSpec) -> Cost:
     import torch
 
+    try:
+        return _counted_on("meta", kind, spec)
+    except Exception:  # noqa: BLE001 - of a user's block; some read their values
+        pass
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return _counted_on("cpu", kind, spec)
+    except InputError:
+        raise
+    except Exception as error:
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{_in_slot(kind, spec)} fails: {problem}") from error
+
+
+def _counted_on(device: str, kind: BlockKind, spec: BlockSpec) -> Cost:
+    import torch
+
     from search_spaces.counting import count_macs, count_params
 
-    with torch.device("meta"):
+    with torch.device(device):
         block = kind.build(spec)
-    shape = (1, spec.in_channels, spec.in_map_size, spec.in_map_size)
-    return Cost(count_params(block), count_macs(block, shape))
+        shape = (1, spec.in_channels, spec.in_map_size, spec.in_map_size)
+        cost = Cost(count_params(block), count_macs(block, shape))
+        block.eval()
+        with torch.no_grad():
+            out: Any = block(torch.zeros(shape))
+    wanted = (1, spec.out_channels, spec.map_size, spec.map_size)
+    got = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+    if got != wanted:
+        raise InputError(
+            f"{_in_slot(kind, spec)} must return a map of the shape {wanted}, got {got}"
+        )
+    for name in ("shortcut", "drop_path"):
+        if not isinstance(getattr(block, name, None), torch.nn.Module):
+            raise InputError(f"{_in_slot(kind, spec)} has no submodule {name!r}")
+    return cost
+
+
+def _in_slot(kind: BlockKind, spec: BlockSpec) -> str:
+    return (
+        f"the block of kind {kind.letter} ({kind.name}) for {spec.in_channels} to "
+        f"{spec.out_channels} channels, {spec.in_map_size} px and stride {spec.stride}"
+    )

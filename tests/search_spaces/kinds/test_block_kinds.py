@@ -207,6 +207,54 @@ def test_a_users_kind_is_built_and_costed_exactly(wide_kind):
     assert again == architecture and again.id == architecture.id
 
 
+def broken(**changes):
+    """A block that does one thing otherwise than a slot wants it."""
+
+    class Block(WideBlock):
+        def __init__(self, *channels, **options):
+            super().__init__(*channels, **options)
+            changes.get("init", lambda block: None)(self)
+
+        def forward(self, x):
+            return changes.get("returns", lambda y, x: y)(super().forward(x), x)
+
+    return type("Broken", (WideKind,), {"block": Block})()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (
+            broken(returns=lambda y, x: y[..., 1:]),
+            r"shape \(1, 8, 4, 4\), got .*4, 3\)",
+        ),
+        (broken(returns=lambda y, x: (y, x)), "got tuple"),
+        (broken(returns=lambda y, x: 1 / 0), "fails: ZeroDivisionError"),
+        (
+            broken(init=lambda block: 1 / 0),
+            r"kind W \(Wide\) for 4 to 8 channels, 8 px",
+        ),
+        (
+            broken(init=lambda block: delattr(block, "shortcut")),
+            "fails: Attr.*shortcut",
+        ),
+        (broken(init=lambda block: delattr(block, "drop_path")), "fails: Attr.*drop"),
+    ],
+)
+def test_a_kind_that_breaks_the_contract_of_a_slot_is_told(kind, message):
+    spec = BlockSpec(2, 1, "W", 4, 8, 2, 8, 4, False)
+    with pytest.raises(InputError, match=message):
+        kind.cost(spec)
+
+
+def test_a_kind_that_reads_its_values_is_counted_too():
+    spec = BlockSpec(2, 1, "W", 4, 8, 2, 8, 4, False)
+    state = torch.get_rng_state()
+    reading = broken(returns=lambda y, x: y * (1 + float(y.sum() > 0)))
+    assert reading.cost(spec) == WideKind().cost(spec)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_letter_nobody_registered_is_refused():
     with pytest.raises(InputError, match=r"C \(Conv\), M \(MSA\).*got 'W' at stage 1"):
         Placement.parse("CW")
