@@ -129,12 +129,16 @@ class PlacementTable:
 
     @classmethod
     def read(
-        cls, path: str | Path, metric: str = "accuracy", letter: str = "M"
+        cls,
+        source: "Study | pd.DataFrame | str | Path",
+        metric: str = "accuracy",
+        letter: str = "M",
     ) -> "PlacementTable":
-        """Read a CSV or Parquet file, or a study directory.
+        """Read a CSV or Parquet file, a study directory, or what is in memory already.
 
         Args:
-            path: ``TABLE.csv``, ``TABLE.parquet`` or a study.
+            source: ``TABLE.csv``, ``TABLE.parquet``, a study or its directory, or a
+                data frame.
             metric: Column to test.
             letter: Letter to compare with C.
 
@@ -144,10 +148,14 @@ class PlacementTable:
         Raises:
             InputError: The file cannot be read or does not hold such a table.
         """
-        path = Path(path)
-        if path.is_dir():
-            from nas.study.study import Study
+        from nas.study.study import Study
 
+        if isinstance(source, Study):
+            return cls.of_study(source, metric, letter)
+        if isinstance(source, pd.DataFrame):
+            return cls.of_frame(source, metric, letter=letter)
+        path = Path(source)
+        if path.is_dir():
             return cls.of_study(Study.open(path), metric, letter)
         return cls.of_frame(
             read_frame(path), metric, str(path), line_name(path), letter=letter

@@ -9,7 +9,7 @@ rival explanation would give the same comparison. docs/rule.md says how to read 
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,11 @@ from nas.rule.verdict import Check, Judgements, Verdict, VerdictDesign
 from nas.rule.verdict_interval import VerdictInterval, verdict_interval
 from nas.rule.whole_model import num_msas_effect, params_control
 from search_spaces.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ class RuleTest:
 
 
 def rule_test(
-    source: PlacementTable | str | Path,
+    source: "PlacementTable | Study | pd.DataFrame | str | Path",
     metric: str = "accuracy",
     direction: Direction | None = None,
     smallest_effect: float | None = None,
@@ -205,7 +210,8 @@ def rule_test(
     """Test the end-of-stage rule on a table or study.
 
     Args:
-        source: A checked table, or a path to a study, CSV or Parquet file.
+        source: A checked table, a study, a data frame, or a path to a study, CSV or
+            Parquet file.
         metric: Column to test; a checked table has its own.
         direction: Which way is better; default as the metric is declared.
         smallest_effect: Smallest effect of interest in the metric's unit; default
@@ -254,8 +260,8 @@ def rule_test(
         if bool((np.abs(table.values) > 1).any()):
             note = (
                 f"values of {table.metric!r} go beyond 1; the smallest effect of "
-                f"interest is {SMALLEST_FRACTION} in their own unit (in percent, say "
-                "--smallest-effect 0.5)"
+                f"interest is {SMALLEST_FRACTION} in their own unit (half a "
+                "point in percent is 0.5)"
             )
             table = replace(table, notes=(*table.notes, note))
     test = _test(table, direction, level * share, smallest_effect)

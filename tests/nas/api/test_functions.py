@@ -198,3 +198,8 @@ def test_training_one_architecture_is_one_call(tmp_path, monkeypatch):
     nas.train(one, "quickstart", out=tmp_path / "t", seeds=2, changes=["seed=5"])
     assert asked["labels"] == [str(one.placement)]
     assert asked["num_seeds"] == 2 and asked["config"].seed == 5
+
+
+def test_the_rule_is_tested_on_a_study_that_is_open(tmp_path):
+    study = recorded_study(tmp_path)
+    assert nas.rule_test(study).to_dict() == nas.rule_test(study.path).to_dict()

@@ -1,8 +1,10 @@
 """Planted truths: what the verdict must be, and how often it may be wrong."""
 
 import dataclasses
+from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from rule_plants import at, free_design, table
 from scipy import stats
@@ -302,7 +304,7 @@ def test_percent_is_told_from_fractions():
     rng = np.random.default_rng(17)
     bits = free_design(rng, 40, (3, 3))
     test = rule_test(table(bits, 70 + rng.normal(size=40), (3, 3)))
-    assert any("--smallest-effect 0.5" in note for note in test.notes)
+    assert any("half a point in percent is 0.5" in note for note in test.notes)
 
 
 def test_slots_with_few_of_a_letter_are_named():
@@ -344,3 +346,13 @@ def test_the_only_other_letter_is_compared_where_there_is_no_m(tmp_path):
     assert rule_test(file).to_dict() == rule_test(file, letter="P").to_dict()
     file.write_text(file.read_text().replace("P", "M", 1))
     assert rule_test(file).letter == "M"
+
+
+def test_a_table_in_memory_is_taken_too(tmp_path):
+    names = ["".join(letters) for letters in product("CM", repeat=4)]
+    frame = pd.DataFrame({"placement": names, "accuracy": [0.1] * 8 + [0.2] * 8})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    of_file, of_frame = rule_test(tmp_path / "t.csv"), rule_test(frame)
+    assert of_frame.to_dict() == of_file.to_dict()
+    with pytest.raises(InputError, match="the table has no metric 'nll'"):
+        rule_test(frame, "nll")
