@@ -171,12 +171,20 @@ def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:
 def _function(module: str, name: str) -> nn.Module:
     try:
         function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever the user's module does
+        problem = " ".join(str(error).split())
         raise InputError(
             f"a parent module:function is a function that can be imported; "
-            f"{module}:{name}: {error}"
+            f"{module}:{name}: {problem}"
         ) from error
-    model = function()
+    try:
+        model = function()
+    except Exception as error:  # whatever the user's function does
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            "a parent module:function is called without arguments; "
+            f"{module}:{name} fails with {problem}"
+        ) from error
     if not isinstance(model, nn.Module):
         raise InputError(
             f"a parent module:function returns a torch.nn.Module; {module}:{name} "

@@ -193,7 +193,7 @@ def _run(
     try:
         with torch.no_grad():
             logits = model(images)
-    except (RuntimeError, AssertionError, ValueError) as error:
+    except Exception as error:  # the network may be anybody's code
         raise InputError(
             f"{source} cannot take images {tuple(images.shape[1:])}: "
             f"{' '.join(str(error).split())[:160]}"
@@ -202,9 +202,13 @@ def _run(
         for handle in handles:
             handle.remove()
     problems += [f"{name} is never called" for name in names if name not in maps]
-    if problems or not isinstance(logits, Tensor):
-        reason = problems[0] if problems else f"it returns a {type(logits).__name__}"
-        raise InputError(f"{SLOT_RULE}; in {source} {reason}")
+    if problems:
+        raise InputError(f"{SLOT_RULE}; in {source} {problems[0]}")
+    if not isinstance(logits, Tensor):
+        raise InputError(
+            "a parent returns one tensor of logits (batch, classes); "
+            f"{source} returns a {type(logits).__name__}"
+        )
     return maps, logits
 
 

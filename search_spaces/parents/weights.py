@@ -44,6 +44,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             )
     except (SafetensorError, OSError, RuntimeError, UnpicklingError, EOFError) as error:
         reason = " ".join(str(error).split())[:160]
+        if isinstance(error, UnpicklingError):  # torch's advice is to run its code
+            reason = "it holds other objects than tensors (save model.state_dict())"
         raise InputError(
             f"weights are a safetensors file, or tensors that torch.save wrote and "
             f"torch.load(weights_only=True) reads; {path}: {reason}"

@@ -271,11 +271,23 @@ class Net(nn.Module):
         return self.end(x.mean((-2, -1)))
 
 
+class Pair(nn.Sequential):
+    """A network with a second output."""
+
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 3, 1))
+
+    def forward(self, images):
+        return super().forward(images).mean((2, 3)), images
+
+
 @pytest.fixture
 def user_module(monkeypatch):
     module = types.ModuleType("a_users_module")
     module.make = Net
     module.nothing = lambda: 3
+    module.greedy = lambda wish: wish
+    module.pair = lambda: Pair()
     monkeypatch.setitem(sys.modules, "a_users_module", module)
 
 
@@ -326,11 +338,17 @@ def test_what_is_no_slot_is_refused(user_module, slots, message):
         ("timm:resnet18,num_classes=3", "follows from the images"),
         ("not_a_module_at_all:make", "is a function that can be imported"),
         ("a_users_module:nothing", "returns a torch.nn.Module"),
+        ("a_users_module:greedy", "is called without arguments.*TypeError"),
     ],
 )
 def test_sources_that_are_none_are_refused(user_module, source, message):
     with pytest.raises(InputError, match=message):
         own(None, source)
+
+
+def test_a_network_that_returns_two_things_is_refused(user_module):
+    with pytest.raises(InputError, match="one tensor of logits.* returns a tuple"):
+        own(["0"], "a_users_module:pair")
 
 
 def test_a_missing_timm_is_said_in_one_line(monkeypatch):

@@ -69,7 +69,7 @@ class Evil:
 def test_code_in_a_file_is_not_run(tmp_path, capsys, content):
     path = tmp_path / "weights.pt"
     path.write_bytes(pickle.dumps(content))
-    with pytest.raises(InputError, match="weights_only"):
+    with pytest.raises(InputError, match="weights_only.* holds other objects than"):
         read_weights(path)
     assert "run" not in capsys.readouterr().out
 
