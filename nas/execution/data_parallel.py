@@ -81,6 +81,7 @@ def prepare_data_parallel(
     import ray
 
     directory = line.path.with_suffix(".ray_train")
+    shutil.rmtree(directory, ignore_errors=True)  # a killed driver's: begin anew
     share = {
         "task": task,
         "data": ray.put(data),
