@@ -44,5 +44,8 @@ def main() -> "NoReturn":
             signal.signal(signal.SIGINT, _interrupt)
         run()
     finally:
+        import gc
+
+        gc.disable()  # a last look for cycles among all objects, which are to go anyway
         if may_interrupt:
             signal.signal(signal.SIGINT, _end)

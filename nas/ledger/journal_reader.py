@@ -11,12 +11,9 @@ journal, but 15 MB of index). The journal stays the truth: an index that does no
 belong to it, or is damaged, is not used.
 """
 
-import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -25,6 +22,7 @@ from typing import Any
 
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.attributes import Row
+from nas.ledger.paused_collector import paused_collector
 from nas.ledger.record_line import is_whole, read_lines
 from nas.ledger.regular_file import open_regular, read_regular
 from search_spaces.errors import InputError
@@ -102,7 +100,7 @@ class JournalReader:
         self._rows: dict[int, Row] = {}
         self.user_attrs: dict[str, Any] = {}
         self.problems: list[str] = []
-        with _without_collector():
+        with paused_collector():
             self._start_from_index()
         self.refresh()
 
@@ -163,7 +161,7 @@ class JournalReader:
         first = self._num_lines + 1
         self._offset += end
         self._num_lines += len(lines)
-        with _without_collector():
+        with paused_collector():
             try:
                 if not all(map(is_whole, lines)):
                     raise ValueError("look at each line")
@@ -241,18 +239,6 @@ class JournalReader:
                     self._rows[entry.number] = row
             rows.append(row)
         return rows
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Pause the garbage collector: a million live objects are made, no cycles."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @lru_cache(maxsize=4096)

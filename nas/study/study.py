@@ -26,12 +26,12 @@ from nas.ledger.held_out_results import (
 )
 from nas.ledger.journal_reader import JournalReader
 from nas.ledger.note_texts import notes_of
+from nas.ledger.paused_collector import paused_collector
 from nas.ledger.regular_file import read_regular
 from nas.ledger.trial import Objective, Trial
 from nas.paths_in_study import to_use
 from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
-from search_spaces.kinds.block_kinds import remember_block_kinds
 from search_spaces.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ class Study:
         self.layout = StudyLayout(path)
         self._settings = {k: v for k, v in settings.items() if k != "study"}
         self.header: Mapping[str, Any] = settings["study"]
-        remember_block_kinds(self.header.get("block_kinds"))
+        if kinds := self.header.get("block_kinds"):
+            from search_spaces.kinds.block_kinds import remember_block_kinds
+
+            remember_block_kinds(kinds)
         self._source = _open_source(self)
         self._records: dict[int, Trial] = {}
         self._trials: tuple[int | None, list[Trial]] = (None, [])
@@ -199,7 +202,13 @@ class Study:
         known_at, trials = self._trials
         if revision is not None and revision == known_at:
             return list(trials)
-        trials = []
+        with paused_collector():
+            trials = self._read_trials()
+        self._trials = (revision, trials)
+        return list(trials)
+
+    def _read_trials(self) -> list[Trial]:
+        trials: list[Trial] = []
         for row in self._source.rows():
             if not row.is_trial:
                 continue
@@ -213,8 +222,7 @@ class Study:
                 if row.finished is not None:
                     self._records[row.number] = trial
             trials.append(trial)
-        self._trials = (revision, trials)
-        return list(trials)
+        return trials
 
     def trial(self, number: int) -> Trial:
         """One training run.
