@@ -18,6 +18,8 @@ function makeScale(values, from, to, wantsLog = false) {
   end += pad;
   const scale = (value) => from + ((forth(value) - start) / (end - start)) * (to - from);
   scale.ticks = isLog ? logTicks(start, end) : linearTicks(start, end);
+  // There is no trial 2.5.
+  if (finite.every(Number.isInteger)) scale.ticks = scale.ticks.filter(Number.isInteger);
   scale.isLog = isLog;
   scale.low = back(start);
   scale.high = back(end);
