@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from nas.terminal import say
+from nas.terminal import say, write_what_can_be_written
 from search_spaces.errors import InputError, shown
 
 VERBS = {
@@ -98,6 +98,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # A study of ten thousand trials is a million objects that live to the end of the
     # command: looking for cycles among them again and again costs a tenth of its time.
     gc.set_threshold(100_000, 20, 100)
+    write_what_can_be_written()
     arguments = sys.argv[1:] if arguments is None else arguments
     # --debug may stand anywhere: people add it to a command that has just failed.
     debug = "--debug" in arguments

@@ -5,6 +5,7 @@ an escape sequence in them would rewrite the screen, and a bidirectional overrid
 show a name backwards. Everything in ``nas`` that writes to the terminal does it here.
 """
 
+import io
 import os
 import re
 import sys
@@ -38,6 +39,13 @@ def printable(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def write_what_can_be_written() -> None:
+    """Let a terminal of another encoding than UTF-8 show ``?`` for what it lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -74,6 +82,9 @@ def make_console(width_of_a_pipe: int = 120, *, err: bool = False) -> "Console":
                 if segment.control is None and _CONTROL.search(segment.text):
                     segment = Segment(printable(segment.text), segment.style)
                 yield segment
+
+        def on_broken_pipe(self) -> None:
+            raise  # the error itself: rich would exit with code 1
 
     stream: TextIO = sys.stderr if err else sys.stdout
     options: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}

@@ -1,12 +1,17 @@
 import ast
+import io
+import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from nas.terminal import make_console, printable, say
+from nas.terminal import make_console, printable, say, write_what_can_be_written
 
 NAS = Path(__file__).parents[2] / "nas"
 
@@ -76,3 +81,39 @@ def test_nothing_in_nas_writes_to_the_terminal_past_it():
         or name.startswith("traceback.print")
     ]
     assert not found
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_without_these_characters_shows_question_marks(
+    encoding, monkeypatch
+):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    write_what_can_be_written()
+    if encoding != "ascii":  # click takes that for UTF-8 that was set up wrongly
+        say("a ↑ b")
+    grid = Table()
+    grid.add_column("░ M ↓")
+    make_console().print(grid)
+    sys.stdout.flush()
+    text = written.getvalue().decode(encoding)
+    assert encoding == "ascii" or ("a ↑ b", "a ? b")[encoding != "utf-8"] in text
+    assert ("░ M ↓" if encoding == "utf-8" else "? M ?") in text
+
+
+def test_a_reader_that_has_gone_is_no_failure():
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = (
+        "from nas.cli import main; from nas.terminal import make_console\n"
+        "import nas.cli; nas.cli.nas.main = lambda **_: [\n"
+        "    make_console().print('x' * 5000) for _ in range(100)]\n"
+        "main(['pareto'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(NAS.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE,
+        env=environment,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
