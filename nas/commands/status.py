@@ -80,16 +80,15 @@ def _lines(status: "StudyStatus", study: Path) -> list[str]:
     if status.seconds_left is not None:
         head += f", about {duration_text(status.seconds_left)} left"
     add(head)
-    add(
-        "  "
-        + ", ".join(
-            f"{count} {state}"
-            if state != "running" or status.state == "running"
-            else f"{count} to be done again"
-            for state, count in status.counts.items()
-            if count
-        )
-    )
+    counts = [
+        f"{count} {state}"
+        if state != "running" or status.state == "running"
+        else f"{count} to be done again"
+        for state, count in status.counts.items()
+        if count
+    ]
+    if counts:
+        add(f"  {', '.join(counts)}")
     for count, what in (
         (status.num_lost, "trial{} lost with a worker and queued again"),
         (status.num_repeated, "proposal{} known already, not trained again"),

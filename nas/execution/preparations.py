@@ -4,6 +4,7 @@ Each task gets the resources of a trial and as many run side by side as fit. A t
 is lost with its worker is started again, twice at most, and goes on where it was.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,7 @@ def prepare(
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
-        for line in lines:
-            line.close()
+        shutil.rmtree(directory, ignore_errors=True)
     return True
 
 
