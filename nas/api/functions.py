@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.api.study import Study
 from nas.config import Recipe, SearchConfig, config_from_dict, load_config
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,7 +128,7 @@ def resume(
 def evaluate(
     model: "nn.Module",
     data: Any = "mnist5k",
-    evaluators: Sequence["str | Evaluator"] | Mapping[str, Mapping[str, Any]] = (
+    evaluators: "str | Evaluator | Sequence[str | Evaluator] | Mapping[str, Any]" = (
         "accuracy",
         "low_pass",
         "feature_variance",
@@ -145,7 +145,7 @@ def evaluate(
             ``(batch, classes)``. It is given back exactly as it was.
         data: A ``nas.data.datasets.Dataset``, the name of a data set, a preset, or the
             path of a config or study whose images are meant.
-        evaluators: Names, evaluators, or options by name.
+        evaluators: A name, an evaluator, several of them, or options by name.
         recipe: Gives augmentation and weight decay of the loss; that of ``data``, or
             the defaults.
         split: ``validation`` or ``test``.
@@ -169,8 +169,10 @@ def evaluate(
     else:
         found = data_recipe(str(data), (), ())
         dataset, settings = load_dataset(found.data), recipe or found
+    if isinstance(evaluators, str | Evaluator):
+        evaluators = (evaluators,)
     if isinstance(evaluators, Mapping):
-        chosen = make_evaluators({n: dict(o) for n, o in evaluators.items()})
+        chosen = make_evaluators({n: dict(o or {}) for n, o in evaluators.items()})
     else:
         chosen = [
             one if isinstance(one, Evaluator) else make_evaluators({one: {}})[0]
@@ -217,6 +219,8 @@ def train(
     listed = (
         [architectures] if isinstance(architectures, Architecture) else architectures
     )
+    if not listed or not all(isinstance(one, Architecture) for one in listed):
+        raise InputError(f"what is trained are architectures, got {shown(listed)}")
     settings = as_config(config, changes)
     return train_architectures(
         [Candidate(str(one.placement), one) for one in listed],
@@ -274,6 +278,11 @@ def as_config(config: Config, changes: Sequence[str] = ()) -> SearchConfig:
     """
     if isinstance(config, str | os.PathLike):
         return load_config(os.fspath(config), changes)
+    if not isinstance(config, SearchConfig | Mapping):
+        raise InputError(
+            "a config is a preset's name, a path, a dictionary or a SearchConfig; got "
+            f"{shown(config)}"
+        )
     data = config.to_dict() if isinstance(config, SearchConfig) else dict(config)
     if not changes:
         return config if isinstance(config, SearchConfig) else config_from_dict(data)

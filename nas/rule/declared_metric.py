@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from search_spaces.errors import InputError, shown
+
 Direction = Literal["maximize", "minimize", "none"]
 
 SMALLEST_FRACTION = 0.005
@@ -21,8 +23,13 @@ def known_direction(metric: str, asked: Direction | None = None) -> Direction:
     Returns:
         The direction; ``"none"`` for a name that no evaluator declares, because a
         guess would turn a verdict round.
+
+    Raises:
+        InputError: The user's word is no direction.
     """
     if asked is not None:
+        if asked not in ("maximize", "minimize", "none"):
+            raise InputError(f"a direction is maximize or minimize, got {shown(asked)}")
         return asked
     if metric == "accuracy":  # known without importing every evaluator and torch
         return "maximize"

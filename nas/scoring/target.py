@@ -329,6 +329,8 @@ def measure(
     from nas.data.augmentation import make_augmentation
     from nas.scoring.from_scratch import find_device
 
+    if split not in ("validation", "test"):
+        raise InputError(f"a split is validation or test, got {split!r}")
     dataset = _prepared(target, dataset).resplit(target.split_seed)
     held_out = dataset.test if split == "test" else dataset.validation
     data = replace(

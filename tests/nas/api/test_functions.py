@@ -203,3 +203,21 @@ def test_training_one_architecture_is_one_call(tmp_path, monkeypatch):
 def test_the_rule_is_tested_on_a_study_that_is_open(tmp_path):
     study = recorded_study(tmp_path)
     assert nas.rule_test(study).to_dict() == nas.rule_test(study.path).to_dict()
+
+
+def test_slips_of_python_are_told_too(tmp_path):
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    assert set(nas.evaluate(flat, "digits", "cost").metrics) == {"params", "macs"}
+    assert nas.evaluate(flat, "digits", {"cost": None}).metrics["params"] == 650
+    with pytest.raises(InputError, match="a split is validation or test, got 'train'"):
+        nas.evaluate(flat, "digits", "cost", split="train")
+    with pytest.raises(InputError, match="a config is a preset's name.* got 3"):
+        nas.search(3)
+    with pytest.raises(
+        InputError, match=r"what is trained are architectures, got \[\]"
+    ):
+        nas.train([], out=tmp_path / "t")
+    study = recorded_study(tmp_path)
+    for ask in (nas.rule_test, nas.predict):
+        with pytest.raises(InputError, match="maximize or minimize, got 'up'"):
+            ask(study, direction="up")
