@@ -101,9 +101,8 @@ def command(
     if seed is not None:
         changes.append(f"seed={seed}")
     if table is not None:
-        changes.append(
-            f"scoring={json.dumps({'kind': 'recorded', 'table': str(table)})}"
-        )
+        looked_up = {"kind": "recorded", "table": str(table.absolute())}
+        changes.append(f"scoring={json.dumps(looked_up)}")
     # What is wrong here is answered before torch, Ray and Optuna are imported.
     given = read_config(config, changes).at_address(address)
     if not dry_run:

@@ -290,3 +290,16 @@ def test_costs_are_the_tables_and_not_the_stand_ins(tmp_path):
     study = replay(settings, Recorded.of_frame(three_letters()), tmp_path / "study")
     found = predict(study).table
     assert set(found["macs"]) == {7.0} and "params" not in found
+
+
+def test_a_replay_goes_on_from_another_directory(tmp_path, monkeypatch):
+    from nas.cli import main
+
+    three_letters((2, 1)).to_csv(tmp_path / "table.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    line = "search --replay table.csv --out study --trials 3 --quiet --seed 1"
+    with pytest.raises(SystemExit, match="0"):
+        main(line.split())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(resume(tmp_path / "study", trials=5, quiet=True).trials()) == 5
