@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.config.running import ResourcesConfig
-from nas.execution.trial_worker import limit_threads
+from nas.execution.threads import limit_threads
 from nas.execution.working_directory import go_to
 from nas.scoring.scorer import Preparation
 from nas.scoring.trial_run import TrialOutcome, TrialRun

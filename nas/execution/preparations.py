@@ -13,7 +13,7 @@ from nas.config.running import ResourcesConfig
 from nas.execution.data_parallel import prepare_data_parallel
 from nas.execution.ray_runner import stop_on_sigterm
 from nas.execution.resources import Resources
-from nas.execution.trial_worker import limit_threads
+from nas.execution.threads import limit_threads
 from nas.execution.working_directory import go_to
 from nas.scoring.scorer import Preparation
 from nas.study.preparing import PreparingTask, preparing_tasks

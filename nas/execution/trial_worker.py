@@ -9,7 +9,6 @@ queues the trial again.
 
 import faulthandler
 import json
-import os
 import queue
 import socket
 import sys
@@ -24,6 +23,7 @@ from typing import Any, TextIO
 
 from ray.tune import Trainable
 
+from nas.execution.threads import limit_threads
 from nas.execution.trial_process import TrialProcess
 from nas.execution.working_directory import go_to
 from nas.scoring.trial_run import (
@@ -315,15 +315,6 @@ class TrialWorker(Trainable):
     def cleanup(self) -> None:
         """End a run that waits at a rung."""
         self._close()
-
-
-def limit_threads(num_threads: int) -> None:
-    """Give math libraries one thread a CPU, loaded already or not."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(num_threads)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(num_threads)
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,10 @@ def neither_images_nor_ray(monkeypatch):
         ("resources.cpus_per_trial=4000", "this machine does not have them"),
         ("scoring.kind=nonsense", "unknown scoring.kind 'nonsense'"),
         ("storage=nonsense://host/db", "storage must be a URL"),
-        ("scoring={kind: supernet}, resources.workers_per_trial=2", "from scratch"),
+        (
+            "scoring={kind: supernet}, search.randomise=[split]",
+            "runs share theirs",
+        ),
     ],
 )
 def test_a_search(tmp_path, change, said):
