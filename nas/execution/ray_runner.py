@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nas.execution.cluster import Slots, too_large
 from nas.execution.loss import diagnose
@@ -19,9 +19,6 @@ from nas.ledger.cause import Cause
 from nas.ledger.journal_reader import JournalReader
 from nas.study.layout import StudyLayout
 from nas.terminal import say
-
-if TYPE_CHECKING:
-    pass
 
 _INDEX_EVERY = 500
 """Ended trials between two indices: what a reader of a live study must replay."""
