@@ -306,6 +306,7 @@ def test_sigterm_stops_in_order_and_resume_goes_on(tmp_path, local_ray, whole_gr
     assert sorted(complete) == placements(6)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_checkpoint_is_continued_by_the_repeated_trial(tmp_path, local_ray):
     """Real training: killed after its second epoch, it goes on with the third."""

@@ -161,6 +161,7 @@ def test_the_papers_figures_of_a_trial_and_of_the_export(exported, study, tmp_pa
         assert [other for other in written if re.match(rf"{name}\b.*\.csv", other)]
 
 
+@pytest.mark.slow
 def test_retraining_beside_the_baselines(exported, study, tmp_path, capsys):
     words = ["--config", study, "--epochs", 1, "--seeds", 2, "--out", tmp_path / "runs"]
     architecture = exported / "architecture.yaml"

@@ -96,6 +96,7 @@ def test_children_end_with_their_trial(tmp_path):
         assert ends_soon(child)
 
 
+@pytest.mark.slow
 def test_an_abort_in_the_same_place_is_a_crash_with_its_stack(tmp_path):
     def aborts(run):
         if run.architecture["placement"] == "CCC-CCM":
