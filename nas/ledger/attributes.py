@@ -8,8 +8,7 @@ into a :class:`nas.ledger.trial.Trial`; it imports neither Optuna nor torch.
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nas.ledger.cause import recorded_cause
 from nas.ledger.columns import is_reserved
@@ -53,8 +52,7 @@ _STATES = (
 )  # in the order of optuna.trial.TrialState's values
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of the ledger as any storage gives it.
 
     Attributes:
@@ -103,10 +101,10 @@ class Row:
         attrs = self.user_attrs
         metrics = {}
         for name, value in attrs.items():  # ten thousand trials are read at once
-            kind = _TYPES.get(name)
-            if kind is not None and not isinstance(value, kind):
-                raise ValueError(f"{name} of trial {self.number} is {value!r}")
-            if (type(value) is float or type(value) is int) and (
+            if (kind := _TYPES.get(name)) is not None:
+                if not isinstance(value, kind):
+                    raise ValueError(f"{name} of trial {self.number} is {value!r}")
+            elif (type(value) is float or type(value) is int) and (
                 name in known if known is not None else not is_reserved(name)
             ):
                 metrics[name] = float(value)

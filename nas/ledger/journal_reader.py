@@ -14,6 +14,7 @@ belong to it, or is damaged, is not used.
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -40,7 +41,7 @@ _RUNNING, _WAITING = 0, 4
 _WRONG = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 """What an operation raises whose line is JSON, but not what was written."""
 
-_INDEX_FORMAT = "nas-index/1"
+_INDEX_FORMAT = "nas-index/2"
 _FINGERPRINTED = 4096
 """Bytes of the journal that an index remembers, to know that it belongs to it."""
 
@@ -116,12 +117,10 @@ class JournalReader:
                 "fingerprint"
             ] != self._fingerprint(index["offset"]):
                 return
-            entries = [
-                _Entry(number, *fields) for number, fields in enumerate(index["rows"])
-            ]
+            entries = _with_architectures(index["rows"], index["architectures"])
             user_attrs, problems = dict(index["user_attrs"]), list(index["problems"])
             offset, num_lines = int(index["offset"]), int(index["num_lines"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, *_WRONG):
             return  # none, damaged, or of another version: the journal has it all
         self._entries, self.user_attrs, self.problems = entries, user_attrs, problems
         self._offset, self._num_lines = offset, num_lines
@@ -135,6 +134,7 @@ class JournalReader:
 
     def write_index(self) -> None:
         """Leave an index of all that has been read, for later readers."""
+        rows, architectures = _without_architectures(self._entries)
         index = {
             "format": _INDEX_FORMAT,
             "offset": self._offset,
@@ -142,7 +142,8 @@ class JournalReader:
             "fingerprint": self._fingerprint(self._offset),
             "user_attrs": self.user_attrs,
             "problems": self.problems,
-            "rows": [entry.fields() for entry in self._entries],
+            "architectures": architectures,
+            "rows": rows,
         }
         write_atomically(self._index, json.dumps(index, separators=(",", ":")))
 
@@ -239,6 +240,48 @@ class JournalReader:
                     self._rows[entry.number] = row
             rows.append(row)
         return rows
+
+
+def _without_architectures(
+    entries: Sequence[_Entry],
+) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]]]:
+    """What an index holds of each trial, and the architectures that they share.
+
+    The architectures of a study differ in little but their placements, and are most of
+    what a reader has to decode: each is written once, with no placement.
+
+    Returns:
+        The fields of each entry and the number of its architecture, or ``None`` if
+        that is still among the attributes; and the architectures.
+    """
+    rows, numbers = [], dict[str, int]()
+    architectures: list[dict[str, Any]] = []
+    for entry in entries:
+        state, attrs, *others = entry.fields()
+        full, number = attrs.get("architecture"), None
+        if isinstance(full, dict) and full.get("placement") == attrs.get("placement"):
+            shared = full | {"placement": None}
+            number = numbers.setdefault(json.dumps(shared), len(numbers))
+            if number == len(architectures):
+                architectures.append(shared)
+            attrs = {k: v for k, v in attrs.items() if k != "architecture"}
+        rows.append((state, attrs, *others, number))
+    return rows, architectures
+
+
+def _with_architectures(
+    rows: Iterable[list[Any]], architectures: Sequence[dict[str, Any]]
+) -> list[_Entry]:
+    """The entries of an index, with all that was theirs."""
+    entries = []
+    for number, (*fields, shared) in enumerate(rows):
+        entry = _Entry(number, *fields)
+        if shared is not None:
+            placement = entry.attrs["placement"]
+            whole = {**architectures[shared], "placement": placement}
+            entry.attrs["architecture"] = whole
+        entries.append(entry)
+    return entries
 
 
 @lru_cache(maxsize=4096)

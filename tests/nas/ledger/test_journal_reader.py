@@ -72,7 +72,28 @@ def test_an_index_changes_nothing_and_is_gone_on_from(tmp_path):
     assert reader_of(path).rows() == by_optuna(ledger)
 
 
-@pytest.mark.parametrize("harm", ["truncate", "foreign", "nonsense", "version"])
+def test_an_index_keeps_architectures_that_are_none(tmp_path):
+    """Damaged attributes of the ledger are told, not turned into others."""
+    ledger = busy_study(tmp_path)
+    path = tmp_path / "study.log"
+    lines = path.read_bytes().splitlines()
+    for damage in (b"0", b"[0]", b"null", b'{"placement":"CCC-CCM"}', b"{}"):
+        number = next(i for i, line in enumerate(lines) if b'"architecture":{' in line)
+        start = lines[number].index(b'"architecture":') + len(b'"architecture":')
+        _, end = json.JSONDecoder().raw_decode(lines[number][start:].decode())
+        lines[number] = lines[number][:start] + damage + lines[number][start + end :]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    without = reader_of(path)
+    without.write_index()
+    found = reader_of(path)
+    assert found.rows() == without.rows() != by_optuna(ledger)
+    assert found.problems == without.problems
+
+
+HARMS = ["truncate", "foreign", "nonsense", "version", "number", "no placement"]
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_an_index_that_does_not_belong_is_not_used(tmp_path, harm):
     ledger = busy_study(tmp_path)
     path, index = tmp_path / "study.log", tmp_path / "study.index"
@@ -82,7 +103,15 @@ def test_an_index_that_does_not_belong_is_not_used(tmp_path, harm):
     elif harm == "nonsense":
         index.write_text("[]")
     elif harm == "version":
-        index.write_text(index.read_text().replace("nas-index/1", "nas-index/0"))
+        index.write_text(index.read_text().replace("nas-index/2", "nas-index/1"))
+    elif harm == "number":
+        content = json.loads(index.read_text())
+        content["rows"][0][-1] = 7
+        index.write_text(json.dumps(content))
+    elif harm == "no placement":
+        content = json.loads(index.read_text())
+        del content["rows"][0][1]["placement"]
+        index.write_text(json.dumps(content))
     else:
         content = json.loads(index.read_text())
         content["rows"] = []
