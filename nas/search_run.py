@@ -196,13 +196,13 @@ class _Search:
         return ray_cluster(_resources(self._config))
 
     def start(self) -> Study:
+        """Begin; the caller has the lease."""
         with self._cluster():
             self._check_directory()
-            with Lease(self._directory):
-                self._write_config()
-                ledger = self._ledger(create=True)
-                ledger.set_note(SETTINGS_NOTE, self._settings())
-                return self._run(ledger, self._config.search.trials)
+            self._write_config()
+            ledger = self._ledger(create=True)
+            ledger.set_note(SETTINGS_NOTE, self._settings())
+            return self._run(ledger, self._config.search.trials)
 
     def resume(self, study: Study, trials: int | None) -> Study:
         """Go on; the caller has the lease, and has seen that the number is right."""

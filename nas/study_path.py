@@ -1,12 +1,17 @@
 """What people call a study: a path, a name under ``runs/``, or ``latest``."""
 
 import os
+import re
+import unicodedata
 from pathlib import Path
 
 from search_spaces.errors import InputError
 
 CONFIG_FILE = "config.yaml"
 """A directory that holds it is a study."""
+
+LEASE_FILE = "driver.lock"
+"""A search that is starting has it, and writes its config seconds later."""
 
 RUNS = Path("runs")
 """Where new studies go unless the user says otherwise; ``results/`` is for published
@@ -58,5 +63,22 @@ def _latest() -> Path:
 
 def _started(path: Path) -> float:
     """When a study was started (its config is written once), 0 if it is no study."""
-    config = path / CONFIG_FILE
-    return config.stat().st_mtime if config.is_file() else 0.0
+    for name in (CONFIG_FILE, LEASE_FILE):
+        if (file := path / name).is_file():
+            return file.stat().st_mtime
+    return 0.0
+
+
+def study_name(path: str | os.PathLike[str]) -> str:
+    """What a study is called that is given no name: as its directory.
+
+    Args:
+        path: The directory, or a config file without its suffix.
+
+    Returns:
+        The last part of the path, with what no name may have replaced or left out;
+        empty if nothing is left.
+    """
+    text = unicodedata.normalize("NFKD", Path(path).absolute().name)
+    text = text.encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("._-")[:100]

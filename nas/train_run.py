@@ -17,6 +17,7 @@ from nas.config import SearchConfig, with_plugins
 from nas.ledger.held_out_results import TestResult
 from nas.ledger.trial import TrialState
 from nas.study.trial_view import read_history
+from nas.study_path import study_name
 from search_spaces import Architecture, FreeSpace, InputError
 from search_spaces.backbone import Backbone
 from search_spaces.placement import Placement
@@ -397,7 +398,8 @@ def train_architectures(
             )
         study = resume(out, address=address, quiet=quiet)
     else:
-        study = search(wanted, out, address, quiet=quiet)
+        named = wanted.model_copy(update={"name": study_name(out) or wanted.name})
+        study = search(named, out, address, quiet=quiet)
     complete = [t for t in study.trials() if t.state == TrialState.COMPLETE]
     dataset = load_dataset(config.data)
     tested = look_once(study, lambda: dataset, complete)
@@ -414,7 +416,8 @@ def _differences(old: SearchConfig, new: SearchConfig) -> list[str]:
 def _comparable(config: SearchConfig) -> dict[str, Any]:
     """Settings of a run, each architecture by its id: files may spell it otherwise."""
     data = config.to_dict()
-    del data["resources"], data["space"]  # a given list does not look at the space
+    # A given list does not look at the space, and the directory gives the name.
+    del data["resources"], data["space"], data["name"]
     options = data["search"]["options"]
     data["search"]["options"] = [
         Architecture.from_dict(one).id for one in options.get("architectures", [])

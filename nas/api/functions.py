@@ -1,5 +1,6 @@
 """The commands as functions: what they take and give is Python's."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.api.study import Study
 from nas.config import Recipe, SearchConfig, config_from_dict, load_config
+from nas.study_path import study_name
 from search_spaces.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def search(
     """
     from nas import search_run
 
-    wanted = as_config(config, _changes(trials, seed, changes))
+    wanted = as_config(config, _changes(trials, seed, changes), out)
     study = search_run.search(
         wanted, out, address, quiet=quiet, function=function, scorer=scorer
     )
@@ -266,24 +268,33 @@ def report(
     return opened.report(path)
 
 
-def as_config(config: Config, changes: Sequence[str] = ()) -> SearchConfig:
+def as_config(
+    config: Config,
+    changes: Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+) -> SearchConfig:
     """A checked config from whatever names one.
 
     Args:
         config: See :data:`Config`.
         changes: ``key.path=value`` texts.
+        out: Directory of the study that is made of it, which gives it a name if
+            ``config`` does not.
 
     Raises:
         InputError: There is no such config, or it is not valid.
     """
     if isinstance(config, str | os.PathLike):
-        return load_config(os.fspath(config), changes)
+        return load_config(os.fspath(config), changes, out)
     if not isinstance(config, SearchConfig | Mapping):
         raise InputError(
             "a config is a preset's name, a path, a dictionary or a SearchConfig; got "
             f"{shown(config)}"
         )
     data = config.to_dict() if isinstance(config, SearchConfig) else dict(config)
+    given = config.model_fields_set if isinstance(config, SearchConfig) else config
+    if out is not None and "name" not in given and (name := study_name(out)):
+        changes = [f"name={json.dumps(name)}", *changes]
     if not changes:
         return config if isinstance(config, SearchConfig) else config_from_dict(data)
     from nas.config.loading import with_changes

@@ -104,15 +104,15 @@ def command(
         looked_up = {"kind": "recorded", "table": str(table.absolute())}
         changes.append(f"scoring={json.dumps(looked_up)}")
     # What is wrong here is answered before torch, Ray and Optuna are imported.
-    given = read_config(config, changes).at_address(address)
+    given = read_config(config, changes, out).at_address(address)
     if not dry_run:
         free_directory(given.name, out)
     if given.scoring.kind != "recorded":
         check_somebody_listens(given.resources.address)
-    settings = with_plugins(load_config(config, changes))
+    settings = with_plugins(load_config(config, changes, out))
     if weights is not None and settings.scoring.kind == "scratch":
         changes.append("scoring.kind=distilled")
-        settings = with_plugins(load_config(config, changes))
+        settings = with_plugins(load_config(config, changes, out))
     if dry_run:
         _dry_run(settings, address, output, quiet)
         return

@@ -1,5 +1,6 @@
 """`nas serve`: the pages of studies, live, on this machine."""
 
+import time
 from pathlib import Path
 
 import click
@@ -42,6 +43,8 @@ def command(
     nas serve runs/photos
     nas serve runs/a runs/b --edit
     """
+    for study in studies:
+        _await_start(study)
     from nas.serving.server import StudyServer
 
     say("loading", err=True)
@@ -49,3 +52,15 @@ def command(
         say(server.url)
         say("Ctrl-C ends it; a search goes on.", err=True)
         server.serve_forever()
+
+
+def _await_start(study: Path) -> None:
+    """Wait until a search that has just begun has written what it will do."""
+    from nas.study.status import StudyStatus
+
+    is_told = False
+    while StudyStatus.of_start(study) is not None:
+        if not is_told:
+            say(f"waiting: the search in {study} is starting", err=True)
+            is_told = True
+        time.sleep(0.2)

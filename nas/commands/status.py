@@ -50,21 +50,23 @@ def command(
     from nas.study.status import StudyStatus, to_json
     from nas.study.study import Study
 
-    opened = Study.open(study)
+    opened = None
     while True:
-        status = StudyStatus.of(opened)
+        if (status := StudyStatus.of_start(study)) is None:
+            opened = opened or Study.open(study)
+            status = StudyStatus.of(opened)
         text = to_json(status) if output == "json" else "\n".join(_lines(status, study))
         if watch and output == "json":
             text = json.dumps(status.to_dict())
         if watch and output == "table" and sys.stdout.isatty():
             click.clear()
         say(text)
-        if not watch or status.state != "running":
+        if not watch or status.state not in ("starting", "running"):
             break
         time.sleep(every)
     if write_table:
-        opened.write_table()
-    if output == "table":
+        (opened or Study.open(study)).write_table()
+    if opened is not None and output == "table":
         say_problems(opened)
 
 
@@ -74,7 +76,9 @@ def _lines(status: "StudyStatus", study: Path) -> list[str]:
     lines: list[str] = []
     add = lines.append
     ended = sum(status.counts[s] for s in ("complete", "failed", "pruned"))
-    head = f"{status.name}: {status.state}, {ended} of {status.num_trials} trials ended"
+    head = f"{status.name}: {status.state}"
+    if status.state != "starting":
+        head += f", {ended} of {status.num_trials} trials ended"
     if status.driver:
         head += f", driven by process {status.driver}"
     if status.seconds_left is not None:

@@ -1,6 +1,7 @@
 """From YAML files, presets and ``--set`` to a checked config."""
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from nas.config.completion import completed
 from nas.config.search_config import SearchConfig
 from nas.config.training import shorter_warmup
 from nas.paths_in_study import to_use
-from nas.study_path import find_study
+from nas.study_path import find_study, study_name
 from search_spaces.errors import InputError, shown
 from search_spaces.yaml_text import parse_yaml, read_yaml
 
@@ -120,12 +121,18 @@ def find_config(source: str | Path) -> Path:
     return path
 
 
-def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:
+def load_config(
+    source: str | Path,
+    overrides: Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+) -> SearchConfig:
     """Read a preset or a YAML file and apply overrides.
 
     Args:
         source: Name of a preset, or path of a YAML file or of a study.
         overrides: ``key.path=value`` texts; the value is YAML.
+        out: Where the user wants the study to be: a study that the file does not name
+            is called as that directory, or as the file.
 
     Returns:
         The config.
@@ -133,15 +140,20 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     Raises:
         InputError: There is no such preset or file, or its content is not valid.
     """
-    return config_from_dict(_settings(source, overrides), str(source))
+    return config_from_dict(_settings(source, overrides, out), str(source))
 
 
-def read_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:
+def read_config(
+    source: str | Path,
+    overrides: Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+) -> SearchConfig:
     """As :func:`load_config`, but with keys and values checked alone, without torch.
 
     Args:
         source: Name of a preset, or path of a YAML file or of a study.
         overrides: ``key.path=value`` texts; the value is YAML.
+        out: As for :func:`load_config`.
 
     Returns:
         The config, not yet fit for a search.
@@ -149,10 +161,14 @@ def read_config(source: str | Path, overrides: Sequence[str] = ()) -> SearchConf
     Raises:
         InputError: There is no such preset or file, or its content is not valid.
     """
-    return recorded_config(_settings(source, overrides), str(source))
+    return recorded_config(_settings(source, overrides, out), str(source))
 
 
-def _settings(source: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
+def _settings(
+    source: str | Path,
+    overrides: Sequence[str],
+    out: str | os.PathLike[str] | None,
+) -> dict[str, Any]:
     path = find_config(source)
     try:
         data = read_yaml(path)
@@ -165,6 +181,12 @@ def _settings(source: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
         )
     if data.pop("study", None) is not None:  # the header of a study's own config
         data = to_use(data, path.parent)
+        if out is not None:  # it is not the name of the study that is made of it
+            data.pop("name", None)
+    if "name" not in data:
+        called = "" if out is None else study_name(out)
+        called = called or study_name(path.with_suffix(""))
+        data = {"name": called, **data} if called else data
     changed = with_changes(data, overrides)
     before, after = data.get("training"), changed.get("training")
     if isinstance(before, dict) and isinstance(after, dict):

@@ -18,7 +18,8 @@ class SearchConfig(Recipe):
     """Everything a search needs; what ``config.yaml`` of a study holds.
 
     Attributes:
-        name: Name of the study; also the default name of its directory.
+        name: Name of the study; also the default name of its directory. A preset, and a
+            file that names none, is called as the directory or else as the file.
         seed: Seed of the sampler and, with the replicate's number, of the trials.
         data: Images and splits.
         space: Search space.

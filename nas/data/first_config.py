@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from nas.study_path import study_name
 from search_spaces.errors import InputError
 
 SAMPLED = 200
@@ -126,6 +127,7 @@ class FirstConfig:
             time_text: How long it will take, as far as that is known.
         """
         seen = self.seen
+        name = study_name(seen.root) or "images"
         held_out = [
             f"  validation_fraction: 0.2   # held out to compare candidates: "
             f"{round(0.2 * seen.num_train * (1 if seen.has_test else 0.8))} images"
@@ -150,7 +152,7 @@ class FirstConfig:
                 f"# Written by nas init for {seen.text()}.",
                 *few,
                 *when,
-                "name: images",
+                f"name: {json.dumps(name)}",
                 "data:",
                 "  name: imagefolder",
                 f"  root: {json.dumps(str(seen.root.absolute()))}",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from nas.study_path import CONFIG_FILE, LEASE_FILE
 from search_spaces.errors import InputError
 
 
@@ -102,7 +103,7 @@ class StudyLayout:
     @property
     def config(self) -> Path:
         """Every setting, resolved."""
-        return self.path / "config.yaml"
+        return self.path / CONFIG_FILE
 
     @property
     def journal(self) -> Path:
@@ -117,7 +118,7 @@ class StudyLayout:
     @property
     def lease(self) -> Path:
         """Who drives the study."""
-        return self.path / "driver.lock"
+        return self.path / LEASE_FILE
 
     @property
     def parquet(self) -> Path:

@@ -63,6 +63,10 @@ class Lease:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise InputError(f"{self._path} must be a regular file; remove it")
             self._acquire(descriptor)
+            if os.fstat(descriptor).st_nlink == 0:  # its last holder took it back
+                raise InputError(
+                    f"another search has just left {self._path.parent}; try again"
+                )
         except BaseException:
             os.close(descriptor)
             raise
@@ -128,6 +132,12 @@ def read_owner(study: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
+
+
+def driver_text(study: Path) -> str:
+    """``PID on HOST`` of a driver that is alive, else ``""``."""
+    owner = read_owner(study) if is_driven(study) else {}
+    return f"{owner.get('pid')} on {owner.get('host')}" if owner else ""
 
 
 def is_driven(study: Path) -> bool:

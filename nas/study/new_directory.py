@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nas.ledger.atomic_file import DRAFT_SUFFIX
 from nas.study.layout import StudyLayout
+from nas.study.lease import Lease
 from nas.study_path import RUNS
 from search_spaces.errors import InputError
 
@@ -23,24 +24,28 @@ def free_directory(name: str, out: str | os.PathLike[str] | None) -> Path:
     """
     directory = RUNS / name if out is None else Path(out)
     if directory.exists() and (not directory.is_dir() or _is_taken(directory)):
-        is_study = StudyLayout(directory).exists()
-        raise InputError(
-            f"a new study needs a new directory, but {directory} is there; "
-            f"{'resume it, or ' if is_study else ''}choose another one",
-            hint=f"{f'nas resume {directory}, or ' if is_study else ''}--out DIR",
-        )
+        raise _taken(directory)
     return directory
+
+
+def _taken(directory: Path) -> InputError:
+    is_study = StudyLayout(directory).exists()
+    return InputError(
+        f"a new study needs a new directory, but {directory} is there; "
+        f"{'resume it, or ' if is_study else ''}choose another one",
+        hint=f"{f'nas resume {directory}, or ' if is_study else ''}--out DIR",
+    )
 
 
 @contextmanager
 def new_directory(directory: Path) -> Iterator[None]:
-    """Make it, and take back what a refused search has written into it.
+    """Make it and hold its lease, and take back what a refused search has written.
 
     Args:
         directory: A free one.
 
     Raises:
-        InputError: It cannot be made.
+        InputError: It cannot be made, or another search was quicker.
     """
     made = not directory.exists()
     try:
@@ -49,18 +54,26 @@ def new_directory(directory: Path) -> Iterator[None]:
         raise InputError(
             f"the study directory {directory} cannot be made: {error.strerror}"
         ) from error
-    try:
-        yield
-    except BaseException as error:
-        files = list(directory.iterdir())
-        # What has been trained already stays, and can be resumed.
-        if isinstance(error, InputError) and all(one.is_file() for one in files):
-            for one in files:
-                one.unlink()
-        if made:
-            with suppress(OSError):  # it is not empty
-                directory.rmdir()
-        raise
+    # Two searches may have seen the directory free. Who has the lease looks again, and
+    # only that one may take back what is there.
+    with Lease(directory):
+        if _is_taken(directory):
+            raise _taken(directory)
+        try:
+            yield
+        except BaseException as error:
+            files = list(directory.iterdir())
+            # What has been trained already stays, and can be resumed.
+            is_refused = isinstance(error, InputError)
+            if not _is_taken(directory) or (
+                is_refused and all(one.is_file() for one in files)
+            ):
+                for one in files:
+                    one.unlink()
+            if made:
+                with suppress(OSError):  # it is not empty
+                    directory.rmdir()
+            raise
 
 
 def _is_taken(directory: Path) -> bool:

@@ -5,12 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nas.ledger.json_null import json_null
 from nas.ledger.trial import Trial, TrialState
 from nas.study.best_so_far import best_so_far
-from nas.study.lease import is_driven, read_owner
+from nas.study.layout import StudyLayout
+from nas.study.lease import driver_text, is_driven, read_owner
 from nas.study.live_history import read_epochs
 from nas.study.preparing import preparing_lines
 from nas.study.remaining_time import Expected, Underway, remaining_seconds
@@ -49,7 +51,8 @@ class StudyStatus:
 
     Attributes:
         name: Name of the study.
-        state: ``running``, ``finished`` or ``interrupted``.
+        state: ``running``, ``finished`` or ``interrupted``; ``starting`` before the
+            search has written its settings, of which nothing else is known then.
         driver: ``PID on HOST`` of a running search, else ``""``.
         num_trials: Trials wanted.
         counts: Trials by state; lost ones that were queued again are not among them.
@@ -131,6 +134,32 @@ class StudyStatus:
                 Counter(t.error for t in kept if t.state == TrialState.FAILED)
             ),
             problems=study.problems,
+        )
+
+    @classmethod
+    def of_start(cls, path: Path) -> "StudyStatus | None":
+        """A search that has not written its settings yet, ``None`` if it is no such.
+
+        Args:
+            path: The study directory.
+        """
+        if StudyLayout(path).exists() or not (driver := driver_text(path)):
+            return None
+        return cls(
+            name=path.absolute().name,
+            state="starting",
+            driver=driver,
+            num_trials=0,
+            counts={str(s): 0 for s in TrialState},
+            num_lost=0,
+            num_repeated=0,
+            num_refused=0,
+            best={},
+            preparing=(),
+            running=(),
+            seconds_left=None,
+            failures={},
+            problems=(),
         )
 
     def to_dict(self) -> dict[str, Any]:

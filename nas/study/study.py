@@ -31,6 +31,7 @@ from nas.ledger.regular_file import read_regular
 from nas.ledger.trial import Objective, Trial
 from nas.paths_in_study import to_use
 from nas.study.layout import StudyLayout
+from nas.study.lease import driver_text, is_driven
 from search_spaces.errors import InputError
 from search_spaces.yaml_text import read_yaml
 
@@ -174,7 +175,11 @@ class Study:
     def problems(self) -> tuple[str, ...]:
         """One line for each damaged part of the study that was left out."""
         missing: tuple[str, ...] = ()
-        if isinstance(self._source, JournalReader) and not self.layout.journal.exists():
+        if (
+            isinstance(self._source, JournalReader)
+            and not self.layout.journal.exists()
+            and not is_driven(self.path)  # else it is about to be written
+        ):
             missing = (
                 f"{self.layout.journal} is missing: the search was stopped before its "
                 "first trial (then `nas resume` goes on), or the file was lost",
@@ -412,6 +417,18 @@ def read_settings(directory: Path) -> dict[str, Any]:
     """
     path = StudyLayout(directory).config
     if not path.is_file():
+        if driver := driver_text(directory):
+            raise InputError(
+                f"the search in {directory} is starting (process {driver}) and has not "
+                f"written {path.name} yet; look again in a moment"
+            )
+        layout = StudyLayout(directory)
+        written = layout.journal.exists() or layout.trials.exists()
+        if layout.lease.exists() and not written:
+            raise InputError(
+                f"{directory} is not a study: the search in it was stopped before it "
+                f"wrote {path.name}; start it again"
+            )
         around = [one for one in directory.parents if StudyLayout(one).journal.exists()]
         raise InputError(
             f"{directory} is not a study: it has no {path.name}",

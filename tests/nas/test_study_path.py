@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from nas.study_path import find_study
+from nas.study_path import find_study, study_name
 from search_spaces.errors import InputError
 
 
@@ -41,3 +41,20 @@ def test_a_name_is_looked_for_under_runs_after_the_path_itself(tmp_path, monkeyp
 def test_other_names_are_paths(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_study(name) == find_study(find_study(name))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("runs/photos", "photos"),
+        ("my photos (2)", "my-photos-2"),
+        ("F\u00f6tos", "Fotos"),
+        ("\u65e5\u672c", ""),
+        ("..", ""),
+        ("/", ""),
+        ("a" * 200, "a" * 100),
+        ("-x", "x"),
+    ],
+)
+def test_a_study_without_a_name_is_called_as_its_directory(path, name):
+    assert study_name(path) == name

@@ -85,6 +85,11 @@ def test_a_config_may_be_a_name_a_mapping_a_path_or_a_config(tmp_path):
     config = as_config(path)
     assert as_config(config) is config
     assert as_config(config, ["seed=7"]).seed == 7
+    for nameless in ({"seed": 7}, nas.SearchConfig(seed=7)):
+        assert as_config(nameless, out="runs/2024").name == "2024"
+        assert as_config(nameless).name == "study"
+    assert as_config({"name": "mine"}, out="runs/a").name == "mine"
+    assert as_config(nas.SearchConfig(name="mine"), out="runs/a").name == "mine"
     given = {"training": {"epochs": 3}}
     as_config(given, ["training.epochs=4"])
     assert given == {"training": {"epochs": 3}}

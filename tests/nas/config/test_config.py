@@ -9,6 +9,7 @@ from nas.config import (
     config_from_dict,
     load_config,
     preset_names,
+    read_config,
 )
 from search_spaces import InputError
 
@@ -273,3 +274,25 @@ def test_what_tracking_cannot_be(tracking, message):
     with pytest.raises(InputError, match=message) as error:
         config_from_dict({"tracking": tracking})
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("read", [load_config, read_config])
+def test_a_study_is_called_as_its_directory_unless_the_user_names_it(tmp_path, read):
+    named, nameless = tmp_path / "named.yaml", tmp_path / "cats.yaml"
+    named.write_text("name: mine\n")
+    nameless.write_text("seed: 1\n")
+    study = tmp_path / "old"
+    study.mkdir()
+    (study / "config.yaml").write_text("study: {format: nas-study/1}\nname: images\n")
+    for source, out, changes, name in (
+        ("quickstart", None, [], "quickstart"),
+        ("quickstart", "runs/2024", [], "2024"),
+        ("quickstart", "runs/a", ["name=b"], "b"),
+        ("quickstart", "..", [], "quickstart"),  # no name at all
+        (named, "runs/a", [], "mine"),
+        (nameless, "runs/a", [], "a"),
+        (nameless, None, [], "cats"),
+        (study, None, [], "images"),
+        (study, "runs/a", [], "a"),
+    ):
+        assert read(source, changes, out).name == name

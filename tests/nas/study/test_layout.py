@@ -43,7 +43,7 @@ def test_checkpoints_stay_in_their_directory():
 def test_nobody_else_in_the_package_spells_a_name_of_a_study():
     """Exports have files of the same kind, and may name theirs."""
     study = StudyLayout(Path("s"))
-    names = [study.journal, study.index, study.lease, study.parquet, study.csv]
+    names = [study.journal, study.index, study.parquet, study.csv]
     names += [study.trial(0).worker, study.trial(0).error, study.trial(0).history]
     spelled = re.compile("|".join(f'"{re.escape(path.name)}"' for path in names))
     root = Path(nas.__file__).parent
