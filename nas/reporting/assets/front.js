@@ -181,6 +181,11 @@ function drawScatter(pen, width, height) {
     const there = isTrained(i) && known(xs[i]) && known(ys[i]);
     front.place.push(there ? [x(xs[i]), y(ys[i])] : null);
   }
+  const isEmpty = !predicted.length && !front.place.some(Boolean);
+  byId("scatter-empty").hidden = !isEmpty;
+  byId("scatter-empty").textContent = isEmpty ? whyEmpty() : "";
+  front.predicted = [];
+  if (isEmpty) return;
   drawAxes(pen, area, x, y, width, height);
   drawPredicted(pen, predicted, x, y);
   const kept = table.keeps;
@@ -196,6 +201,21 @@ function drawScatter(pen, width, height) {
   for (const i of line) diamond(pen, ...front.place[i], difference(front.y, i)?.isTold === false);
   eachPlace((i) => trials.baseline[i], (px, py, i) => drawShape(pen, shapeOf(trials.baseline[i]), px, py));
   if (byId("show-labels").checked) drawLabels(pen, line, area);
+}
+
+// What goes on where there is no point to draw.
+function whyEmpty() {
+  const { complete, failed, pruned, running, waiting } = data.counts;
+  if (complete) return `No trial has both ${front.x} and ${front.y}: choose other axes.`;
+  if (running + waiting) {
+    const under = running ? `${running} being trained` : "";
+    const queued = waiting ? `${waiting} queued` : "";
+    const others = failed ? ` ${failed} failed: see Failures below.` : "";
+    return `No trial has been measured yet: ${[under, queued].filter(Boolean).join(", ")}.${others}`;
+  }
+  if (failed) return `No trial has been measured: ${failed} failed. See Failures below.`;
+  if (pruned) return `No trial was trained to its end: ${pruned} stopped early.`;
+  return "No trial has been started yet: the search is preparing, or was stopped before its first one (nas status tells).";
 }
 
 // Predicted placements can be drawn where both axes are predicted or costs.

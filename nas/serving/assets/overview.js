@@ -22,6 +22,10 @@ function figure(x, y, members) {
   const side = (one) => `${one.metric} (${one.direction === "maximize" ? "more" : "less"} is better)`;
   const isKnown = (p) => p[x.metric] !== null && p[y.metric] !== null;
   const points = members.flatMap((study) => study.points.filter(isKnown));
+  if (!points.length) {
+    const names = members.map((study) => study.study).join(", ");
+    return element("p", { class: "note" }, `${names}: no trial has been measured yet.`);
+  }
   const title = `Fronts of ${members.map((m) => m.study).join(", ")}`;
   const chart = makeChart({
     title: members.length === 1 ? members[0].study : `${members.length} studies`,

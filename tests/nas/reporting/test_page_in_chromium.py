@@ -3,11 +3,13 @@
 import csv
 import io
 import struct
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from chromium_page import Opened, chromium
 
+from nas.ledger.trial import TrialState
 from nas.reporting.page import write_report
 from search_spaces import Architecture
 
@@ -292,6 +294,32 @@ def test_in_chromium_from_none_to_ten_thousand(
     opened = Opened(browser, path.as_uri())
     assert 0 < opened.seconds < 3
     assert opened.problems == []
+    empty = opened.page.locator("#scatter-empty")
+    assert empty.is_visible() == (num_trials == 0)
+    assert num_trials or "No trial has been started yet" in empty.inner_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (["running", "waiting"], "measured yet: 1 being trained, 1 queued."),
+        (["running", "failed"], "measured yet: 1 being trained. 1 failed: see"),
+        (["failed", "failed"], "No trial has been measured: 2 failed. See Failures"),
+        (["pruned"], "No trial was trained to its end: 1 stopped early."),
+    ],
+)
+def test_in_chromium_a_front_without_points_says_why(
+    browser, make_study, make_trials, tmp_path, states, said
+):
+    trials = [
+        replace(one, state=TrialState(state), metrics={}, standard_errors={})
+        for one, state in zip(make_trials(len(states)), states, strict=True)
+    ]
+    path = write_report(make_study(trials), tmp_path / "report.html", images=False)
+    opened = Opened(browser, path.as_uri(), **DESKTOP)
+    assert said in opened.page.inner_text("#scatter-empty")
+    assert opened.problems == opened.violations() == []
 
 
 @pytest.mark.slow

@@ -332,3 +332,20 @@ def test_in_chromium_several_studies_stand_side_by_side(serve, published_copy):
         page.locator("#states a").nth(1).click()
         page.wait_for_selector("#table-rows tr")
         assert page.url.endswith("/1/") and opened.problems == []
+
+
+@pytest.mark.slow
+def test_in_chromium_studies_without_a_measured_trial_say_so(serve, published_copy):
+    from chromium_page import Opened, chromium
+
+    log = published_copy / "study.log"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:3]))
+    (published_copy / "study.index").unlink(missing_ok=True)
+    client = serve(published_copy, published_copy)
+    with chromium() as browser:
+        opened = Opened(browser, f"http://{client.host}/")
+        said = opened.page.inner_text("#fronts")
+        assert said.endswith("no trial has been measured yet.")
+        alone = Opened(browser, f"http://{client.host}/1/")
+        assert "No trial has been started yet" in alone.page.inner_text("#scatter")
+        assert opened.problems == alone.problems == []
