@@ -19,11 +19,12 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
-from nas.ledger.record_line import read_line, sealed
+from nas.ledger.record_line import read_line, read_whole, sealed
 from nas.ledger.regular_file import open_regular
 from search_spaces.errors import InputError
 
 _LOCK_GRACE_S = 10  # our choice: a writer holds the lock for milliseconds
+_READ_AT_ONCE = 2**20  # bytes: the file may have hundreds of megabytes
 _DISK = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
 
 
@@ -118,22 +119,35 @@ class Journal(BaseJournalBackend):
         )
         with os.fdopen(open_regular(self._path), "rb") as file:
             file.seek(offset)
-            for line in file:  # not all at once: it may be hundreds of megabytes
-                if not line.endswith(b"\n"):
-                    break
-                if number >= log_number_from:
-                    record = read_line(line[:-1], number + 1)
-                    if record.log is None:
-                        raise InputError(
-                            f"every line of {self._path} must be as it was written, "
-                            f"but {record.problem}; restore the file from a copy: "
-                            "going on would number the trials wrongly (status, pareto "
-                            "and report still read the rest)"
-                        )
-                    yield record.log
-                number += 1
-                offset += len(line)
+            while lines := file.readlines(_READ_AT_ONCE):
+                unfinished = not lines[-1].endswith(b"\n")
+                if unfinished:
+                    lines.pop()
+                wanted = lines[max(log_number_from - number, 0) :]
+                number += len(lines)
+                offset += sum(map(len, lines))
+                yield from self._logs(
+                    [line[:-1] for line in wanted], number - len(wanted)
+                )
                 self._offsets = {0: 0, number: offset}
+                if unfinished:
+                    return
+
+    def _logs(self, lines: list[bytes], number: int) -> Iterable[dict[str, Any]]:
+        """Logs of lines of which the first has a number, from 0."""
+        if (logs := read_whole(lines)) is not None:
+            yield from logs
+            return
+        for index, line in enumerate(lines, number + 1):
+            record = read_line(line, index)
+            if record.log is None:
+                raise InputError(
+                    f"every line of {self._path} must be as it was written, "
+                    f"but {record.problem}; restore the file from a copy: "
+                    "going on would number the trials wrongly (status, pareto "
+                    "and report still read the rest)"
+                )
+            yield record.log
 
 
 def _to_disk(path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.attributes import Row
 from nas.ledger.paused_collector import paused_collector
-from nas.ledger.record_line import is_whole, read_lines
+from nas.ledger.record_line import read_lines, read_whole
 from nas.ledger.regular_file import open_regular, read_regular
 from search_spaces.errors import InputError
 
@@ -163,14 +163,14 @@ class JournalReader:
         self._offset += end
         self._num_lines += len(lines)
         with paused_collector():
-            try:
-                if not all(map(is_whole, lines)):
-                    raise ValueError("look at each line")
-                # One call for all lines: three times as fast as one for each.
-                for log in json.loads(b"[" + b",".join(lines) + b"]"):
-                    self._apply(log)
-            except ValueError:
+            if (logs := read_whole(lines)) is None:
                 self._apply_each(lines, first)
+            else:
+                for number, log in enumerate(logs, first):
+                    try:
+                        self._apply(log)
+                    except _WRONG as error:
+                        self._tell(log, number, error)
 
     def _apply_each(self, lines: list[bytes], first: int) -> None:
         """Apply lines of which some have no checksum, or a wrong one."""
@@ -188,12 +188,16 @@ class JournalReader:
             try:
                 self._apply(log)
             except _WRONG as error:
-                self.problems.append(
-                    f"{self._path}: line {record.number} is damaged "
-                    f"({type(error).__name__}: {error}) and left out"
-                )
-                if log["op_code"] == _CREATE_TRIAL:
-                    self._apply({"op_code": _CREATE_TRIAL, "datetime_start": None})
+                self._tell(log, record.number, error)
+
+    def _tell(self, log: dict[str, Any], number: int, error: Exception) -> None:
+        """Note an operation that is not what was written, and leave it out."""
+        self.problems.append(
+            f"{self._path}: line {number} is damaged "
+            f"({type(error).__name__}: {error}) and left out"
+        )
+        if log["op_code"] == _CREATE_TRIAL:  # keep the numbers of later trials right
+            self._apply({"op_code": _CREATE_TRIAL, "datetime_start": None})
 
     def _apply(self, log: dict[str, Any]) -> None:
         operation = log["op_code"]

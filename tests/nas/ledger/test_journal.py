@@ -77,6 +77,30 @@ def test_reading_goes_on_from_any_number(tmp_path):
     assert list(journal.read_logs(5)) == []
 
 
+@pytest.mark.parametrize("at_once", [1, 60, 2**20])
+def test_lines_of_all_kinds_are_read_from_any_number_in_blocks(
+    tmp_path, monkeypatch, at_once
+):
+    """Sealed, without checksum, with one flipped bit, unfinished."""
+    monkeypatch.setattr("nas.ledger.journal._READ_AT_ONCE", at_once)
+    path = tmp_path / "study.log"
+    lines = []
+    for number in range(12):
+        line = sealed({"op_code": number, "name": "é"})
+        if number % 5 == 1:
+            line = b'{"op_code":%d,"name":"\xc3\xa9"}\n' % number
+        elif number % 5 == 3:
+            line = line.replace(b"name", b"ncme")
+        lines.append(line)
+    journal = Journal(path)
+    wanted = [{"op_code": number, "name": "é"} for number in range(12)]
+    for end in range(13):  # as it grows under a reader
+        whole = b"".join(lines[:end])
+        path.write_bytes(whole + b"".join(lines)[len(whole) :][:9])
+        for start in range(end + 1):
+            assert list(journal.read_logs(start)) == wanted[start:end]
+
+
 def test_a_failed_write_leaves_no_trace(tmp_path, monkeypatch):
     path = tmp_path / "study.log"
     journal = Journal(path)

@@ -10,6 +10,7 @@ from nas.ledger.cause import Cause
 from nas.ledger.journal_reader import JournalReader
 from nas.ledger.ledger import Ledger
 from nas.ledger.location import row_of
+from nas.ledger.record_line import sealed
 from nas.sampling.proposer import Proposer
 from search_spaces import Constraints
 from search_spaces.errors import InputError
@@ -174,3 +175,20 @@ def test_what_optunas_own_backend_writes_is_read(tmp_path):
     study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=3)
     rows = reader_of(path).rows()
     assert rows == [row_of(t) for t in study.get_trials(deepcopy=False)]
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_an_operation_that_means_nothing_is_told_and_the_rest_read(tmp_path, seal):
+    """Of a later version, say: whole by its checksum, or without one."""
+    ledger = busy_study(tmp_path)
+    path = tmp_path / "study.log"
+    odd = {"op_code": 6, "trial_id": 0, "state": "splendid"}
+    line = sealed(odd) if seal else json.dumps(odd).encode() + b"\n"
+    with path.open("ab") as file:
+        file.write(line)
+    reader = reader_of(path)
+    (problem,) = reader.problems
+    assert "is damaged (ValueError: no state: 'splendid')" in problem
+    before = path.read_bytes()[: -len(line)]
+    path.write_bytes(before)
+    assert reader.rows() == reader_of(path).rows() == by_optuna(ledger)
