@@ -135,7 +135,8 @@ def flipped(whole: bytes, rng: random.Random) -> tuple[bytes, int]:
     return bytes(changed), whole.count(b"\n", 0, place) + 1
 
 
-def test_500_flipped_bits_change_nothing_and_are_named(tmp_path):
+def test_500_flipped_bits_change_nothing_and_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("nas.ledger.journal_reader._LINES_AT_ONCE", 20)  # blocks
     eventful(tmp_path, planned("tpe", num_trials=8, replicates=1))
     path = tmp_path / "study.log"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings()))
