@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from nas.ledger.attributes import Row
 from nas.ledger.journal import Journal
+from nas.ledger.paused_collector import paused_collector
 from search_spaces.errors import InputError
 
 
@@ -33,7 +34,8 @@ class Location:
         """
         if not self.url:
             try:
-                storage = JournalStorage(Journal(self.journal))
+                with paused_collector():
+                    storage = JournalStorage(Journal(self.journal))
             except InputError:
                 raise
             except OSError as error:
