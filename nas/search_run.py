@@ -16,7 +16,7 @@ from nas.execution.dry_run import remembered
 from nas.execution.in_process import run_in_process
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.cause import Cause
-from nas.ledger.trial import TrialState
+from nas.ledger.trial import Trial, TrialState
 from nas.paths_in_study import to_keep
 from nas.sampling.baselines import baselines
 from nas.scoring.given_function import FromFunction
@@ -25,7 +25,14 @@ from nas.scoring.scorer import Scorer, Step
 from nas.scoring.scorers import find_scorer, make_scorer
 from nas.scoring.scratch import FromScratch
 from nas.scoring.trial_run import TrialFunction
-from nas.search_summary import images_text, reasons, remarks, summary
+from nas.search_summary import (
+    images_text,
+    is_over,
+    reasons,
+    remarks,
+    say_over,
+    summary,
+)
 from nas.study.header import study_header
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
@@ -131,8 +138,20 @@ def resume(
             recorded = to_keep(recorded, study.path.absolute())
             kept = to_keep(config.to_dict(), study.path.absolute())
             check_unchanged(recorded, settings_to_record(kept, None))
+        if is_over(study, trials):
+            if not quiet:
+                say_over(study)
+            study.write_table()
+            _require_a_result(study.trials())
+            return study
         scorer = _make_scorer(config, function, quiet)
         return _Search(scorer, study.path, quiet).resume(study, trials)
+
+
+def _require_a_result(trials: list[Trial]) -> None:
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        why = reasons(trials) or ["no trial was started"]
+        raise SearchFailedError(f"not one trial is complete: {'; '.join(why)}")
 
 
 def _make_scorer(
@@ -214,16 +233,8 @@ class _Search:
             recorded = to_keep(recorded, self._directory)
             check_unchanged(recorded, self._settings())
         num_trials = study.num_trials if trials is None else trials
-        exhausted = trials is None and bool(ledger.get_note("exhausted"))
-        under_way = ledger.num_waiting or ledger.num_running
-        if (exhausted or num_trials <= ledger.num_counted) and not under_way:
-            if not self._quiet:
-                say(
-                    "every trial has ended; to go on, ask for more of them: "
-                    f"nas resume {self._directory} --trials N",
-                    err=True,
-                )
-            return self._close(finished=True, exhausted=exhausted)
+        if study.has_ended(trials):  # the test images are to be looked at
+            return self._close(finished=True, exhausted=study.is_exhausted)
         with self._cluster():
             self._check_directory()
             if trials is not None:
@@ -455,7 +466,5 @@ class _Search:
             raise SearchInterrupted(
                 f"the search was stopped; go on with: nas resume {self._directory}"
             )
-        if not any(trial.state == TrialState.COMPLETE for trial in trials):
-            why = reasons(trials) or ["no trial was started"]
-            raise SearchFailedError(f"not one trial is complete: {'; '.join(why)}")
+        _require_a_result(trials)
         return study

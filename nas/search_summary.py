@@ -4,8 +4,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from nas.ledger.trial import Trial, TrialState
-from nas.prediction.score_agreement import SCORES, score_agreement
+from nas.scoring.held_out_test import chosen_trials, untested_trials
 from nas.study.study import Study
+from nas.terminal import say
 from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +19,34 @@ def images_text(dataset: "Dataset") -> str:
         f"images: {len(dataset.train)} for training, {len(dataset.validation)} for "
         f"validation, {len(dataset.test)} for testing, of {dataset.num_classes} classes"
     )
+
+
+def is_over(study: Study, num_trials: int | None) -> bool:
+    """Whether a study needs neither training nor a look at the test images.
+
+    Args:
+        study: The study.
+        num_trials: Trials that are wanted; ``None`` for those it was to have.
+    """
+    if not study.has_ended(num_trials):
+        return False
+    try:
+        return not untested_trials(study, chosen_trials(study))
+    except InputError:  # a damaged table of results: who looks at the images tells
+        return False
+
+
+def say_over(study: Study) -> None:
+    """Say that a study is over, and how it went on."""
+    say(
+        "every trial has ended; to go on, ask for more of them: "
+        f"nas resume {study.path} --trials N",
+        err=True,
+    )
+    trials = study.trials()
+    say(summary(trials, exhausted=study.is_exhausted), err=True)
+    for line in remarks(study, trials, None):
+        say(line, err=True)
 
 
 def chance_warning(trials: list[Trial], num_classes: int) -> str:
@@ -89,6 +118,8 @@ def remarks(study: Study, trials: list[Trial], num_classes: int | None) -> list[
         trials: Its trials.
         num_classes: Classes of the images, if there are any.
     """
+    from nas.prediction.score_agreement import SCORES, score_agreement
+
     found = []
     if num_classes is not None:
         found.append(chance_warning(trials, num_classes))

@@ -32,12 +32,20 @@ def command(study: Path, trials: int | None, address: str | None, quiet: bool) -
     nas resume latest --trials 200
     """
     from nas.execution.cluster_address import check_somebody_listens
+    from nas.search_summary import is_over, say_over
     from nas.study.study import Study
 
     # What is wrong here is answered before torch, Ray and Optuna are imported.
-    Study.open(study).check_number(trials)
+    found = Study.open(study)
+    found.check_number(trials)
     if address is not None:
         check_somebody_listens(address)
+    if is_over(found, trials) and any(t.state == "complete" for t in found.trials()):
+        if not quiet:
+            say_over(found)
+        found.write_table()
+        say(found.path)
+        return
     from nas.search_run import SearchInterrupted, resume
 
     try:

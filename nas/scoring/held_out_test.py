@@ -82,6 +82,25 @@ def final_test(
     return found
 
 
+def untested_trials(study: "Study", trials: Iterable[Trial]) -> list[Trial]:
+    """Those of some trials that have weights and no result on the test images.
+
+    Args:
+        study: The study.
+        trials: Some of its trials.
+
+    Raises:
+        InputError: ``test.csv`` is damaged.
+    """
+    recorded = results_of(study.trials(), read_test(StudyLayout(study.path).test))
+    return [
+        trial
+        for trial in trials
+        if trial.number not in recorded
+        and TrialLayout(study.trial_directory(trial.number)).weights.exists()
+    ]
+
+
 def look_once(
     study: "Study", dataset: "Callable[[], Dataset]", trials: Iterable[Trial]
 ) -> list[TestResult]:
@@ -102,13 +121,7 @@ def look_once(
     path = StudyLayout(study.path).test
     wanted = list(trials)
     recorded = results_of(study.trials(), read_test(path))
-    untested = [
-        trial
-        for trial in wanted
-        if trial.number not in recorded
-        and TrialLayout(study.trial_directory(trial.number)).weights.exists()
-    ]
-    if untested:
+    if untested := untested_trials(study, wanted):
         for result in final_test(study, dataset(), untested):
             recorded[result.number] = result
         write_test(path, [recorded[number] for number in sorted(recorded)])

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
 
 
+_RUNNING, _WAITING = 0, 4
+"""Values of ``optuna.trial.TrialState``, readable without importing Optuna."""
+
+
 class Study:
     """A search that runs, was interrupted or is finished.
 
@@ -156,6 +160,21 @@ class Study:
                 "a study keeps its trials: their number must be at least "
                 f"{least} here, got {trials}"
             )
+
+    def has_ended(self, trials: int | None = None) -> bool:
+        """Whether there is nothing left to run.
+
+        Args:
+            trials: Number of trials that is wanted; ``None`` for the one it has.
+        """
+        wanted = self.num_trials if trials is None else trials
+        if any(
+            row.state == _RUNNING or (row.state == _WAITING and row.is_trial)
+            for row in self.rows()
+        ):
+            return False
+        exhausted = trials is None and self.is_exhausted
+        return exhausted or wanted <= self.num_counted
 
     @property
     def recorded_settings(self) -> Mapping[str, Any] | None:

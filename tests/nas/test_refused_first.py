@@ -7,10 +7,13 @@ import optuna
 import pytest
 import yaml
 
+from nas.cli import main
 from nas.config import load_config
 from nas.ledger.ledger import Ledger
 from nas.ledger.location import Location
+from nas.scoring.held_out_test import chosen_trials
 from nas.search_run import resume, search
+from nas.search_summary import is_over
 from nas.study.recorded_settings import settings_to_record
 from nas.study.study import Study
 from search_spaces.errors import InputError
@@ -79,3 +82,37 @@ def test_a_resumption(published_copy):
     (published_copy / "config.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(InputError, match=r"training.epochs changed from 5 to 7"):
         resume(published_copy, 200, quiet=True)
+
+
+@pytest.mark.parametrize("trials", [None, 160])
+def test_what_has_ended_needs_neither_images_nor_ray(published_copy, trials, capsys):
+    study = resume(published_copy, trials)
+    said = capsys.readouterr().err
+    assert said.startswith("every trial has ended")
+    assert "160 complete" in said
+    assert study.num_counted == 160
+    assert (published_copy / "trials.csv").exists()
+    with pytest.raises(SystemExit) as ended:
+        words = [] if trials is None else ["--trials", str(trials)]
+        main(["resume", str(published_copy), *words])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == str(published_copy)
+
+
+def test_what_has_ended_without_the_look_at_the_test_images_takes_it(published_copy):
+    study = Study.open(published_copy)
+    assert is_over(study, None)
+    assert not is_over(study, 161)
+    weights = study.layout.trial(chosen_trials(study)[0].number).weights
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert not is_over(study, None)
+    with pytest.raises(AssertionError, match="images were read"):
+        resume(published_copy, quiet=True)
+
+
+def test_what_has_ended_with_a_trial_under_way_has_not(published_copy):
+    study = Study.open(published_copy)
+    ledger = Ledger(Location("", study.layout.journal), study.name, study.objectives)
+    ledger.enqueue(study.architecture(study.trials()[0].number), [77], 1, params={})
+    assert not Study.open(published_copy).has_ended()
