@@ -164,7 +164,8 @@ def evaluate(
     from evaluators.evaluator import Evaluator
     from evaluators.registry import make_evaluators
     from nas.data.datasets import Dataset, load_dataset
-    from nas.scoring.target import Target, data_recipe, measure
+    from nas.scoring.target import Target, measure
+    from nas.scoring.target_path import data_recipe
 
     if isinstance(data, Dataset):
         dataset, settings = data, recipe or Recipe()

@@ -48,12 +48,14 @@ def command(
     \b
     nas distill cnn.yaml --out library
     """
+    from nas.commands.paths import check_images
     from nas.commands.search import start_from
     from nas.config import load_config, with_plugins
 
     changes = list(overrides)
     if weights is not None:
         changes += start_from(weights)
+    check_images(config, changes)
     settings = with_plugins(load_config(config, changes))
     from nas.scoring.parent_search import ParentSearch
     from nas.scoring.parent_space import parent_config

@@ -96,25 +96,20 @@ def command(
     from nas.config.loading import find_config
     from nas.config.names import DATA_SETS
     from nas.plugins import import_plugins
-    from nas.scoring.target_path import find_target
+    from nas.scoring.target_path import are_own_images, data_recipe, find_target
 
     targets = tuple(find_target(source) for source in targets)
     import_plugins(plugins)
     chosen = _chosen(names)
     if data is not None and data not in DATA_SETS:
         find_config(data)
-    # Only now: wrong names are answered before torch and the images are loaded.
+    config = data_recipe(data, targets, overrides)
+    # Only now: wrong names, and images that are not there, are answered before torch
+    # is imported.
     from nas.data.datasets import load_dataset
-    from nas.scoring.target import (
-        are_own_images,
-        data_recipe,
-        load_target,
-        measure,
-        unique_names,
-    )
+    from nas.scoring.target import load_target, measure, unique_names
 
     evaluators = _evaluators(chosen, options, figures is not None)
-    config = data_recipe(data, targets, overrides)
     dataset = load_dataset(config.data, quiet=False)
     loaded = unique_names(
         [

@@ -4,7 +4,7 @@ A wrong path is the commonest mistake, and importing torch takes seconds. What i
 inside the files is looked at later, by those who read them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nas.study_path import find_study
@@ -34,6 +34,22 @@ def check_config(source: str) -> None:
             f"a config is {kinds}; {source!r} is another directory",
             hint=f"of images? nas init {source} writes a config for them",
         )
+
+
+def check_images(source: str, changes: Sequence[str]) -> None:
+    """Refuse a config whose images are not where it says.
+
+    Args:
+        source: Name of a preset, or path of a YAML file or of a study.
+        changes: ``key.path=value`` texts.
+
+    Raises:
+        InputError: They are not, or the config cannot be read.
+    """
+    from nas.config import read_config
+
+    check_config(source)
+    read_config(source, changes).data.check_there()
 
 
 def check_architectures(paths: Iterable[str]) -> None:

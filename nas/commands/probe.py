@@ -56,11 +56,13 @@ def command(
     nas probe cnn.yaml --to mine.safetensors
     nas search cnn.yaml --from mine.safetensors
     """
+    from nas.commands.paths import check_images
     from nas.config import load_config, with_plugins
 
     changes = list(overrides)
     if weights is not None:
         changes.append(f"parent.weights={weights}")
+    check_images(config, changes)
     settings = with_plugins(load_config(config, changes))
     if to.suffix != ".safetensors":
         raise InputError(f"weights are written to a .safetensors file; got {str(to)!r}")

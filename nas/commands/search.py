@@ -108,6 +108,7 @@ def command(
     if not dry_run:
         free_directory(given.name, out)
     if given.scoring.kind != "recorded":
+        given.data.check_there()
         check_somebody_listens(given.resources.address)
     settings = with_plugins(load_config(config, changes, out))
     if weights is not None and settings.scoring.kind == "scratch":

@@ -38,14 +38,13 @@ def command(
     \b
     nas supernet photos.yaml --out supernets
     """
-    from nas.commands.paths import check_config
-
-    check_config(config)
+    from nas.commands.paths import check_images
     from nas.config import load_config, with_plugins
 
     changes = [*overrides, "scoring.kind=supernet"]
     if seed is not None:
         changes.append(f"seed={seed}")
+    check_images(config, changes)
     settings = with_plugins(load_config(config, changes))
     if (workers := settings.resources.workers_per_trial) > 1:
         raise InputError(

@@ -95,10 +95,13 @@ def command(
     Of AlterNets, the all-Conv parent and the paper's rule are trained beside them at
     the same budget. The accuracies are of the test split.
     """
-    from nas.commands.paths import check_architectures, check_config
+    from nas.commands.paths import check_architectures, check_images
     from search_spaces.parents.network_name import is_network
 
-    check_config(config)
+    changes = list(overrides)
+    if epochs is not None:
+        changes.append(f"training.epochs={epochs}")
+    check_images(config, changes)
     check_architectures(name for name in architectures if not is_network(name))
     from nas.config import load_config
     from nas.train_run import (
@@ -109,9 +112,6 @@ def command(
     )
     from search_spaces import Architecture
 
-    changes = list(overrides)
-    if epochs is not None:
-        changes.append(f"training.epochs={epochs}")
     settings = load_config(config, changes)
     candidates = []
     for name in architectures:

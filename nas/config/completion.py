@@ -61,8 +61,8 @@ def _check_names(config: SearchConfig) -> None:
         raise InputError(
             f"unknown data set {shown(data.name)}; there are {', '.join(DATA_SETS)}"
         )
-    if data.name == "imagefolder" and data.root is not None:
-        data.find_root()
+    if data.root is not None:
+        data.check_there()
     if sampler not in SAMPLERS:
         raise InputError(
             f"unknown sampler {shown(sampler)}; known samplers: "

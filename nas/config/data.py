@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 from nas.config.section import Section
 from search_spaces import InputError
 
+CIFAR_DIRECTORIES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+"""Below ``root``; ``base_folder`` of torchvision's readers."""
+
 
 class DataConfig(Section):
     """Which images, and how they are split.
@@ -71,7 +74,8 @@ class DataConfig(Section):
         if self.root is None:
             raise InputError(
                 "data.root must name a directory with one directory a class, or with "
-                "train/, val/ and test/ of that form; got none"
+                "train/, val/ and test/ of that form; got none",
+                hint="--set data.root=DIR",
             )
         root = Path(self.root).expanduser()
         if not root.is_dir():
@@ -79,6 +83,32 @@ class DataConfig(Section):
                 f"data.root must be a directory, there is no {str(root)!r}"
             )
         return root
+
+    def check_there(self) -> None:
+        """Refuse images that are not where they should be, without reading any.
+
+        Raises:
+            InputError: Their directory is not named or not there.
+        """
+        if self.name == "imagefolder":
+            self.find_root()
+        if (folder := CIFAR_DIRECTORIES.get(self.name)) is None:
+            return
+        if self.root is None:
+            raise InputError(
+                f"data.root must name the directory of {self.name}, got none",
+                hint="--set data.root=DIR",
+            )
+        if not self.download and not (Path(self.root) / folder).is_dir():
+            raise self.not_there()
+
+    def not_there(self) -> InputError:
+        """The error of a downloadable data set that is not below ``root``."""
+        return InputError(
+            f"{self.name} must lie under data.root, but it is not in "
+            f"{self.root!r}; data.download: true fetches it",
+            hint="--set data.download=true",
+        )
 
     @model_validator(mode="after")
     def _store_size_fits(self) -> Self:

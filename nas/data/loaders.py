@@ -123,21 +123,14 @@ def _cifar(config: DataConfig) -> RawDataset:
     from torchvision import datasets
 
     reader = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[config.name]
-    if config.root is None:
-        raise InputError(
-            f"data.root must name the directory of {config.name}, got none",
-            hint="--set data.root=DIR",
-        )
+    config.check_there()
+    assert config.root is not None
     splits = []
     for train in (True, False):
         try:
             found = reader(config.root, train=train, download=config.download)
         except RuntimeError as error:
-            raise InputError(
-                f"{config.name} must lie under data.root, but it is not in "
-                f"{config.root!r}; data.download: true fetches it",
-                hint="--set data.download=true",
-            ) from error
+            raise config.not_there() from error
         except OSError as error:
             raise InputError(
                 f"{config.name} could not be downloaded to {config.root!r}: {error}"

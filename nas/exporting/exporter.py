@@ -19,13 +19,12 @@ import yaml
 
 from nas.csv_text import csv_row
 from nas.data.preprocessing import Preprocessing
-from nas.exporting.format import Format, require_packages
+from nas.exporting.format import RECIPE, Format, require_packages
 from nas.exporting.formats import (
     ARCHITECTURE,
     ONNX,
     PREPROCESSING,
     PROGRAM,
-    RECIPE,
     WEIGHTS,
     WRITERS,
     WRITTEN,

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from search_spaces.errors import InputError
 
+RECIPE = "recipe.yaml"
+"""How the network of an export was trained, and on which images."""
+
 
 class Format(StrEnum):
     """What can be written; weights and architecture always are."""

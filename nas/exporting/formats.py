@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 ARCHITECTURE = "architecture.yaml"
 WEIGHTS = "model.safetensors"
 PREPROCESSING = "preprocessing.json"
-RECIPE = "recipe.yaml"
 ONNX = "model.onnx"
 PROGRAM = "model.pt2"
 

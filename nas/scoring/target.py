@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
 from nas.config import Recipe, load_config
+from nas.exporting.format import RECIPE
 from nas.ledger.regular_file import read_regular
 from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.errors import InputError
@@ -78,77 +79,6 @@ class Measurement:
         record = asdict(self)
         del record["details"]
         return record
-
-
-def study_of(targets: Sequence[str]) -> Path | None:
-    """The study that the first target is a trial of, if it is one.
-
-    Args:
-        targets: What the user wrote.
-
-    Returns:
-        The study's directory, ``None`` for other targets.
-    """
-    study = StudyLayout.of_trial(Path(targets[0]).resolve())
-    return None if study is None else study.path
-
-
-def are_own_images(
-    data: str | None, targets: Sequence[str], overrides: Sequence[str]
-) -> bool:
-    """Whether networks are measured on images that they were split from themselves.
-
-    Args:
-        data: What the user named, as for :func:`data_recipe`.
-        targets: What is measured.
-        overrides: ``key.path=value`` texts.
-    """
-    if any(override.startswith("data.") for override in overrides):
-        return False
-    return data is None or Path(data).resolve() == study_of(targets)
-
-
-def data_recipe(
-    data: str | None, targets: Sequence[str], overrides: Sequence[str]
-) -> Recipe:
-    """Find out which images and which recipe a measurement refers to.
-
-    Args:
-        data: Name of a data set, preset, config file or study; ``None``: the study
-            of the first target, or the recipe in the export that it is, else the
-            default data set.
-        targets: What is measured.
-        overrides: ``key.path=value`` texts.
-
-    Returns:
-        The recipe.
-
-    Raises:
-        InputError: There is no such source, or an override is wrong.
-    """
-    from nas.data.datasets import LOADERS
-    from nas.exporting.formats import RECIPE
-
-    if data is None:
-        study = study_of(targets)
-        if study is not None:
-            return load_config(study, overrides).recipe()
-        recipe = Path(targets[0]) / RECIPE
-        if recipe.is_file():
-            config = load_config(recipe, overrides).recipe()
-            if config.data.name == "imagefolder" and config.data.root is None:
-                raise InputError(
-                    f"{targets[0]} was trained on images in directories, which an "
-                    "export does not hold; say where they are",
-                    hint="--set data.root=DIR, or --data STUDY",
-                )
-            # It is that of one target, and each is measured on its own split.
-            images = config.data.model_copy(update={"resplit_seed": None})
-            return config.model_copy(update={"data": images})
-        data = "mnist5k"
-    if data in LOADERS:
-        return load_config("quickstart", [f"data.name={data}", *overrides]).recipe()
-    return load_config(data, overrides).recipe()
 
 
 def load_target(
@@ -243,8 +173,6 @@ def _split_seed_of_trial(directory: Path) -> int | None:
 
 
 def _split_seed_of_export(directory: Path) -> int | None:
-    from nas.exporting.formats import RECIPE
-
     recipe = directory / RECIPE
     return load_config(recipe).data.resplit_seed if recipe.is_file() else None
 

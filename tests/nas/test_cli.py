@@ -151,6 +151,16 @@ WRONG_AT_ONCE = [
     ["space", "images", "--set", "data.root=/nope"],
     ["distill", "images", "--out", "out", "--set", "data.root=/nope"],
     ["train", "a.yaml", "--config", "quickstart", "--set", "data.name=mnist"],
+    ["search", "images"],
+    ["search", "cifar10"],
+    ["search", "cifar10", "--set", "data.root=/nope"],
+    ["supernet", "cifar10", "--out", "out", "--set", "data.name=cifar100"],
+    ["probe", "cifar10", "--to", "a.safetensors"],
+    ["train", "a.yaml", "--config", "images"],
+    ["evaluate", "exported"],
+    ["evaluate", "exported", "--set", "data.root=/nope"],
+    ["evaluate", "a.yaml", "--data", "cifar10"],
+    ["evaluate", "a.yaml", "--data", "images"],
     ["evaluate", "a.yaml", "--evaluators", "acuracy"],
     ["evaluate", "a.yaml", "--data", "mnist"],
     ["export", "/nope", "--to", "out"],
@@ -180,6 +190,10 @@ for arguments in {WRONG_AT_ONCE!r}:
     assert not found, (arguments, found)
 """
     (tmp_path / "a.yaml").write_text(ARCHITECTURE)
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "architecture.yaml").write_text(ARCHITECTURE)
+    recipe = "data: {name: imagefolder, image_size: 28}\n"
+    (tmp_path / "exported" / "recipe.yaml").write_text(recipe)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
     )

@@ -107,7 +107,7 @@ def test_what_has_ended_without_the_look_at_the_test_images_takes_it(published_c
     weights.parent.mkdir(parents=True)
     weights.touch()
     assert not is_over(study, None)
-    with pytest.raises(AssertionError, match="images were read"):
+    with pytest.raises(InputError, match=r"data\.root must be a directory"):
         resume(published_copy, quiet=True)
 
 

@@ -241,3 +241,20 @@ def test_photographs_are_stored_larger_than_the_network_sees_them(tmp_path):
 def test_store_sizes_that_make_no_sense_are_refused(change, message):
     with pytest.raises(InputError, match=message):
         config_from_dict({"data": {"name": "imagefolder", "image_size": 8} | change})
+
+
+def test_cifar_is_looked_for_where_torchvision_reads_it(tmp_path):
+    from torchvision import datasets
+
+    for name, reader in (
+        ("cifar10", datasets.CIFAR10),
+        ("cifar100", datasets.CIFAR100),
+    ):
+        config = DataConfig(name=name, root=str(tmp_path))
+        with pytest.raises(InputError, match=f"{name} must lie under data.root"):
+            config.check_there()
+        DataConfig(name=name, root=str(tmp_path), download=True).check_there()
+        (tmp_path / reader.base_folder).mkdir()
+        config.check_there()
+        with pytest.raises(InputError, match=f"{name} must lie under data.root"):
+            load_dataset(config)  # the directory is empty
