@@ -30,7 +30,8 @@ def command(config: str | None, out: Path, address: str | None, output: str) -> 
     r"""Check torch, processor, GPU, Ray, ports, disk and file limits.
 
     Exit code 1 if something will not work; warnings alone are 0. With a config, also
-    whether it is right and its images are there (exit code 2).
+    whether it is right and its images are there (exit code 2): of a directory a sample
+    is decoded, and start and end of all others are read.
 
     \b
     nas doctor

@@ -29,6 +29,9 @@ warns below 1024)."""
 MIN_SHARED_GB = 0.5
 """Shared memory below which Ray puts images on the disk (our choice)."""
 
+SHOWN = 5
+"""Broken images that are named (our choice: they fit into a few lines)."""
+
 SLOW_SYNC_S = 0.1
 """Seconds of one fsync above which the ledger slows a search down (our choice: it
 syncs once per trial)."""
@@ -285,7 +288,10 @@ def study_directory(out: Path) -> Finding:
 
 
 def images(config: str) -> Finding:
-    """Whether a config is right and its images are there."""
+    """Whether a config is right, and its images are there and whole.
+
+    Of a directory some are decoded, and start and end of the others are read.
+    """
     from nas.config import load_config, with_plugins
     from nas.data.datasets import image_shape
 
@@ -293,4 +299,20 @@ def images(config: str) -> Finding:
     classes, channels, size = image_shape(settings.data)
     settings.space.make(classes, channels, size)
     found = f"{settings.data.name}: {classes} classes, {channels} x {size} x {size}"
-    return Finding("images", Level.GOOD, found)
+    if settings.data.name != "imagefolder":
+        return Finding("images", Level.GOOD, found)
+    from nas.data.image_check import check_images
+    from nas.data.image_files import scan_image_folder
+
+    folder = scan_image_folder(settings.data.find_root())
+    check = check_images(folder, size)
+    found += f"; {check.text()}"
+    if not check.broken:
+        return Finding("images", Level.GOOD, found, "; ".join(folder.notes))
+    names = ", ".join(f"{name} ({why})" for name, why in check.broken[:SHOWN])
+    more = ", ..." if check.broken[SHOWN:] else ""
+    found += f"; {len(check.broken)} cannot be read: {names}{more}"
+    if settings.data.on_error == "skip":
+        return Finding("images", Level.WARNING, found, "they will be left out")
+    advice = "mend or remove them, or leave them out: --set data.on_error=skip"
+    return Finding("images", Level.BAD, found, advice)
