@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nas.csv_text import csv_row
-from nas.terminal import make_console
+from nas.terminal import make_console, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,7 +73,9 @@ def print_fitted(
         left_out.append(worst.name)
     # Rather a long line than half a number.
     grid = _grid(title, kept, sections)
-    console.print(grid, width=max(room, needed()), crop=False)
+    console.width = max(room, needed())  # rich cuts what is wider than its console
+    console.print(grid, crop=False)
+    console.width = room
     if left_out:
         console.print(
             f"no room for: {', '.join(reversed(left_out))} (a wider terminal, or "
@@ -85,9 +87,12 @@ def _narrowest(column: Column) -> Column:
     """The column as wide as it must be."""
     if not column.wraps:
         return column
-    words = [word for cell in column.cells for word in cell.split()]
-    width = max(map(len, words), default=0)
-    width = max(width, min(WIDTH_OF_WORDS, max(map(len, column.cells), default=0)))
+    from rich.cells import cell_len
+
+    cells = [printable(cell) for cell in column.cells]
+    words = [word for cell in cells for word in cell.split()]
+    width = max(map(cell_len, words), default=0)
+    width = max(width, min(WIDTH_OF_WORDS, max(map(cell_len, cells), default=0)))
     return replace(column, cells=["x" * width] * len(column.cells))
 
 
@@ -101,7 +106,12 @@ def _grid(
     )
     for one in columns:
         justify = "left" if one.is_text else "right"
-        grid.add_column(one.name, justify=justify, no_wrap=not one.wraps)  # type: ignore[arg-type]
+        grid.add_column(
+            one.name,
+            justify=justify,  # type: ignore[arg-type]
+            no_wrap=not one.wraps,
+            overflow="fold",
+        )
     for row, cells in enumerate(zip(*(one.cells for one in columns), strict=True)):
         grid.add_row(*cells, end_section=row in sections)
     return grid
