@@ -314,6 +314,7 @@ class _Search:
             sampler_options=wanted.options,
             deadline=deadline,
             planned=self._scorer.planned(self._directory),
+            most_runs=self._scorer.most_runs,
             vary_seed="seed" in wanted.randomise,
             split_seed=config.data.split_seed if "split" in wanted.randomise else None,
         )

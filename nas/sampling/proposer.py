@@ -9,7 +9,7 @@ drive a whole search with it:
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +58,7 @@ class Plan:
         vary_seed: Whether replicates have training seeds of their own.
         split_seed: Base of the seeds with which the runs draw splits of their own;
             ``None`` if all have the study's.
+        most_runs: Runs that an architecture can have, where that is limited.
         planned: Architectures to train after the baselines, in this order.
         epochs: Budget of each trial.
         replicates: Seeds with which each architecture is trained.
@@ -81,6 +82,7 @@ class Plan:
     vary_seed: bool = True
     split_seed: int | None = None
     planned: Sequence[Planned] = ()
+    most_runs: Callable[[Architecture], int] | None = None
 
 
 class Proposer:
@@ -192,6 +194,8 @@ class Proposer:
         replicates: Sequence[int],
         attributes: Mapping[str, str] | None = None,
     ) -> None:
+        if (most := self._plan.most_runs) is not None:
+            replicates = [one for one in replicates if one < most(architecture)]
         missing = [
             run
             for run in self._runs(first, replicates)

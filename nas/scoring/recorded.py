@@ -5,7 +5,7 @@ any other. The table may be anyone's (``placement``, metrics, and ``seed``, ``ep
 ``state`` if it has them) or a study directory.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -90,7 +90,7 @@ class Recorded:
             raise InputError(f"a table to replay has complete runs; {source} has none")
         order = list(range(len(rows)))
         if "seed" in frame.columns:
-            seeds = checked.floats("seed")[rows]
+            seeds = [_seed_key(cell) for cell in frame["seed"].iloc[rows]]
             order.sort(key=lambda i: seeds[i])
         placements = checked.parsed(rows)
         columns = {name: checked.floats(name)[rows] for name in metrics}
@@ -127,6 +127,17 @@ class Recorded:
         """
         runs = self.runs.get(placement, ())
         return runs[(replicate + shift) % len(runs)] if replicate < len(runs) else None
+
+
+def _seed_key(cell: Any) -> tuple[int, float, str]:
+    """Order of seeds: numbers, then words; rows without a seed stay as they stand."""
+    if pd.isna(cell):
+        return 2, 0.0, ""
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        return 1, 0.0, str(cell)
+    return 0, number, ""
 
 
 class _InTable:
@@ -260,6 +271,15 @@ class FromRecord(Scorer):
     def __post_init__(self) -> None:
         check_no_options(self.given, ("table",))
         self.config  # noqa: B018  (reads the table, checks the objectives)
+        wanted, runs = self.given.search.replicates, self._record.runs
+        few = sum(len(one) < wanted for one in runs.values())
+        if few and not self.quiet:
+            say(
+                f"search.replicates is {wanted}, but {few} of the {len(runs)} "
+                f"placements of {self._source} have fewer runs: no more than these are "
+                "looked up",
+                err=True,
+            )
 
     @cached_property
     def _record(self) -> Recorded:
@@ -307,6 +327,12 @@ class FromRecord(Scorer):
     def epochs(self) -> int:
         """Budget of the table's runs."""
         return self._record.epochs
+
+    @property
+    def most_runs(self) -> Callable[[Architecture], int]:
+        """As many as the table has of a placement."""
+        runs = self._record.runs
+        return lambda architecture: len(runs.get(architecture.placement, ()))
 
     @property
     def provenance(self) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nas.sampling.planned import Planned
     from nas.scoring.training import DataParallelWorker
     from nas.scoring.trial_run import TrialFunction
+    from search_spaces.architecture import Architecture
     from search_spaces.spaces.space import SearchSpace
 
 
@@ -114,6 +115,11 @@ class Scorer(ABC):
     def epochs(self) -> int:
         """Budget of one run."""
         return self.config.training.epochs
+
+    @property
+    def most_runs(self) -> "Callable[[Architecture], int] | None":
+        """How many runs (seeds) of an architecture there can be; ``None``: any."""
+        return None
 
     @property
     def objectives(self) -> "tuple[Objective, ...]":

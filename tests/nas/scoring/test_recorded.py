@@ -1,4 +1,6 @@
 import itertools
+import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -137,12 +139,53 @@ def test_a_factorial_replay_supports_the_planted_rule(tmp_path):
     assert test.sampling == "uniform" and test.verdict == "supported"
 
 
-def test_runs_that_are_not_in_the_table_fail(tmp_path):
-    recorded = Recorded.of_frame(whole_table(num_seeds=1))
-    settings = config("search.trials=8", "search.replicates=2")
-    study = replay(settings, recorded, tmp_path / "study")
-    failed = [t for t in study.trials() if t.state == TrialState.FAILED]
-    assert failed and "the table has 1 of the runs of" in failed[0].error
+def search_table(table, tmp_path, preset, *changes):
+    """A replay that can be resumed, because its table is a file."""
+    table.to_csv(tmp_path / "table.csv", index=False)
+    looked_up = {"kind": "recorded", "table": str(tmp_path / "table.csv")}
+    settings = load_config(preset, [f"scoring={json.dumps(looked_up)}", *changes])
+    return search(settings, tmp_path / "study")
+
+
+@pytest.mark.parametrize("sampler", ["factorial", "tpe"])
+def test_runs_that_are_not_in_the_table_are_not_asked_for(tmp_path, sampler):
+    table = whole_table()  # two seeds of what begins with M, one of the others
+    part = table[(table.seed == 0) | table.placement.str.startswith("M")]
+    wanted = {"trials": 20, "replicates": 3, "sampler": sampler, "baselines": False}
+    changes = [f"search.{name}={value}" for name, value in wanted.items()]
+    study = search_table(
+        part, tmp_path, "quickstart", "objectives=[accuracy]", *changes
+    )
+    assert resume(study.path, 30, quiet=True).num_counted == 30
+    trials = Study.open(study.path).trials()
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    runs = Counter(trial.placement for trial in trials)
+    assert all(n <= 1 + (p[0] == "M") for p, n in runs.items())
+    assert max(runs.values()) == 2 and min(runs.values()) == 1
+
+
+def test_a_table_without_seeds_is_replayed_by_a_preset_with_replicates(
+    tmp_path, capsys
+):
+    table = whole_table().query("seed == 0").drop(columns="seed")
+    study = search_table(table, tmp_path, "rule")
+    assert [str(t.state) for t in study.trials()] == ["complete"] * 64
+    said = capsys.readouterr().err
+    assert (
+        "replicates is 2, but 64 of the 64 placements of table.csv have fewer" in said
+    )
+
+
+def test_seeds_may_be_words():
+    table = whole_table()
+    table["accuracy"] = range(len(table))
+    words = {0: "Tuesday", 1: "Monday"}
+    named = Recorded.of_frame(table.assign(seed=table.seed.map(words)))
+    numbered = Recorded.of_frame(table.assign(seed=[str(1 - s) for s in table.seed]))
+    assert named == numbered  # Monday comes first, in the order of the alphabet
+    mixed = table.assign(seed=[["10", None, "9", "word"][i % 4] for i in range(128)])
+    placements = iter(Recorded.of_frame(mixed).runs.values())
+    assert [run["accuracy"] for run in next(placements)] == [2, 3]
 
 
 def test_placements_that_are_not_in_the_table_are_not_tried(tmp_path):
