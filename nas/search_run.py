@@ -13,7 +13,7 @@ from nas.config.completion import metric_facts
 from nas.config.rule import HASH_KEY
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.dry_run import remembered
-from nas.execution.in_process import run_in_process
+from nas.execution.in_process import LINE_EVERY_S, run_in_process
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.cause import Cause
 from nas.ledger.trial import Trial, TrialState
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from nas.ledger.ledger import Ledger
     from nas.sampling.halving import Halving
     from nas.sampling.proposer import Proposer
+    from nas.study.progress import Progress
     from nas.tracking.callback import Tracking
 
 
@@ -328,7 +329,8 @@ class _Search:
                 halving.remember(key, measured)
         proposer = Proposer(ledger, plan)
         if self._scorer.in_process:
-            run_in_process(ledger, proposer, self._scorer, self._directory)
+            with self._progress(ledger, num_trials, spare_s=LINE_EVERY_S) as shown:
+                run_in_process(ledger, proposer, self._scorer, self._directory, shown)
             finished = True
         else:
             finished = self._run_on_ray(ledger, proposer, num_trials, halving, steps)
@@ -369,16 +371,9 @@ class _Search:
         """Have the workers do it; whether it came to its end."""
         from nas.execution.ray_runner import run_trials
         from nas.execution.trial_worker import WorkerContext
-        from nas.study.progress import Progress
 
         config = self._config
-        progress = Progress(
-            ledger.objectives,
-            num_trials,
-            ledger.trials(),
-            quiet=self._quiet,
-            study=self._layout,
-        )
+        progress = self._progress(ledger, num_trials, study=self._layout)
         tracking = self._tracking(ledger)
         in_shares = self._is_shared and self._scorer.name == FromScratch.name
         context = WorkerContext(
@@ -402,6 +397,14 @@ class _Search:
                 halving=halving,
                 tracking=tracking,
             )
+
+    def _progress(
+        self, ledger: "Ledger", num_trials: int, **options: Any
+    ) -> "Progress":
+        from nas.study.progress import Progress
+
+        trials, quiet = ledger.trials(), self._quiet
+        return Progress(ledger.objectives, num_trials, trials, quiet=quiet, **options)
 
     def _prepare_in_workers(self) -> bool:
         wanted = self._scorer.preparations(self._directory)

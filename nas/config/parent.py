@@ -63,6 +63,16 @@ class ParentConfig(Section):
         library = self.library.model_copy(update={"path": str(directory)})
         return self.model_copy(update={"library": library})
 
+    @property
+    def is_untrained(self) -> bool:
+        """Whether it is a network of timm or torchvision whose weights are drawn."""
+        return (
+            self.model is not None
+            and self.model.startswith(("timm:", "torchvision:"))
+            and self.weights is None
+            and not self.pretrained
+        )
+
     @model_validator(mode="after")
     def _one_network(self) -> Self:
         if self.train and (given := self._given()):

@@ -1,6 +1,7 @@
 """Runs a search in this process: for scores that cost less than asking a worker."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.ledger.ledger import Ledger, Proposal
 from nas.sampling.proposer import Proposer
@@ -9,9 +10,19 @@ from nas.scoring.trial_run import TrialRun
 from nas.study.layout import StudyLayout
 from search_spaces.errors import InputError
 
+if TYPE_CHECKING:
+    from nas.execution.searcher import Listener
+
+LINE_EVERY_S = 10.0
+"""Seconds between two lines of a log (our choice)."""
+
 
 def run_in_process(
-    ledger: Ledger, proposer: Proposer, scorer: Scorer, study: Path
+    ledger: Ledger,
+    proposer: Proposer,
+    scorer: Scorer,
+    study: Path,
+    listener: "Listener",
 ) -> None:
     """Score whatever is proposed, one after the other, until nothing is.
 
@@ -22,10 +33,12 @@ def run_in_process(
         proposer: Says what is next.
         scorer: Scores each run.
         study: The study's directory.
+        listener: Who is told about it.
     """
     layout = StudyLayout(study)
     while isinstance(proposal := proposer.next(), Proposal):
         number = proposal.number
+        listener.started(proposal)
         run = TrialRun(
             number=number,
             architecture=proposal.architecture.to_dict(),
@@ -52,3 +65,4 @@ def run_in_process(
             ledger.complete(
                 number, outcome.metrics, standard_errors=outcome.standard_errors
             )
+        listener.ended(ledger.trial(number))

@@ -165,7 +165,7 @@ class Distilled(Scorer):
     def _score(self, run: TrialRun) -> TrialOutcome:
         architecture = Architecture.from_dict(dict(run.architecture))
         letters = architecture.placement.letters
-        if letters not in self._scores:
+        if letters not in self._scores:  # a trial says itself that it has ended
             self._walk([letters])
         found = self._scores[letters]
         metrics = dict(found.metrics)
@@ -207,11 +207,11 @@ class Distilled(Scorer):
         self._cache: dict[str, TrialOutcome] = {}
         if self._search.space.size <= MAX_WALKED:
             texts = {a.placement.letters for a in self._search.space.enumerate()}
+            self._tell(f"scoring {len(texts)} placements on {self._count} images")
             self._walk(sorted(texts))
         return self._cache
 
     def _walk(self, placements: list[str]) -> None:
-        self._tell(f"scoring {len(placements)} placements on {self._count} images")
         own = zip(self.parent.slots, self.parent.own_blocks(), strict=True)
         blocks: list[dict[str, nn.Module]] = [
             {

@@ -104,13 +104,11 @@ def _with_new_layer(
             f"parent.model; got {wanted.model!r}"
         )
     weights = None if wanted.weights is None else read_weights(wanted.weights)
-    if weights is None and not wanted.pretrained and ":" in wanted.model:
-        library = wanted.model.partition(":")[0]
-        if library in ("timm", "torchvision"):
-            raise InputError(
-                "a linear probe reads the features of a trained network: name its "
-                "weights in parent.weights, or set parent.pretrained"
-            )
+    if wanted.is_untrained:
+        raise InputError(
+            "a linear probe reads the features of a trained network: name its "
+            "weights in parent.weights, or set parent.pretrained"
+        )
     model = parent_network(
         wanted.model,
         num_classes=dataset.num_classes,

@@ -31,6 +31,7 @@ from nas.scoring.parent_space import (
 from nas.scoring.replacement import Replacement, drawn_blocks
 from nas.scoring.scorer import Step
 from nas.scoring.trained_parent import parent_step, read_trained, untrained_parent
+from nas.terminal import say
 from search_spaces.architecture import Architecture
 from search_spaces.block_spec import BlockSpec
 from search_spaces.errors import InputError
@@ -65,6 +66,13 @@ class ParentSearch:
         self, config: SearchConfig, quiet: bool, replacement: Replacement
     ) -> None:
         wanted = parent_config(config)
+        if wanted.is_untrained and not quiet:
+            # Allowed: how a score behaves where nothing was learned is a control.
+            say(
+                f"warning: the parent {wanted.model} is untrained, its weights are "
+                "drawn: name them in parent.weights, or set parent.pretrained",
+                err=True,
+            )
         self.images: Dataset = load_dataset(config.data, quiet=quiet)
         self.parent: Parent = (
             untrained_parent(config, self.images)

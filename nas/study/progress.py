@@ -21,6 +21,9 @@ from nas.terminal import make_console, say
 _TICK_S = 5.0
 """Seconds between two looks at the running trials (our choice)."""
 
+_REDRAWN_S = 0.1
+"""Seconds between two drawings of a bar that is not told of every trial."""
+
 _SILENCE_S = 60.0
 """Seconds without a line after which a log is told that the search goes on."""
 
@@ -40,6 +43,8 @@ class Progress:
         trials: Trials that are there already.
         quiet: Show nothing.
         study: Where the trials write how far they are; ``None`` if they do not.
+        spare_s: For trials that may end a thousand times a second: seconds between two
+            lines of a log. Those that failed are always told.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Progress:
         *,
         quiet: bool = False,
         study: StudyLayout | None = None,
+        spare_s: float = 0.0,
     ) -> None:
         self._objectives = objectives
         self._num_trials = num_trials
@@ -58,7 +64,8 @@ class Progress:
         self._best: dict[str, Trial] = {}
         self._study = study
         self._running: dict[int, tuple[float, int]] = {}
-        self._said = time.monotonic()
+        self._spare_s = spare_s
+        self._said = self._drawn = time.monotonic()
         self._over = Event()
         self._lock = Lock()
         self._seconds: list[float] = []
@@ -127,7 +134,7 @@ class Progress:
         with self._lock:
             epochs = getattr(proposal, "epochs", 0)
             self._running[proposal.number] = (time.time(), epochs)
-            self._draw()
+            self._draw_soon()
 
     def ended(self, trial: Trial) -> None:
         """A training run ended, however it did."""
@@ -135,21 +142,22 @@ class Progress:
             self._end(trial)
 
     def _end(self, trial: Trial) -> None:
-        self._said = time.monotonic()
         self._running.pop(trial.number, None)
         self._count(trial)
         if trial.duration_s is not None and trial.retried_as is None:
             self._seconds.append(trial.duration_s)
         if self._quiet:
             return
+        now, failed = time.monotonic(), trial.state == TrialState.FAILED
         if self._bar is not None:
-            self._draw()
-            if trial.state == TrialState.FAILED:
+            self._draw_soon()
+            if failed:
                 self._bar.note(
                     f"trial {trial.number} ({trial.placement}) "
                     f"{_what_failed(trial)}: {trial.error}",
                 )
-        else:
+        elif failed or now - self._said >= self._spare_s:
+            self._said = now
             say(self._line(trial), err=True)
 
     def _line(self, trial: Trial) -> str:
@@ -191,8 +199,13 @@ class Progress:
             found[number] = Underway(max(0.0, now - since), done, wanted)
         return found
 
+    def _draw_soon(self) -> None:
+        if not self._spare_s or time.monotonic() - self._drawn >= _REDRAWN_S:
+            self._draw()
+
     def _draw(self) -> None:
         if self._bar is not None:
+            self._drawn = time.monotonic()
             self._bar.draw(self.num_ended, " · ".join(self._parts()))
 
     def _parts(self) -> list[str]:

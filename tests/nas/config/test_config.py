@@ -11,6 +11,7 @@ from nas.config import (
     preset_names,
     read_config,
 )
+from nas.config.parent import ParentConfig
 from search_spaces import InputError
 
 
@@ -296,3 +297,19 @@ def test_a_study_is_called_as_its_directory_unless_the_user_names_it(tmp_path, r
         (study, "runs/a", [], "a"),
     ):
         assert read(source, changes, out).name == name
+
+
+@pytest.mark.parametrize(
+    ("parent", "untrained"),
+    [
+        ({"model": "timm:resnet18"}, True),
+        ({"model": "torchvision:resnet18"}, True),
+        ({"model": "timm:resnet18", "weights": "mine.pt"}, False),
+        ({"model": "timm:resnet18", "pretrained": True}, False),
+        ({"model": "mine:network"}, False),  # may read its weights itself
+        ({"model": "an/export"}, False),
+        ({"train": True}, False),
+    ],
+)
+def test_parents_whose_weights_nobody_trained_are_known(parent, untrained):
+    assert ParentConfig(**parent).is_untrained is untrained

@@ -54,6 +54,21 @@ def test_without_a_terminal_each_trial_is_a_line_on_stderr(capsys):
     assert progress.num_ended == 4
 
 
+def test_trials_that_take_no_time_share_a_line_and_failed_ones_do_not(capsys):
+    with Progress(OBJECTIVES, 400, [], spare_s=60) as progress:
+        for number in range(400):
+            progress.started(Given(number))
+            state = TrialState.FAILED if number == 7 else TrialState.COMPLETE
+            values = {"accuracy": 0.5, "params": 10} if number != 7 else {}
+            error = "boom" if number == 7 else ""
+            progress.ended(
+                known_trial(number, state=state, metrics=values, error=error)
+            )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("[8/400] trial 7 CC-CM failed: boom")
+    assert progress.num_ended == 400
+
+
 def test_a_place_that_is_free_for_a_moment_does_not_double_the_time(capsys):
     with Progress(OBJECTIVES, 10, []) as progress:
         for number in (0, 1):
