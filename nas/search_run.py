@@ -233,6 +233,14 @@ class _Search:
             # Versions before wrote absolute paths into the study.
             recorded = to_keep(recorded, self._directory)
             check_unchanged(recorded, self._settings())
+        made_by = {trial.scorer for trial in ledger.trials()}
+        ours = self._scorer.name
+        if made_by and not made_by & {ours, FromScratch.name}:
+            raise InputError(
+                "a study keeps the scorer of its trials, which is "
+                f"{', '.join(sorted(made_by))} here and would be {ours}: a function or "
+                "scorer that was given to the search must be given again"
+            )
         num_trials = study.num_trials if trials is None else trials
         if study.has_ended(trials):  # the test images are to be looked at
             return self._close(finished=True, exhausted=study.is_exhausted)

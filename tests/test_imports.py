@@ -41,6 +41,7 @@ FLOORS = (
     "nas/study_path",
     "nas/paths_in_study",
     "nas/csv_text",
+    "nas/html_table",
     "nas/human_number",
     "nas/terminal",
     "nas/ledger",

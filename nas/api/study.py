@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.html_table import html_table
 from nas.ledger.trial import Trial
 from nas.pareto.table import ParetoTable, parse_axes, parse_axis
 from nas.study import study as reading
@@ -247,16 +248,10 @@ class Study(reading.Study):
         table = ParetoTable.of(self)
         shown = ["number", "placement", *(o.metric for o in self.objectives)]
         rows = [row for row in table.rows() if row["is_pareto"]]
-        head = "".join(f"<th>{escape(name)}</th>" for name in shown)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{_cell(row.get(n))}</td>" for n in shown) + "</tr>"
-            for row in rows
-        )
-        done = len(table.trials)
         return (
-            f"<p><b>{escape(self.name)}</b>: {done} of {self.num_trials} trials "
-            f"complete; on the front:</p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table>"
+            f"<p><b>{escape(self.name)}</b>: {len(table.trials)} of {self.num_trials} "
+            "trials complete; on the front:</p>"
+            + html_table(shown, [[row.get(name) for name in shown] for row in rows])
         )
 
 
@@ -272,7 +267,3 @@ class PNG:
 
     def _repr_png_(self) -> bytes:
         return self.data
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

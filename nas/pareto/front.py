@@ -12,11 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nas.html_table import html_table
 from search_spaces.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -203,15 +203,11 @@ class ParetoFront:
 
     def _repr_html_(self) -> str:
         """The points of the front as a table, for notebooks."""
-        head = "".join(
-            f"<th>{escape(name)} ({direction})</th>"
-            for name, direction in zip(self.metrics, self.directions, strict=True)
+        axes = zip(self.metrics, self.directions, strict=True)
+        return html_table(
+            [f"{name} ({direction})" for name, direction in axes],
+            self.values[self.is_pareto].tolist(),
         )
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{value:.4g}</td>" for value in point) + "</tr>"
-            for point in self.values[self.is_pareto]
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def hypervolume(self, reference: ArrayLike | None = None) -> float:
         """Volume that the feasible points dominate.

@@ -6,6 +6,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nas.html_table import html_table
 from nas.pareto.front import non_dominated
 from nas.prediction.candidates import COSTS, Candidates
 from nas.prediction.given_scores import with_scores
@@ -43,6 +45,9 @@ of the highest upper ends of their intervals."""
 WIDTH = 1.959964
 """Standard deviations to either side of a 95% interval. The normal quantile: the draws
 of the variances carry their uncertainty already (benchmarks/prediction.py)."""
+
+_SHOWN = 10
+"""Placements that a notebook shows (our choice)."""
 
 _WORLDS = 2_000
 """Posterior draws behind that probability: standard error at most 0.011."""
@@ -99,6 +104,30 @@ class Prediction:
     front: pd.DataFrame | None = None
     front_method: str = ""
     limited: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """The best placements and what they are worth, for notebooks."""
+        rows = [
+            (
+                row["placement"],
+                row["mean"],
+                f"{row['low']:.4g} to {row['high']:.4g}",
+                row["measured"],
+                row["p_best"],
+                "guess" if row["extrapolated"] else "",
+            )
+            for row in self.table.head(_SHOWN).to_dict("records")
+        ]
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return (
+            f"<p><b>{escape(self.metric)}</b> of {len(self.table):,} placements, "
+            f"predicted from {self.num_trials:,} trainings of "
+            f"{self.num_placements:,}; the first of them:</p>"
+            + html_table(
+                ["placement", "mean", "95% interval", "measured", "P(best)", ""], rows
+            )
+            + f"<p>{escape(self.trust.sentence())}</p><ul>{notes}</ul>"
+        )
 
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
         """Everything as plain data for JSON; what is not a number is ``None``.

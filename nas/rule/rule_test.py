@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nas.html_table import html_table
 from nas.rule import contrasts
 from nas.rule.declared_metric import (
     SMALLEST_FRACTION,
@@ -137,18 +138,20 @@ class RuleTest:
 
     def _repr_html_(self) -> str:
         """Verdict, contrast and slots as a table, for notebooks."""
-        rows = "".join(
-            f"<tr><td>{one.stage}.{one.block}</td><td>{one.effect.effect:+.4g}</td>"
-            f"<td>{one.effect.ci[0]:+.4g} to {one.effect.ci[1]:+.4g}</td></tr>"
+        rows = [
+            (
+                f"{one.stage}.{one.block}",
+                f"{one.effect.effect:+.4g}",
+                f"{one.effect.ci[0]:+.4g} to {one.effect.ci[1]:+.4g}",
+            )
             for one in self.slots
             if one.effect.effect is not None and one.effect.ci is not None
-        )
+        ]
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
         return (
             f"<p>{self.letter} at the end of a stage, {escape(self.metric)}: "
-            f"<b>{self.verdict}</b></p><ul>{reasons}</ul><table><thead><tr>"
-            f"<th>slot</th><th>effect</th><th>95% interval</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
+            f"<b>{self.verdict}</b></p><ul>{reasons}</ul>"
+            + html_table(["slot", "effect", "95% interval"], rows)
         )
 
     def to_dict(self) -> dict[str, Any]:

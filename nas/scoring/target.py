@@ -4,12 +4,14 @@ import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators.evaluator import Evaluation, EvaluationError, Evaluator
 from nas.config import Recipe, load_config
 from nas.exporting.format import RECIPE
+from nas.html_table import html_table
 from nas.ledger.regular_file import read_regular
 from nas.study.layout import StudyLayout, TrialLayout
 from search_spaces.errors import InputError
@@ -73,6 +75,24 @@ class Measurement:
     seconds: dict[str, float]
     errors: dict[str, str]
     details: dict[str, dict[str, Any]]
+
+    def _repr_html_(self) -> str:
+        """Metrics with their errors, and what could not be measured, for notebooks."""
+        rows = [
+            (name, value, self.standard_errors.get(name))
+            for name, value in self.metrics.items()
+        ]
+        title = self.name if not self.placement else f"{self.name}, {self.placement}"
+        drawn = "" if self.trained else " (not trained)"
+        errors = "".join(
+            f"<li>{escape(name)}: {escape(why)}</li>"
+            for name, why in self.errors.items()
+        )
+        return (
+            f"<p><b>{escape(title)}</b>{drawn}</p>"
+            + html_table(["metric", "value", "standard error"], rows)
+            + (f"<ul>{errors}</ul>" if errors else "")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the details, for JSON."""

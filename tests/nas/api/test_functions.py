@@ -10,6 +10,7 @@ import torch
 import nas
 from nas.api.functions import as_config
 from nas.scoring.recorded import FromRecord, Recorded
+from nas.scoring.target import Measurement
 from search_spaces import Architecture, InputError, Placement
 
 ROOT = Path(__file__).parents[3]
@@ -72,8 +73,24 @@ def test_things_show_themselves_in_notebooks(tmp_path):
     assert "<svg" in study.best()._repr_html_()
     assert "<svg" in study.architecture(0)._repr_html_()
     assert "end of a stage" in study.rule()._repr_html_()
+    shown = study.predict()._repr_html_()
+    assert "16 placements, predicted from 4 trainings of 4" in shown
+    assert shown.count("<tr>") == 1 + 10 and "CM-CM" in shown
     placeless = dataclasses.replace(study.best(), placement="<b>")
     assert "<b>" not in placeless._repr_html_()
+
+
+def test_a_measurement_shows_itself_in_notebooks():
+    errors = {"flatness": "no <b>"}
+    measured = Measurement(
+        "net", "net", "C-M", False, {"accuracy": 0.5, "macs": 7.0}, {"accuracy": 0.1},
+        {}, errors, {},
+    )  # fmt: skip
+    shown = measured._repr_html_()
+    assert "<b>net, C-M</b> (not trained)" in shown
+    assert "<td>accuracy</td><td>0.5</td><td>0.1</td>" in shown
+    assert "<td>macs</td><td>7</td><td>–</td>" in shown
+    assert "<li>flatness: no &lt;b&gt;</li>" in shown
 
 
 def test_a_config_may_be_a_name_a_mapping_a_path_or_a_config(tmp_path):

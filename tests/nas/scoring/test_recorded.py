@@ -115,6 +115,10 @@ def test_a_scorer_of_ones_own_runs_in_the_same_driver(tmp_path):
     assert states == ["complete", "complete", "failed", "complete", "complete"]
     assert study.trials()[2].error == "RuntimeError: not today"
     assert {trial.scorer for trial in study.trials()} == {"moody"}
+    # Its config alone would train the further ones.
+    with pytest.raises(InputError, match="is moody here and would be scratch"):
+        resume(study.path, 9, quiet=True)
+    assert len(study.trials()) == 5
 
 
 def test_build_up_finds_the_planted_rule(tmp_path):
