@@ -27,6 +27,10 @@ MIN_SUPERNETS = 5
 clusters is hardly one). Rows of one supernet share its luck: taken as independent,
 intervals of 95% were seen to cover 23 to 63%."""
 
+SHARED_SPLIT = 5
+"""Placements per train/validation split from which a split is a cluster (our choice:
+more than a block of swaps has, which is a cluster of its own)."""
+
 LARGEST = 1e100
 """Values beyond this are refused: their squares overflow."""
 
@@ -230,12 +234,54 @@ class CheckedFrame:
         cells = self.frame["split_seed"].iloc[rows].astype(object)
         return np.asarray(cells.where(cells.notna(), "").astype(str).to_numpy(str))
 
-    def failures(self, letter: str, like: str) -> tuple[str, ...]:
-        """Placements of failed trials that can be read and have the same depths."""
-        if "state" not in self.frame.columns:
-            return ()
+    def split_clusters(
+        self, rows: Any, notes: list[str]
+    ) -> npt.NDArray[np.intp] | None:
+        """Numbers of the splits of rows, where few splits have many placements each.
+
+        Two searches on a split each, put into one table, differ in level; if they also
+        differ in where they placed MSAs, a level passes for an effect of position.
+
+        Args:
+            rows: Positions of the used rows.
+            notes: What was assumed is added here.
+
+        Returns:
+            ``(rows,)``, or ``None`` if there are no such splits.
+        """
+        splits = self.splits(rows)
+        if splits is None:
+            return None
+        names, numbers = np.unique(splits, return_inverse=True)
+        placements = self.frame["placement"].iloc[rows].nunique()
+        if not 1 < len(names) <= placements / SHARED_SPLIT:
+            return None
+        notes.append(
+            "rows of one train/validation split share luck and count as one cluster: "
+            f"{len(names)} clusters"
+        )
+        return np.asarray(numbers, dtype=np.intp)
+
+    def failures(self, metric: str, letter: str, like: str) -> tuple[str, ...]:
+        """Placements of trials that failed, or ended without the metric.
+
+        A training that diverges may end as complete with an empty cell: it is a
+        failure that the trials with a value do not show.
+
+        Args:
+            metric: Column to test.
+            letter: A letter that is allowed beside the known ones.
+            like: A placement; those of other depths are left out.
+
+        Returns:
+            Those that can be read.
+        """
+        failed = ~np.isfinite(self.metric(metric))
+        if "state" in self.frame.columns:
+            states = self.states()
+            failed = (states == "failed") | (failed & (states == "complete"))
         found = []
-        for index in np.flatnonzero(self.states() == "failed"):
+        for index in np.flatnonzero(failed):
             try:
                 text = self.placement(int(index), letter)
             except InputError:

@@ -18,10 +18,11 @@ class SlotFailures:
     Attributes:
         stage: Stage, from 1.
         block: Block of the stage, from 1.
-        failed_msa: Failed trials with the compared letter here.
-        num_msa: Failed and complete trials with the compared letter here.
-        failed_conv: Failed trials with a C here.
-        num_conv: Failed and complete trials with a C here.
+        failed_msa: Trials with the compared letter here that failed, or ended without
+            the metric.
+        num_msa: These and complete trials with the compared letter here.
+        failed_conv: The same with a C here.
+        num_conv: These and complete trials with a C here.
         p: Fisher's exact test of equal shares, two-sided.
         p_holm: The same after Holm's correction for all slots.
     """

@@ -59,7 +59,7 @@ class PlacementTable:
         letter: The letter that is compared with C.
         clusters: Cluster of each used row, ``(rows,)`` of numbers from 0, or ``None``
             where no two rows share more than their placement.
-        failures: Placements of the trials that failed.
+        failures: Placements of the trials that failed or have no value of the metric.
         plan: The plan that was registered before the first trial, if any.
         strided: Stage and number of the blocks that halve the map; ``None`` where the
             table does not tell.
@@ -334,6 +334,8 @@ class PlacementTable:
             )
         placements = checked.placements(rows, letter)
         clusters = checked.clusters(rows, notes)
+        if clusters is None:
+            clusters = checked.split_clusters(rows, notes)
         table = cls(
             source,
             metric,
@@ -346,15 +348,31 @@ class PlacementTable:
             tuple(notes),
             letter,
             clusters,
-            checked.failures(letter, placements[0]),
+            checked.failures(metric, letter, placements[0]),
             splits=checked.splits(rows),
         )
         return table._merge_repeats(frame, rows)
 
+    def _with_copies_told(self, frame: pd.DataFrame) -> "PlacementTable":
+        """The same table; a note if its rows, ``frame``, look like copies.
+
+        Intervals count placements and bear copies; what is said of replicates does not.
+        """
+        numbers = CheckedFrame(frame, self.source).metrics()
+        copies = int(frame.duplicated(["placement", *numbers]).sum())
+        if not copies:
+            return self
+        note = (
+            f"{copies} rows have the placement and every value of another row; if they "
+            "are copies, there are fewer trials and more noise between replicates than "
+            "is said here (intervals count placements, copies do not shorten them)"
+        )
+        return replace(self, notes=(*self.notes, note))
+
     def _merge_repeats(self, frame: pd.DataFrame, rows: Any) -> "PlacementTable":
         """Average rows that repeat a placement *and* its seed: one run, told twice."""
         if "seed" not in frame.columns:
-            return self
+            return self._with_copies_told(frame.iloc[rows])
         seeds = frame["seed"].iloc[rows].tolist()
         splits = ["" for _ in seeds] if self.splits is None else self.splits.tolist()
         groups: dict[Hashable, list[int]] = {}
@@ -367,7 +385,7 @@ class PlacementTable:
             key = (placement, *told)
             groups.setdefault(key, []).append(row)
         if len(groups) == len(rows):
-            return self
+            return self._with_copies_told(frame.iloc[rows])
         first = np.zeros(len(rows), dtype=bool)
         first[[members[0] for members in groups.values()]] = True
         merged = self.only(first)
@@ -376,7 +394,8 @@ class PlacementTable:
             f"{len(rows) - len(groups)} rows repeat the placement and the seed of "
             "another row; each such pair counts as one trial (its mean)"
         )
-        return replace(merged, values=means, notes=(*merged.notes, note))
+        merged = replace(merged, values=means, notes=(*merged.notes, note))
+        return merged._with_copies_told(frame.iloc[rows[first]])
 
 
 def strided_blocks(config: "SearchConfig") -> StridedBlocks:

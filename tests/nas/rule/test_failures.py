@@ -45,3 +45,11 @@ def test_damaged_placements_of_failed_trials_are_left_out():
     frame.loc[len(frame)] = ["CC-CC", "failed", np.nan]
     failures = PlacementTable.of_frame(frame).failures
     assert len(failures) == (frame["state"] == "failed").sum() - 2
+
+
+def test_a_training_that_ends_without_a_value_has_failed():
+    frame = crashing(np.random.default_rng(3))
+    told = PlacementTable.of_frame(frame).failures
+    quiet = [frame.assign(state="complete"), frame.drop(columns="state")]
+    for table in quiet:
+        assert PlacementTable.of_frame(table).failures == told

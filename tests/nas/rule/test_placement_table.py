@@ -1,8 +1,11 @@
+import numpy as np
 import pandas as pd
 import pytest
+from rule_plants import free_design, placements
 
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.placement_table import PlacementTable
+from nas.rule.rule_test import rule_test
 from search_spaces.errors import InputError
 
 
@@ -161,3 +164,26 @@ def test_columns_are_found_behind_blanks_and_in_an_index(tmp_path):
     for name in ("a.csv", "b.parquet"):
         table = PlacementTable.read(tmp_path / name)
         assert table.values.tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("column", [{}, {"seed": [0, 1]}, {"number": [7, 8]}])
+def test_a_table_told_twice_gives_no_shorter_intervals_and_says_so(column):
+    rng = np.random.default_rng(4)
+    bits = np.unique(free_design(rng, 64, (3, 3, 3)), axis=0)
+    once = pd.DataFrame(
+        {
+            "placement": list(map(str, placements(bits, (3, 3, 3)))),
+            "accuracy": rng.normal(size=len(bits)),
+        }
+    )
+    twice = pd.concat(
+        [
+            once.assign(**{name: pair[i] for name, pair in column.items()})
+            for i in (0, 1)
+        ]
+    )
+    one, two = (rule_test(PlacementTable.of_frame(part)) for part in (once, twice))
+    assert two.end_of_stage == one.end_of_stage and two.verdict == one.verdict
+    said = [note for note in two.notes if "copies" in note]
+    assert len(said) == 1 and said[0].startswith(f"{len(bits)} rows")
+    assert not any("copies" in note for note in one.notes)
