@@ -42,6 +42,17 @@ class Readings:
         moved = float(self.weights[: len(slot_effects)] @ slot_effects)
         return replace(self, effects=self.effects + moved)
 
+    def where(self, flags: npt.NDArray[np.bool_], other: "Readings") -> "Readings":
+        """The other readings of the same contrast in some of the tables."""
+        if not flags.any():
+            return self
+        return replace(
+            self,
+            effects=np.where(flags, other.effects, self.effects),
+            errors=np.where(flags, other.errors, self.errors),
+            df=np.where(flags, other.df, self.df),
+        )
+
     @classmethod
     def none(cls, num_tables: int, reason: str) -> "Readings":
         """No estimates, and why."""

@@ -1,7 +1,6 @@
 """Regressors of the rivals that act through the whole placement, not through slots."""
 
 from collections.abc import Sequence
-from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
@@ -72,8 +71,9 @@ def adjacent_pairs(
 
     With these in the regression a slot's effect is that of an MSA without neighbours:
     a last slot has one neighbour within its stage and a middle slot two, so a penalty
-    on neighbours alone makes the last slot the better one. Pairs across a stage's
-    border are counted apart, because only some slots have them.
+    on neighbours alone makes the last slot the better one. Which block of a pair is the
+    MSA counts, for no block of its stage comes after a last slot. Pairs across a
+    stage's border are counted apart, because only some slots have them.
 
     Args:
         bits: ``(rows, slots)``, 1 for an MSA.
@@ -81,9 +81,10 @@ def adjacent_pairs(
         others: The same for each further kind of block that is not Conv.
 
     Returns:
-        ``(rows, at most 2 * (1 + others))``: pairs that no row has are left out.
+        ``(rows, at most 2 + 4 * others)``: pairs that no row has are left out.
     """
-    return _pairs([(bits, kind) for kind in (bits, *others)], layout)
+    either = [pair for other in others for pair in ((bits, other), (other, bits))]
+    return _pairs([(bits, bits), *either], layout)
 
 
 def other_pairs(layout: SlotLayout, others: Sequence[Floats]) -> Floats:
@@ -96,19 +97,44 @@ def other_pairs(layout: SlotLayout, others: Sequence[Floats]) -> Floats:
         others: ``(rows, slots)`` for each further kind of block that is not Conv.
 
     Returns:
-        ``(rows, at most others * (others + 1))``: pairs that no row has are left out.
+        ``(rows, at most 2 * others ** 2)``: pairs that no row has are left out.
     """
-    return _pairs(list(combinations_with_replacement(others, 2)), layout)
+    return _pairs([(one, other) for one in others for other in others], layout)
+
+
+def stage_pairs(bits: Floats, layout: SlotLayout) -> Floats:
+    """Adjacent pairs of MSAs of each stage but the last one that has any.
+
+    Beside the pairs of all stages together they are what neighbours do more in this
+    stage than in the last.
+
+    Args:
+        bits: ``(rows, slots)``, 1 for an MSA.
+        layout: The slots.
+
+    Returns:
+        ``(rows, at most stages - 1)``.
+    """
+    pairs, stages, across = bits[:, :-1] * bits[:, 1:], *_borders(layout)
+    within = [
+        pairs[:, ~across & (stages[:-1] == stage)].sum(axis=1)
+        for stage in layout.stages
+    ]
+    found = np.stack(within, axis=1)
+    return np.asarray(found[:, found.any(axis=0)][:, :-1])
 
 
 def _pairs(kinds: Sequence[tuple[Floats, Floats]], layout: SlotLayout) -> Floats:
-    stages = np.array([stage for stage, _ in layout.slots])
-    across = stages[:-1] != stages[1:]
+    _, across = _borders(layout)
     columns = []
-    for one, other in kinds:
-        pairs = one[:, :-1] * other[:, 1:]
-        if one is not other:
-            pairs = pairs + other[:, :-1] * one[:, 1:]
+    for before, after in kinds:
+        pairs = before[:, :-1] * after[:, 1:]
         columns += [pairs[:, ~across].sum(axis=1), pairs[:, across].sum(axis=1)]
     found = np.stack(columns, axis=1)
     return np.asarray(found[:, found.any(axis=0)])
+
+
+def _borders(layout: SlotLayout) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.bool_]]:
+    """Stage of each slot, and whether the next slot is of another stage."""
+    stages = np.array([stage for stage, _ in layout.slots])
+    return stages, stages[:-1] != stages[1:]

@@ -32,8 +32,11 @@ class TableReadings:
         slopes: The slope of a line over depth; two where it can be taken twice.
         pairs: What adjacent MSAs do, within a stage and across a border, and an MSA
             next to each further kind of block.
+        pairs_differ: Where what adjacent MSAs do differs between stages, ``(tables,)``:
+            there the regression of all rivals has their pairs by stage.
         beside: Every comparison of places of the verdict beside these.
-        beside_hidden: Those of them in which a line can hide that the table cannot see.
+        hides: For each of them the tables in which a line can hide that they cannot
+            see, ``(tables,)``.
         constant: Where the metric is the same in every row, ``(tables,)``.
     """
 
@@ -46,8 +49,9 @@ class TableReadings:
     off_line: tuple[Readings, ...]
     slopes: tuple[Readings, ...]
     pairs: tuple[Readings, ...]
+    pairs_differ: Flags
     beside: tuple[Readings, ...]
-    beside_hidden: tuple[Readings, ...]
+    hides: tuple[Flags, ...]
     constant: Flags
 
     def worst_without_stage(self, side: Floats) -> Readings:
@@ -90,8 +94,9 @@ class TableReadings:
             each(self.off_line),
             each(self.slopes),
             each(self.pairs),
+            self.pairs_differ,
             each(self.beside),
-            each(self.beside_hidden),
+            self.hides,
             self.constant,
         )
 

@@ -16,21 +16,24 @@ from nas.rule.contrasts import Contrast
 from nas.rule.judgements import Judgements, Verdict
 from nas.rule.letters import indicators
 from nas.rule.readings import FittedDesign, Readings
-from nas.rule.rival_checks import rival_checks
+from nas.rule.rival_checks import ALARM, VETO, rival_checks
 from nas.rule.rivals import (
     adjacent_pairs,
     count_squares,
     other_pairs,
+    stage_pairs,
     total_squares,
 )
 from nas.rule.slot_design import Labels, SlotDesign
 from nas.rule.slot_layout import SlotLayout
-from nas.rule.table_readings import TableReadings, disagreement
+from nas.rule.table_readings import TableReadings, disagreement, shown
 
 __all__ = ["Check", "Checks", "Judgements", "Verdict", "VerdictDesign"]
 
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 FindOver = Callable[[SlotDesign, SlotLayout, Iterable[int] | None], Contrast]
+Read = Callable[[Contrast], Readings]
 
 MIN_RESIDUAL_DF = 5
 """Fewer spare placements than this give no verdict (our choice: at 5 degrees of
@@ -85,6 +88,9 @@ class VerdictDesign:
         if other_bits:
             controls.insert(0, other_pairs(layout, other_bits))
         self.joint = design(*controls)
+        by_stage = stage_pairs(bits, layout)
+        self._num_apart = by_stage.shape[1]
+        self.apart = design(*controls, by_stage)
         self.counted = design(count_squares(bits, layout, other_bits))
         self.headline = contrasts.end_of_stage(self.plain, layout)
 
@@ -105,18 +111,13 @@ class VerdictDesign:
         """Slot weights of the slope of a line over depth."""
         return contrasts.slopes_over_depth(self.joint, self.layout)
 
-    def _pair_effects(self) -> list[Contrast]:
-        """The regressors of adjacent pairs with the compared kind of block."""
-        num = self.joint.design.shape[1] - 1
-        # the last ones, see the constructor
-        pairs = np.eye(num)[num - self._num_pairs :]
-        return [Contrast(weights) for weights in pairs]
-
-    def _beside_trends(self) -> list[tuple[Contrast, bool]]:
+    def _beside_trends(
+        self, plain: FittedDesign, joint: Read
+    ) -> list[tuple[Readings, Flags]]:
         """Every comparison of places less what a line over depth does to it.
 
         Returns:
-            Each with whether a line can hide in it that the table cannot see.
+            Each with the tables in which a line can hide in it, ``(tables,)``.
         """
         depth = np.arange(self.layout.num_slots)
         found = []
@@ -125,23 +126,17 @@ class VerdictDesign:
             for one in left_out.values() or [find(self.plain, self.layout, None)]:
                 if one.weights is None:
                     continue
-                steps = float(one.weights @ depth)
+                own, steps = plain.read(one), float(one.weights @ depth)
                 for slope in self._slopes or [np.zeros(self.layout.num_slots)]:
-                    less = Contrast(one.weights - steps * slope, one.stages)
+                    line = steps * slope
+                    less = joint(Contrast(one.weights - line, one.stages))
+                    hides = np.zeros(len(less.effects), dtype=bool)
                     # of several stages the worst counts, which is strict enough
-                    hides = not left_out and self._hides(one.weights, steps * slope)
+                    if line.any() and not left_out:
+                        errors = joint(Contrast(line)).errors
+                        hides = errors > HIDING * own.errors
                     found.append((less, hides))
         return found
-
-    def _hides(self, comparison: Floats, line: Floats) -> bool:
-        """Whether a line is so much less precise than the comparison it moves."""
-        if not line.any():
-            return False
-        own, lines = self.joint.loads(comparison), self.joint.loads(line)
-        if own is None or lines is None:
-            return True
-        size = float(np.linalg.norm(own.rows))
-        return float(np.linalg.norm(lines.rows)) > HIDING * size
 
     def read(self, responses: Floats) -> TableReadings:
         """Read every contrast from every table.
@@ -154,8 +149,17 @@ class VerdictDesign:
         """
         layout = self.layout
         plain = FittedDesign(self.plain, responses)
-        joint = FittedDesign(self.joint, responses)
+        together = FittedDesign(self.joint, responses)
+        apart = FittedDesign(self.apart, responses)
         counted = FittedDesign(self.counted, responses)
+
+        unequal = [apart.read(one) for one in _last(self.apart, self._num_apart)]
+        alarm = ALARM / max(len(unequal), 1)
+        pairs_differ = shown(unequal, responses.shape[1], alarm)
+
+        def joint(contrast: Contrast) -> Readings:
+            found = together.read(contrast)
+            return found.where(pairs_differ, apart.read(contrast))
 
         def of_plain(find: Callable[[SlotDesign, SlotLayout], Contrast]) -> Readings:
             return plain.read(find(self.plain, layout))
@@ -165,9 +169,9 @@ class VerdictDesign:
             return {stage: plain.read(one) for stage, one in found.items()}
 
         def step(stage_levels: bool) -> Readings:
-            return joint.read(contrasts.beyond_depth(self.joint, layout, stage_levels))
+            return joint(contrasts.beyond_depth(self.joint, layout, stage_levels))
 
-        beside = [(joint.read(one), hides) for one, hides in self._beside_trends()]
+        beside = self._beside_trends(plain, joint)
         return TableReadings(
             headline=plain.read(self.headline),
             named={
@@ -189,13 +193,16 @@ class VerdictDesign:
             first_without=left_out(contrasts.last_over_first),
             middle_without=left_out(contrasts.last_over_middle),
             off_line=tuple(
-                joint.read(Contrast(one))
+                joint(Contrast(one))
                 for one in contrasts.stage_levels_off_line(self.joint, layout)
             ),
-            slopes=tuple(joint.read(Contrast(one)) for one in self._slopes),
-            pairs=tuple(joint.read(one) for one in self._pair_effects()),
+            slopes=tuple(joint(Contrast(one)) for one in self._slopes),
+            pairs=tuple(
+                together.read(one) for one in _last(self.joint, self._num_pairs)
+            ),
+            pairs_differ=pairs_differ,
             beside=tuple(one for one, _ in beside),
-            beside_hidden=tuple(one for one, hides in beside if hides),
+            hides=tuple(hides for _, hides in beside),
             constant=np.ptp(responses, axis=0)
             <= 1e-12 * np.abs(responses).max(axis=0, initial=0.0),
         )
@@ -234,11 +241,11 @@ class VerdictDesign:
         worst = read.worst_without_stage(side)
         checks = rival_checks(self.layout, read, side, is_good, level)
         blocked = self._blocked(headline, sign)
-        shown = headline.one_sided(side) < level / 2
+        passed = headline.one_sided(side) < level / 2
         for check in checks:
-            shown &= check.passed
+            passed &= check.passed
         verdicts = np.where(
-            shown, np.where(is_good, "supported", "contradicted"), "inconclusive"
+            passed, np.where(is_good, "supported", "contradicted"), "inconclusive"
         )
         differ = disagreement(list(read.stages.values()))
         if smallest is not None and not headline.reason:
@@ -250,7 +257,7 @@ class VerdictDesign:
                 beyond = [
                     np.abs(one.effects) > smallest for one in read.stages.values()
                 ]
-                negligible &= ~((differ[2] < level) & np.any(beyond, axis=0))
+                negligible &= ~((differ[2] < VETO) & np.any(beyond, axis=0))
             verdicts = np.where(negligible, "negligible", verdicts)
         verdicts = np.where(read.constant | bool(blocked), "inconclusive", verdicts)
         return Judgements(
@@ -271,3 +278,9 @@ class VerdictDesign:
         if sign == 0:
             return "neither side of the metric is the better one"
         return ""
+
+
+def _last(design: SlotDesign, number: int) -> list[Contrast]:
+    """The coefficients of the last regressors of a design."""
+    num = design.design.shape[1] - 1
+    return [Contrast(weights) for weights in np.eye(num)[num - number :]]

@@ -191,6 +191,29 @@ def neighbours(across):
     return plant
 
 
+def neighbours_by_stage(*sizes):
+    """What each adjacent pair of MSAs of the first, second, ... stage adds."""
+
+    def plant(bits, depths):
+        pairs = bits[:, :-1] * bits[:, 1:]
+        stage = np.repeat(np.arange(len(depths)), depths)
+        within = stage[:-1] == stage[1:]
+        return (pairs * within) @ np.asarray(sizes, dtype=float)[stage[:-1]]
+
+    return plant
+
+
+def preceded(size):
+    """Each compared block right after one of another letter that is no Conv."""
+
+    def plant(own, filled, depths):
+        stage = np.repeat(np.arange(len(depths)), depths)
+        pairs = (filled - own)[:, :-1] * own[:, 1:]
+        return size * pairs[:, stage[:-1] == stage[1:]].sum(axis=1)
+
+    return plant
+
+
 def followed(bits, depths):
     """Each MSA that a Conv follows costs 1 SD, within stages and across."""
     return -(bits[:, :-1] * (1 - bits[:, 1:])).sum(axis=1)
@@ -313,5 +336,87 @@ LETTER_RIVALS = {
         together(END, START, at("strided", -2.0)), count_curve
     ),
     "trend and edges": of_letters(together(trend, END, START)),
+    "an MSA after another letter helps, and edges": lambda own, filled, depths: (
+        preceded(2.0)(own, filled, depths) + together(END, START)(own, depths)
+    ),
+    "an MSA after another letter helps, trend and edges": lambda own, filled, depths: (
+        preceded(2.0)(own, filled, depths) + together(trend, END, START)(own, depths)
+    ),
 }
 """Truths of placements of four letters that are not the rule."""
+
+
+def noises(depths):
+    """Noise that is neither equal nor normal, by name: ``noise(rng, bits, size)``."""
+    last = slots(depths, "last")
+
+    def spread(sizes):
+        """Normal noise of a size that depends on the placement."""
+        return lambda rng, bits, size: sizes(bits)[:, None] * rng.normal(size=size)
+
+    def collapse(chances, drop=60.0):
+        """Noise of 1 SD and trainings that collapse."""
+
+        def noise(rng, bits, size):
+            fell = rng.random(size) < chances(bits)[:, None]
+            return rng.normal(size=size) - drop * fell
+
+        return noise
+
+    def everywhere(chance):
+        return lambda bits: np.full(len(bits), chance)
+
+    def whole(bits):
+        return bits[:, : depths[0]].min(axis=1)
+
+    return {
+        "SD 1, or 5 with an M at any end": spread(
+            lambda bits: 1 + 4 * bits[:, last].max(axis=1)
+        ),
+        "SD 0.5 + number of Ms at ends": spread(
+            lambda bits: 0.5 + bits[:, last].sum(axis=1)
+        ),
+        "SD 1, or 8 with an M at every end": spread(
+            lambda bits: 1 + 7 * bits[:, last].min(axis=1)
+        ),
+        "SD times 1.4 with each M": spread(
+            lambda bits: 1.4 ** (bits.sum(axis=1) - bits.shape[1] / 2)
+        ),
+        "SD divided by 1.4 with each M": spread(
+            lambda bits: 1.4 ** (bits.shape[1] / 2 - bits.sum(axis=1))
+        ),
+        "SD by the number of Ms in stage 1": spread(
+            lambda bits: 0.2 + 0.7 * bits[:, : depths[0]].sum(axis=1)
+        ),
+        "SD by the number of Ms in the last stage": spread(
+            lambda bits: 0.2 + 0.7 * bits[:, -depths[-1] :].sum(axis=1)
+        ),
+        "SD 0.1, or 2 with an M at the end of stage 1": spread(
+            lambda bits: 0.1 + 1.9 * bits[:, depths[0] - 1]
+        ),
+        "SD by the number of adjacent Ms": spread(
+            lambda bits: 0.2 + 0.5 * (bits[:, 1:] * bits[:, :-1]).sum(axis=1)
+        ),
+        "SD 1, or 8 if stage 1 is all M": spread(lambda bits: 1 + 7 * whole(bits)),
+        "collapse by 60 SD in 1%": collapse(everywhere(0.01)),
+        "collapse by 60 SD in 5%": collapse(everywhere(0.05)),
+        "collapse by 5 SD in 5%": collapse(everywhere(0.05), 5.0),
+        "collapse by 60 SD, 0.5% for each M": collapse(
+            lambda bits: 0.005 * bits.sum(axis=1)
+        ),
+        "collapse by 60 SD, 0.2% times the number of Ms squared": collapse(
+            lambda bits: 0.002 * bits.sum(axis=1) ** 2
+        ),
+        "collapse by 60 SD in 8% if stage 1 is all M": collapse(
+            lambda bits: 0.08 * whole(bits)
+        ),
+        "Cauchy": lambda rng, bits, size: rng.standard_cauchy(size),
+        "t(2)": lambda rng, bits, size: rng.standard_t(2, size=size),
+        "log-normal, sigma 1": lambda rng, bits, size: rng.lognormal(size=size),
+        "log-normal, sigma 2": lambda rng, bits, size: (
+            rng.lognormal(0, 2, size=size) / 3
+        ),
+        "the same, to the other side": lambda rng, bits, size: (
+            -rng.lognormal(0, 2, size=size) / 3
+        ),
+    }
