@@ -7,12 +7,10 @@ that a stranger's study runs no code; a command that only measures takes the mod
 name from the user himself (``--plugin``).
 """
 
-import importlib
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from search_spaces.errors import InputError
+from search_spaces.own_module import import_own_module
 
 
 def import_plugins(names: Iterable[str]) -> None:
@@ -25,12 +23,8 @@ def import_plugins(names: Iterable[str]) -> None:
         InputError: A module is not there, or fails on import.
     """
     for name in names:
-        here = str(Path.cwd())
-        if here not in sys.path:
-            # Where `python -m` looks, too. Ray hands the path on to its workers.
-            sys.path.append(here)
         try:
-            importlib.import_module(name)
+            import_own_module(name)
         except InputError:
             raise
         except Exception as error:  # whatever the user's module does

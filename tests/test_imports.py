@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     "search_spaces/errors",
     "search_spaces/limits",
+    "search_spaces/own_module",
     "search_spaces/yaml_text",
     "search_spaces/block_cost",
     "search_spaces/block_spec",

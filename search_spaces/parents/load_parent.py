@@ -1,6 +1,5 @@
 """Parents by name: ``timm:NAME``, ``torchvision:NAME``, ``module:function``, ours."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InputError
+from search_spaces.own_module import import_own_module
 from search_spaces.parents.alternet_parent import AlterNetParent
 from search_spaces.parents.module_parent import ModuleParent
 from search_spaces.parents.network_name import LIBRARIES
@@ -170,12 +170,12 @@ def _alternet(path: Path, source: str, weights: str | Path | None) -> Parent:
 
 def _function(module: str, name: str) -> nn.Module:
     try:
-        function = getattr(importlib.import_module(module), name)
+        function = getattr(import_own_module(module), name)
     except Exception as error:  # whatever the user's module does
         problem = " ".join(str(error).split())
         raise InputError(
-            f"a parent module:function is a function that can be imported; "
-            f"{module}:{name}: {problem}"
+            "a parent module:function is a function that can be imported from here or "
+            f"is installed; {module}:{name}: {problem}"
         ) from error
     try:
         model = function()

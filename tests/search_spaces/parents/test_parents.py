@@ -15,7 +15,7 @@ from search_spaces.counting import count_macs, count_params
 from search_spaces.networks.block_chain import ChainBlock
 from search_spaces.networks.chain_of import chain_of
 from search_spaces.networks.hybrid import Activated
-from search_spaces.parents.load_parent import load_parent
+from search_spaces.parents.load_parent import load_parent, parent_network
 from search_spaces.parents.module_parent import ModuleParent
 from search_spaces.spaces.free_space import FreeSpace
 
@@ -405,3 +405,16 @@ def test_a_fingerprint_changes_with_the_weights_and_the_slots(user_module):
     with torch.no_grad():
         next(other.model.parameters())[0] += 1e-6
     assert other.fingerprint != one.fingerprint
+
+
+def test_a_function_in_the_current_directory_is_found(tmp_path, monkeypatch):
+    """As a user's `nas` finds it, whose own path begins where it is installed."""
+    text = (
+        "from torch import nn\ndef make():\n    return nn.Conv2d(3, 3, 3, padding=1)\n"
+    )
+    (tmp_path / "beside_the_config.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", ".")])
+    assert isinstance(
+        parent_network("beside_the_config:make", 3, 3, 8, pretrained=False), nn.Conv2d
+    )
