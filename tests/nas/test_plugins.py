@@ -106,10 +106,11 @@ def test_export_takes_the_networks_without_the_plugin(modules, published_copy, c
 def test_what_trains_imports_them(verb, strangers_study, modules, monkeypatch):
     """Each stops behind the import: at the evaluator that the module does not give."""
     arguments = {
-        "resume": [strangers_study],
+        "resume": [strangers_study, "--trials", 200],
         "search": [strangers_study, "--out", modules / "new"],
         "train": ["a.yaml", "--config", strangers_study, "--out", modules / "new"],
     }
+    (modules / "data" / "cifar10").mkdir(parents=True)
     study = Study.open(strangers_study)
     study.architecture(0).to_yaml(modules / "a.yaml")
     assert run(verb, *arguments[verb]) == 2

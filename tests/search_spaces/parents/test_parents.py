@@ -409,12 +409,10 @@ def test_a_fingerprint_changes_with_the_weights_and_the_slots(user_module):
 
 def test_a_function_in_the_current_directory_is_found(tmp_path, monkeypatch):
     """As a user's `nas` finds it, whose own path begins where it is installed."""
-    text = (
-        "from torch import nn\ndef make():\n    return nn.Conv2d(3, 3, 3, padding=1)\n"
-    )
+    text = "from torch import nn\ndef make():\n    return nn.Conv2d(3, 3, 3)\n"
     (tmp_path / "beside_the_config.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", ".")])
-    assert isinstance(
-        parent_network("beside_the_config:make", 3, 3, 8, pretrained=False), nn.Conv2d
-    )
+    source = "beside_the_config:make"
+    made = parent_network(source, num_classes=3, in_channels=3, image_size=8)
+    assert isinstance(made, nn.Conv2d)
