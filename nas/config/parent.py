@@ -73,6 +73,12 @@ class ParentConfig(Section):
             and not self.pretrained
         )
 
+    @property
+    def own_modules(self) -> tuple[str, ...]:
+        """The module of the user whose function makes the network, if one does."""
+        module, colon, _ = (self.model or "").partition(":")
+        return (module,) if colon and module not in ("timm", "torchvision") else ()
+
     @model_validator(mode="after")
     def _one_network(self) -> Self:
         if self.train and (given := self._given()):

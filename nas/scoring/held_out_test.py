@@ -55,13 +55,16 @@ def final_test(
 
     device = default_device()
     images = dataset.image_set(dataset.test)
+    parent = study.config.parent
+    # What trains may call the function that the config names: it has just done so.
+    plugins = () if parent is None else parent.own_modules
     found = []
     for trial in trials:
         weights = TrialLayout(study.trial_directory(trial.number)).weights
         if not weights.exists():
             continue
         architecture = Architecture.from_dict(dict(trial.architecture))
-        model = load_weights(architecture, weights).to(device)
+        model = load_weights(architecture, weights, plugins).to(device)
         nll, accuracy = validate(model, images, study.config.training, device)
         error = (accuracy * (1 - accuracy) / max(1, len(images) - 1)) ** 0.5
         found.append(

@@ -313,3 +313,16 @@ def test_a_study_is_called_as_its_directory_unless_the_user_names_it(tmp_path, r
 )
 def test_parents_whose_weights_nobody_trained_are_known(parent, untrained):
     assert ParentConfig(**parent).is_untrained is untrained
+
+
+@pytest.mark.parametrize(
+    ("model", "modules"),
+    [
+        ("timm:resnet18", ()),
+        ("torchvision:resnet18,stem_width=32", ()),
+        ("mine.networks:make", ("mine.networks",)),
+        ("an/export", ()),
+    ],
+)
+def test_modules_of_the_user_that_make_a_parent_are_known(model, modules):
+    assert ParentConfig(model=model).own_modules == modules

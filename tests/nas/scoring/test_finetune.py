@@ -1,6 +1,10 @@
 """Scorer ``finetune`` and ``parent.train``, against networks built and read alone."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -228,6 +232,47 @@ def run(*arguments):
     with pytest.raises(SystemExit) as stop:
         main([str(one) for one in arguments])
     return stop.value.code
+
+
+OWN_NETWORK = """
+from torch import nn
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)
+        )
+    def forward(self, x):
+        return self.layers(x) + x
+def make():
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 2, 2), Block(8), Block(8),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10),
+    )
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_network_of_ones_own_beside_the_config_is_fine_tuned_and_tested(tmp_path):
+    """As `nas` runs it, which does not have the current directory on its path."""
+    (tmp_path / "beside.py").write_text(OWN_NETWORK)
+    wanted = settings("beside:make", space={"kinds": "CM", "attention": {"heads": 1}})
+    wanted["parent"]["slots"] = ["1", "2"]
+    (tmp_path / "own.yaml").write_text(json.dumps(wanted))
+    code = "import sys; sys.path.remove(''); from nas.start import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "search", "own.yaml", "--out", "study"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "test images were not looked at" not in done.stderr
+    study = Study.open(tmp_path / "study")
+    assert {t.state for t in study.trials()} == {"complete"}
+    assert study.test_results()[0].placement == "CC"
 
 
 @pytest.mark.slow
