@@ -2,7 +2,8 @@
 
 import os
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from nas.config.completion import metric_facts
 from nas.config.rule import HASH_KEY
 from nas.execution.data_parallel import IDLE_CPUS, train_data_parallel
 from nas.execution.dry_run import remembered
+from nas.execution.full_disk import is_full_disk
 from nas.execution.in_process import LINE_EVERY_S, run_in_process
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.cause import Cause
@@ -60,6 +62,24 @@ class SearchFailedError(RuntimeError):
     """The search as a whole failed: not one trial is complete."""
 
 
+@contextmanager
+def _stopped_by_full_disk(directory: Path) -> Iterator[None]:
+    """Say what to do about a full disk: what is in the ledger is safe."""
+    try:
+        yield
+    except SearchFailedError:
+        raise
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        is_there = StudyLayout(directory).exists()
+        then = f"go on with: nas resume {directory}" if is_there else "start it again"
+        raise SearchFailedError(
+            f"the search was stopped: no space left on the disk of {directory}; make "
+            f"room, then {then}"
+        ) from error
+
+
 class SearchInterrupted(KeyboardInterrupt):  # noqa: N818 - it is no error
     """The search was stopped; it can be resumed."""
 
@@ -91,7 +111,8 @@ def search(
 
     Raises:
         InputError: The config or the directory is not right; nothing is written.
-        SearchFailedError: Not one trial is complete.
+        SearchFailedError: Not one trial is complete, or the disk is full; then the
+            study can be resumed.
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
     directory = free_directory(config.name, out)
@@ -103,7 +124,8 @@ def search(
                 journal = StudyLayout(directory).journal
                 Location(config.storage, journal).check_free(config.name)
             scorer = _make_scorer(config.at_address(address), function, quiet)
-        return _Search(scorer, directory, quiet).start()
+        with _stopped_by_full_disk(directory):
+            return _Search(scorer, directory, quiet).start()
 
 
 def resume(
@@ -128,7 +150,8 @@ def resume(
 
     Raises:
         InputError: It is not a study, or another driver is at work on it.
-        SearchFailedError: Not one trial is complete.
+        SearchFailedError: Not one trial is complete, or the disk is full; then the
+            study can be resumed.
         SearchInterrupted: Ctrl-C or SIGTERM; the study can be resumed.
     """
     study = Study.open(find_study(path))
@@ -146,7 +169,8 @@ def resume(
             _require_a_result(study.trials())
             return study
         scorer = _make_scorer(config, function, quiet)
-        return _Search(scorer, study.path, quiet).resume(study, trials)
+        with _stopped_by_full_disk(study.path):
+            return _Search(scorer, study.path, quiet).resume(study, trials)
 
 
 def _require_a_result(trials: list[Trial]) -> None:

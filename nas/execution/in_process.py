@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.execution.full_disk import is_full_disk
 from nas.ledger.ledger import Ledger, Proposal
 from nas.sampling.proposer import Proposer
 from nas.scoring.scorer import Scorer
@@ -26,7 +27,8 @@ def run_in_process(
 ) -> None:
     """Score whatever is proposed, one after the other, until nothing is.
 
-    A run that raises fails with its reason, and the next one is started.
+    A run that raises fails with its reason, and the next one is started, unless the
+    disk is full: that is raised, and the run is done again by whoever resumes.
 
     Args:
         ledger: Where everything is written down.
@@ -60,6 +62,8 @@ def run_in_process(
         except InputError as error:
             ledger.fail(number, str(error))
         except Exception as error:  # whatever it is, the search goes on
+            if is_full_disk(error):
+                raise
             ledger.fail(number, f"{type(error).__name__}: {error}")
         else:
             ledger.complete(

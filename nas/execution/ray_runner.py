@@ -4,6 +4,7 @@ Tune's own experiment state goes to a temporary directory and is never read: the
 is the truth.
 """
 
+import errno
 import os
 import signal
 import threading
@@ -58,6 +59,7 @@ def run_trials(
 
     Raises:
         InputError: No node is large enough for a trial.
+        OSError: The disk is full (``ENOSPC``); what was running is queued again.
     """
     from ray import tune
 
@@ -136,6 +138,8 @@ def run_trials(
         raise RuntimeError(
             f"no worker can be started, the search was stopped: {searcher.fatal}"
         )
+    if searcher.full_disk:
+        raise OSError(errno.ENOSPC, searcher.full_disk)
     return bool(searcher.finished)
 
 

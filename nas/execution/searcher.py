@@ -45,6 +45,7 @@ class LedgerSearcher(Searcher):
     Attributes:
         finished: Whether the search came to its own end.
         fatal: Why no worker can be started at all, or ``""``.
+        full_disk: What a trial said for which there was no room on the disk, or ``""``.
         numbers: Number of the trial by Tune's id, of trials that are under way.
 
     Args:
@@ -72,6 +73,7 @@ class LedgerSearcher(Searcher):
         self._diagnose = diagnose
         self.finished = False
         self.fatal = ""
+        self.full_disk = ""
         self._num_failed_starts = 0
         self.numbers: dict[str, int] = {}
         self.errors: dict[str, str] = {}
@@ -87,7 +89,7 @@ class LedgerSearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """Name the next training run to Tune."""
-        if self.fatal:
+        if self.fatal or self.full_disk:
             return str(Searcher.FINISHED)
         if len(self.numbers) >= max(1, self._max_running()):
             return None
@@ -132,6 +134,11 @@ class LedgerSearcher(Searcher):
         elif trial_id in self.stopped_at:
             rung = self.stopped_at.pop(trial_id)
             self._ledger.prune(number, rung, outcome["metrics"], attributes=attributes)
+        elif outcome.get("full_disk"):
+            # The next trials would fail, too: it is done again when there is room.
+            self.full_disk = outcome["error"]
+            reason = f"interrupted: the disk was full: {self.full_disk}"
+            self._ledger.lose(number, reason, Cause.INTERRUPTED, attributes=attributes)
         elif "error" in outcome:
             self._ledger.fail(number, outcome["error"], attributes=attributes)
         elif outcome.get("done"):

@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 from ray.tune import Trainable
 
+from nas.execution.full_disk import is_full_disk
 from nas.execution.threads import limit_threads
 from nas.execution.trial_process import TrialProcess
 from nas.execution.working_directory import go_to
@@ -218,6 +219,7 @@ class TrialWorker(Trainable):
         outcome: dict[str, Any] = {"attributes": attributes, "done": True}
         if event.kind == "error":
             outcome["error"] = self._describe(event.value)
+            outcome["full_disk"] = is_full_disk(event.value)
         else:
             outcome["metrics"] = _plain(event.value.metrics)
             outcome["standard_errors"] = _plain(event.value.standard_errors)

@@ -8,6 +8,7 @@ from pathlib import Path
 from nas.ledger.atomic_file import DRAFT_SUFFIX
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
+from nas.study.study import Study
 from nas.study_path import RUNS
 from search_spaces.errors import InputError
 
@@ -64,7 +65,7 @@ def new_directory(directory: Path) -> Iterator[None]:
         except BaseException as error:
             files = list(directory.iterdir())
             # What has been trained already stays, and can be resumed.
-            is_refused = isinstance(error, InputError)
+            is_refused = isinstance(error, InputError) and not _has_trials(directory)
             if not _is_taken(directory) or (
                 is_refused and all(one.is_file() for one in files)
             ):
@@ -82,3 +83,10 @@ def _is_taken(directory: Path) -> bool:
         path != StudyLayout(directory).lease and not path.name.endswith(DRAFT_SUFFIX)
         for path in directory.iterdir()
     )
+
+
+def _has_trials(directory: Path) -> bool:
+    try:
+        return bool(Study.open(directory).trials())
+    except InputError:
+        return False

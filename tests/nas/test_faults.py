@@ -1,5 +1,6 @@
 """Things that break, really broken: processes killed, nodes lost, disks full."""
 
+import errno
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from search_parts import config, fake_trial, small_space
 
 from nas.ledger.ledger import MAX_LOSSES
 from nas.ledger.trial import TrialState
-from nas.search_run import resume, search
+from nas.search_run import SearchFailedError, resume, search
 from nas.study.study import Study
 
 HERE = Path(__file__).parent
@@ -216,7 +217,7 @@ def test_a_full_disk_ends_the_search_and_a_freed_one_goes_on(tmp_path, local_ray
     settings = config(search={"trials": 8}, resources={"max_concurrent": 1})
     study = path / "s"
     try:
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(SearchFailedError, match=f"go on with: nas resume {study}"):
             search(settings, study, quiet=True, function=filling)
         before = [t for t in Study.open(study).trials() if t.state == "complete"]
         assert len(before) >= 3
@@ -228,6 +229,28 @@ def test_a_full_disk_ends_the_search_and_a_freed_one_goes_on(tmp_path, local_ray
         assert after.problems == ()
     finally:
         subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_trial_without_room_on_the_disk_is_done_again(tmp_path, local_ray):
+    def homeless(run):
+        if run.number >= 3:  # torch.save hides the cause
+            try:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                raise RuntimeError("unexpected pos 64 vs 0")
+        return fake_trial(run)
+
+    settings = config(search={"trials": 8}, resources={"max_concurrent": 1})
+    with pytest.raises(SearchFailedError, match="no space left on the disk of"):
+        search(settings, tmp_path / "s", quiet=True, function=homeless)
+    (stopped,) = [t for t in Study.open(tmp_path / "s").trials() if t.error]
+    assert stopped.was_interrupted and "disk was full" in stopped.error
+    after = resume(tmp_path / "s", quiet=True, function=fake_trial)
+    kept = [t for t in after.trials() if t.retried_as is None]
+    assert [str(t.state) for t in kept] == ["complete"] * 8
+    assert sorted(t.placement for t in kept) == placements(8)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")

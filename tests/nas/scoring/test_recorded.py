@@ -1,5 +1,7 @@
+import errno
 import itertools
 import json
+import os
 from collections import Counter
 
 import numpy as np
@@ -12,7 +14,7 @@ from nas.rule.rule_test import rule_test
 from nas.sampling.build_up import BuildUpDesign
 from nas.sampling.design import WAIT
 from nas.scoring.recorded import FromRecord, Recorded, recorded_space
-from nas.search_run import resume, search
+from nas.search_run import SearchFailedError, resume, search
 from nas.study.study import Study
 from search_spaces.backbone import Backbone
 from search_spaces.errors import InputError
@@ -119,6 +121,37 @@ def test_a_scorer_of_ones_own_runs_in_the_same_driver(tmp_path):
     with pytest.raises(InputError, match="is moody here and would be scratch"):
         resume(study.path, 9, quiet=True)
     assert len(study.trials()) == 5
+
+
+def test_a_full_disk_stops_a_search_in_its_own_process_and_loses_nothing(
+    tmp_path, monkeypatch
+):
+    class Full(FromRecord):
+        @property
+        def function(self):
+            def score(run):
+                if run.number == 2:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return self._look_up(run)
+
+            return score
+
+    whole_table().to_csv(tmp_path / "table.csv", index=False)
+    looked_up = {"kind": "recorded", "table": str(tmp_path / "table.csv")}
+    settings = config("search.trials=5", f"scoring={json.dumps(looked_up)}")
+    with pytest.raises(SearchFailedError, match="make room, then go on with: nas"):
+        search(settings, tmp_path / "s", quiet=True, scorer=Full(settings, quiet=True))
+    study = resume(tmp_path / "s", quiet=True)
+    kept = [t for t in study.trials() if t.retried_as is None]
+    assert [str(t.state) for t in kept] == ["complete"] * 5
+
+    def full(self):
+        raise InputError("the table cannot be written") from OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(Study, "write_table", full)
+    with pytest.raises(SearchFailedError, match="go on with: nas resume"):
+        replay(settings, Recorded.of_frame(whole_table()), tmp_path / "t")
+    assert len(Study.open(tmp_path / "t").trials()) == 5
 
 
 def test_build_up_finds_the_planted_rule(tmp_path):
