@@ -124,6 +124,8 @@ def search(
                 journal = StudyLayout(directory).journal
                 Location(config.storage, journal).check_free(config.name)
             scorer = _make_scorer(config.at_address(address), function, quiet)
+        else:
+            check_trackers(scorer.config.tracking)
         with _stopped_by_full_disk(directory):
             return _Search(scorer, directory, quiet).start()
 
@@ -218,8 +220,7 @@ class _Search:
 
     def __init__(self, scorer: Scorer, directory: Path, quiet: bool) -> None:
         config = scorer.config
-        check_trackers(config.tracking)
-        scorer.check()
+        scorer.check()  # what was not to be seen without images, too
         self._scorer = scorer
         self._config = config
         self._directory = directory.absolute()

@@ -251,8 +251,10 @@ class PrepareSupernet:
         """
         import_plugins(self.file.config.plugins)
         device = _device(gpus)
+        from nas.scoring.training import is_first
+
         self.file.train(data, device, tell, worker)
-        if self.placements and (worker is None or worker.rank == 0):
+        if self.placements and is_first(worker):
             tell(f"{self.name}: scoring {len(self.placements)} placements")
             self.file.walk(self.placements, data, device)
 

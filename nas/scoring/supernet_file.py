@@ -145,9 +145,11 @@ class SupernetFile:
         """
         if self.is_trained:
             return
-        is_first = worker is None or worker.rank == 0
+        from nas.scoring.training import is_first
+
+        speaks = is_first(worker)
         about = self.checkpoint.with_suffix(".pt.txt")
-        if is_first:
+        if speaks:
             self.directory.mkdir(parents=True, exist_ok=True)
             if not about.is_file() or about.read_text(encoding="utf-8") != self.made:
                 self.checkpoint.unlink(missing_ok=True)  # of other settings: anew
@@ -169,7 +171,7 @@ class SupernetFile:
                 f"loss {one.train_loss:.3f}"
             ),
         )
-        if not is_first:
+        if not speaks:
             return
         tensors = {
             name: tensor.detach().cpu().contiguous()

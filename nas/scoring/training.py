@@ -84,6 +84,15 @@ class DataParallelWorker:
         torch.distributed.barrier()
 
 
+def is_first(worker: DataParallelWorker | None) -> bool:
+    """Whether a process writes and tells what all that train a network together have.
+
+    Args:
+        worker: Its place; ``None`` if it trains alone.
+    """
+    return worker is None or worker.rank == 0
+
+
 def train(
     model: nn.Module,
     dataset: Dataset,
@@ -152,7 +161,7 @@ def train(
         forward = nn.parallel.DistributedDataParallel(
             model, find_unused_parameters=paths is not None
         )
-    is_first = worker is None or worker.rank == 0
+    speaks = is_first(worker)
     average = WeightAverage(model, config.averaging) if config.averaging else None
     flip = AlternatingFlip(len(images), config.horizontal_flip, seed)
     mix = make_label_mixing(config, dataset.num_classes)
@@ -161,7 +170,7 @@ def train(
         generator = torch.Generator().manual_seed(seed)
         if checkpoint is not None and checkpoint.exists():
             history = _load(checkpoint, model, optimizer, average, generator, device)
-            if watch is not None and is_first:
+            if watch is not None and speaks:
                 for record in history:
                     watch(record)
         for epoch in range(len(history), num_epochs):
@@ -205,7 +214,7 @@ def train(
                 if device.type == "cpu" or index == steps - 1:
                     _check_finite(total, step, num_epochs * steps)
             val_loss, val_accuracy = math.nan, math.nan
-            if is_first and paths is None:
+            if speaks and paths is None:
                 is_last = epoch + 1 == num_epochs
                 with average.in_place() if average is not None else nullcontext():
                     val_loss, val_accuracy = validate(
@@ -224,11 +233,11 @@ def train(
                 time.perf_counter() - started,
             )
             history.append(record)
-            if checkpoint is not None and is_first:
+            if checkpoint is not None and speaks:
                 _save(checkpoint, model, optimizer, average, generator, history)
-            if watch is not None and is_first:
+            if watch is not None and speaks:
                 watch(record)
-            if report is not None and is_first and report(record):
+            if report is not None and speaks and report(record):
                 break
     if average is not None:
         average.copy_to_model()
