@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from nas.ledger.columns import is_reserved
+from nas.prediction.cluster_shifts import cluster_shifts
 from nas.prediction.slot_space import SlotSpace
-from nas.rule.checked_frame import CheckedFrame
+from nas.rule.checked_frame import CLUSTERS, CheckedFrame
 from nas.rule.table_file import read_frame
 from nas.study.reliability import Reliability, reliability
 from search_spaces.errors import InputError
@@ -134,6 +135,7 @@ class TrainedTable:
         epochs, keep = checked.one_budget(keep & np.isfinite(values), notes)
         used = pd.DataFrame({"placement": names, "value": values})[keep]
         used["run"] = _runs(checked, keep)
+        _take_shifts_away(used, checked, keep, notes)
         runs = used.groupby(["placement", "run"])["value"].mean()
         if repeated := len(used) - len(runs):
             notes.append(
@@ -215,6 +217,36 @@ def _runs(checked: CheckedFrame, keep: npt.NDArray[np.bool_]) -> list[str]:
         f"row {i}" if pd.isna(seed) else f"seed {seed}"  # type: ignore[call-overload]
         for i, seed in zip(rows, seeds, strict=True)
     ]
+
+
+def _take_shifts_away(
+    used: pd.DataFrame,
+    checked: CheckedFrame,
+    keep: npt.NDArray[np.bool_],
+    notes: list[str],
+) -> None:
+    """Values as they would be in a cluster of average luck, if there are clusters."""
+    column = next((one for one in CLUSTERS if one in checked.frame.columns), None)
+    if column is None:
+        return
+    cells = checked.frame[column][keep]
+    labels = cells.astype(str).where(cells.notna(), "").tolist()
+    if len(set(labels)) < 2:
+        return
+    values = used["value"].to_numpy(dtype=float)
+    shifts = cluster_shifts(values, used["placement"].tolist(), labels)
+    if shifts is None:
+        notes.append(f"no shift common to the rows of one {column!r} is seen")
+        return
+    used["value"] = values - shifts
+    # the same seed in two clusters is two trainings
+    runs = zip(used["run"], labels, strict=True)
+    used["run"] = [f"{run}, {label}" for run, label in runs]
+    notes.append(
+        f"what the rows of one {column!r} have in common (an SD of {shifts.std():.3g}) "
+        "is taken away: predictions are for one of average luck, and do not count how "
+        "well its luck is known"
+    )
 
 
 def _known(checked: CheckedFrame, names: list[str], metric: str) -> pd.DataFrame:
