@@ -29,10 +29,9 @@ from nas.scoring.scratch import FromScratch
 from nas.scoring.trial_run import TrialFunction
 from nas.search_summary import (
     images_text,
-    is_over,
+    leave_if_over,
     reasons,
     remarks,
-    say_over,
     summary,
 )
 from nas.study.header import study_header
@@ -164,10 +163,7 @@ def resume(
             recorded = to_keep(recorded, study.path.absolute())
             kept = to_keep(config.to_dict(), study.path.absolute())
             check_unchanged(recorded, settings_to_record(kept, None))
-        if is_over(study, trials):
-            if not quiet:
-                say_over(study)
-            study.write_table()
+        if leave_if_over(study, trials, quiet=quiet):
             _require_a_result(study.trials())
             return study
         scorer = _make_scorer(config, function, quiet)

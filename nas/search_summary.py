@@ -36,8 +36,26 @@ def is_over(study: Study, num_trials: int | None) -> bool:
         return False
 
 
-def say_over(study: Study) -> None:
-    """Say that a study is over, and how it went on."""
+def leave_if_over(study: Study, num_trials: int | None, *, quiet: bool) -> bool:
+    """Say that a study is over and how it went, and write its table, if it is.
+
+    Args:
+        study: The study.
+        num_trials: Trials that are wanted; ``None`` for those it was to have.
+        quiet: Say nothing.
+
+    Returns:
+        Whether it is.
+    """
+    if not is_over(study, num_trials):
+        return False
+    if not quiet:
+        _say_over(study)
+    study.write_table()
+    return True
+
+
+def _say_over(study: Study) -> None:
     say(
         "every trial has ended; to go on, ask for more of them: "
         f"nas resume {study.path} --trials N",

@@ -32,7 +32,7 @@ def command(study: Path, trials: int | None, address: str | None, quiet: bool) -
     nas resume latest --trials 200
     """
     from nas.execution.cluster_address import check_somebody_listens
-    from nas.search_summary import is_over, say_over
+    from nas.search_summary import leave_if_over
     from nas.study.study import Study
 
     # What is wrong here is answered before torch, Ray and Optuna are imported.
@@ -40,10 +40,8 @@ def command(study: Path, trials: int | None, address: str | None, quiet: bool) -
     found.check_number(trials)
     if address is not None:
         check_somebody_listens(address)
-    if is_over(found, trials) and any(t.state == "complete" for t in found.trials()):
-        if not quiet:
-            say_over(found)
-        found.write_table()
+    measured = any(trial.state == "complete" for trial in found.trials())
+    if measured and leave_if_over(found, trials, quiet=quiet):
         say(found.path)
         return
     from nas.search_run import SearchInterrupted, resume

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from nas.config.section import Section
 from search_spaces.errors import InputError
+from search_spaces.parents.network_name import PUBLISHERS
 
 
 class LibraryConfig(Section):
@@ -66,18 +67,20 @@ class ParentConfig(Section):
     @property
     def is_untrained(self) -> bool:
         """Whether it is a network of timm or torchvision whose weights are drawn."""
-        return (
-            self.model is not None
-            and self.model.startswith(("timm:", "torchvision:"))
-            and self.weights is None
-            and not self.pretrained
-        )
+        is_given = self.weights is not None or self.pretrained
+        return self._library in PUBLISHERS and not is_given
 
     @property
     def own_modules(self) -> tuple[str, ...]:
         """The module of the user whose function makes the network, if one does."""
-        module, colon, _ = (self.model or "").partition(":")
-        return (module,) if colon and module not in ("timm", "torchvision") else ()
+        library = self._library
+        return (library,) if library and library not in PUBLISHERS else ()
+
+    @property
+    def _library(self) -> str:
+        """What stands before the colon in the name of the network, if one does."""
+        library, colon, _ = (self.model or "").partition(":")
+        return library if colon else ""
 
     @model_validator(mode="after")
     def _one_network(self) -> Self:

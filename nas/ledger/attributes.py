@@ -50,6 +50,8 @@ _STATES = (
     TrialState.FAILED,
     TrialState.WAITING,
 )  # in the order of optuna.trial.TrialState's values
+RUNNING, WAITING = _STATES.index(TrialState.RUNNING), _STATES.index(TrialState.WAITING)
+"""States of rows that may still change."""
 
 
 class Row(NamedTuple):

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.ledger.atomic_file import write_atomically
-from nas.ledger.attributes import Row
+from nas.ledger.attributes import RUNNING, WAITING, Row
 from nas.ledger.paused_collector import paused_collector
 from nas.ledger.record_line import read_lines, read_whole
 from nas.ledger.regular_file import open_regular, read_regular
@@ -35,8 +35,6 @@ _CREATE_TRIAL = 4
 _SET_TRIAL_PARAM = 5
 _SET_TRIAL_STATE_VALUES = 6
 _SET_TRIAL_USER_ATTR = 8
-
-_RUNNING, _WAITING = 0, 4
 
 _WRONG = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 """What an operation raises whose line is JSON, but not what was written."""
@@ -54,7 +52,7 @@ class _Entry:
     """A trial as far as it has been read."""
 
     number: int
-    state: int = _RUNNING
+    state: int = RUNNING
     attrs: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     started: str | None = None
@@ -207,7 +205,7 @@ class JournalReader:
     def _apply(self, log: dict[str, Any]) -> None:
         operation = log["op_code"]
         if operation == _CREATE_TRIAL:
-            entry = _Entry(len(self._entries), _state(log.get("state", _RUNNING)))
+            entry = _Entry(len(self._entries), _state(log.get("state", RUNNING)))
             entry.started = _time(log["datetime_start"])
             entry.finished = _time(log.get("datetime_complete"))
             entry.attrs.update(log.get("user_attrs") or {})
@@ -224,7 +222,7 @@ class JournalReader:
         if number >= len(self._entries):
             return
         entry = self._entries[number]
-        if entry.state not in (_RUNNING, _WAITING):
+        if entry.state not in (RUNNING, WAITING):
             return  # as in Optuna, a finished trial stays as it is
         if operation == _SET_TRIAL_USER_ATTR:
             entry.attrs.update(log["user_attr"])
@@ -245,7 +243,7 @@ class JournalReader:
             row = self._rows.get(entry.number)
             if row is None:
                 row = entry.row()
-                if entry.state not in (_RUNNING, _WAITING):
+                if entry.state not in (RUNNING, WAITING):
                     self._rows[entry.number] = row
             rows.append(row)
         return rows
@@ -310,7 +308,7 @@ def _external(distribution: str, internal: float) -> Any:
 
 def _state(value: Any) -> int:
     """A state as Optuna numbers them."""
-    if type(value) is not int or not 0 <= value <= _WAITING:
+    if type(value) is not int or not 0 <= value <= WAITING:
         raise ValueError(f"no state: {value!r}")
     return value
 

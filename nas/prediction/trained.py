@@ -16,7 +16,7 @@ import pandas as pd
 from nas.ledger.columns import is_reserved
 from nas.prediction.cluster_shifts import cluster_shifts
 from nas.prediction.slot_space import SlotSpace
-from nas.rule.checked_frame import CLUSTERS, CheckedFrame
+from nas.rule.checked_frame import CheckedFrame
 from nas.rule.table_file import read_frame
 from nas.study.reliability import Reliability, reliability
 from search_spaces.errors import InputError
@@ -226,11 +226,10 @@ def _take_shifts_away(
     notes: list[str],
 ) -> None:
     """Values as they would be in a cluster of average luck, if there are clusters."""
-    column = next((one for one in CLUSTERS if one in checked.frame.columns), None)
+    column = checked.cluster_column
     if column is None:
         return
-    cells = checked.frame[column][keep]
-    labels = cells.astype(str).where(cells.notna(), "").tolist()
+    labels = checked.texts(column, keep).tolist()
     if len(set(labels)) < 2:
         return
     values = used["value"].to_numpy(dtype=float)

@@ -185,6 +185,16 @@ class CheckedFrame:
             )
         return np.asarray(keep & (words == chosen))
 
+    @property
+    def cluster_column(self) -> str | None:
+        """The column that says which rows share weights or luck, if there is one."""
+        return next((name for name in CLUSTERS if name in self.frame.columns), None)
+
+    def texts(self, column: str, rows: Any) -> npt.NDArray[np.str_]:
+        """Cells of rows as they are written, ``""`` where they are empty."""
+        cells = self.frame[column].iloc[rows].astype(object)
+        return np.asarray(cells.where(cells.notna(), "").astype(str).to_numpy(str))
+
     def clusters(self, rows: Any, notes: list[str]) -> npt.NDArray[np.intp] | None:
         """Numbers of the clusters of rows that share weights or luck.
 
@@ -196,7 +206,7 @@ class CheckedFrame:
             ``(rows,)``; a row with an empty cell is a cluster of its own. ``None`` if
             there is no such column.
         """
-        name = next((name for name in CLUSTERS if name in self.frame.columns), None)
+        name = self.cluster_column
         if name is None:
             return None
         cells = self.frame[name].iloc[rows]
@@ -231,8 +241,7 @@ class CheckedFrame:
         """The split of rows, by column ``split_seed``; ``None`` without the column."""
         if "split_seed" not in self.frame.columns:
             return None
-        cells = self.frame["split_seed"].iloc[rows].astype(object)
-        return np.asarray(cells.where(cells.notna(), "").astype(str).to_numpy(str))
+        return self.texts("split_seed", rows)
 
     def split_clusters(
         self, rows: Any, notes: list[str]

@@ -165,7 +165,7 @@ class Distilled(Scorer):
     def _score(self, run: TrialRun) -> TrialOutcome:
         architecture = Architecture.from_dict(dict(run.architecture))
         letters = architecture.placement.letters
-        if letters not in self._scores:  # a trial says itself that it has ended
+        if letters not in self._scores:
             self._walk([letters])
         found = self._scores[letters]
         metrics = dict(found.metrics)

@@ -136,7 +136,16 @@ def read_owner(study: Path) -> dict[str, Any]:
 
 def driver_text(study: Path) -> str:
     """``PID on HOST`` of a driver that is alive, else ``""``."""
-    owner = read_owner(study) if is_driven(study) else {}
+    return owner_text(living_owner(study))
+
+
+def living_owner(study: Path) -> dict[str, Any]:
+    """What a driver that is alive wrote about itself, else nothing."""
+    return read_owner(study) if is_driven(study) else {}
+
+
+def owner_text(owner: dict[str, Any]) -> str:
+    """``PID on HOST``, ``""`` of nobody."""
     return f"{owner.get('pid')} on {owner.get('host')}" if owner else ""
 
 

@@ -12,7 +12,7 @@ from nas.ledger.json_null import json_null
 from nas.ledger.trial import Trial, TrialState
 from nas.study.best_so_far import best_so_far
 from nas.study.layout import StudyLayout
-from nas.study.lease import driver_text, is_driven, read_owner
+from nas.study.lease import driver_text, living_owner, owner_text
 from nas.study.live_history import read_epochs
 from nas.study.preparing import preparing_lines
 from nas.study.remaining_time import Expected, Underway, remaining_seconds
@@ -97,7 +97,7 @@ class StudyStatus:
         kept = [trial for trial in trials if trial.retried_as is None]
         counts = Counter(str(trial.state) for trial in kept)
         num_ended = sum(counts[s] for s in ("complete", "failed", "pruned"))
-        owner = read_owner(study.path) if is_driven(study.path) else {}
+        owner = living_owner(study.path)
         if owner:
             state = "running"
         elif num_ended >= study.num_trials or study.is_exhausted:
@@ -120,7 +120,7 @@ class StudyStatus:
         return cls(
             name=study.name,
             state=state,
-            driver=f"{owner['pid']} on {owner['host']}" if owner else "",
+            driver=owner_text(owner),
             num_trials=study.num_trials,
             counts={str(s): counts[s] for s in TrialState},
             num_lost=sum(trial.was_lost for trial in trials),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.csv_text import csv_frame
 from nas.ledger.atomic_file import atomic_file
-from nas.ledger.attributes import STUDY_FORMAT, Row
+from nas.ledger.attributes import RUNNING, STUDY_FORMAT, WAITING, Row
 from nas.ledger.columns import FIRST_COLUMNS, LAST_COLUMNS, PARAMETER
 from nas.ledger.held_out_results import (
     TEST_COLUMNS,
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
     from nas.config import SearchConfig
     from nas.study.reliability import Reliability
     from search_spaces.architecture import Architecture
-
-
-_RUNNING, _WAITING = 0, 4
-"""Values of ``optuna.trial.TrialState``, readable without importing Optuna."""
 
 
 class Study:
@@ -169,7 +165,7 @@ class Study:
         """
         wanted = self.num_trials if trials is None else trials
         if any(
-            row.state == _RUNNING or (row.state == _WAITING and row.is_trial)
+            row.state == RUNNING or (row.state == WAITING and row.is_trial)
             for row in self.rows()
         ):
             return False

@@ -17,11 +17,9 @@ from search_spaces.errors import InputError
 from search_spaces.networks.hybrid import HybridNetwork
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
 from search_spaces.parents.load_parent import load_parent
+from search_spaces.parents.network_name import PUBLISHERS
 from search_spaces.parents.weights import fit_weights, read_weights
 from search_spaces.parents.whole_network import network_of
-
-LIBRARIES = ("timm", "torchvision")
-"""Parents of these are built by name; another one is a function of a user."""
 
 PREFIX = "model."
 """How a :class:`HybridNetwork` itself names the parent's tensors."""
@@ -122,7 +120,7 @@ def check_may_run(source: str, plugins: Collection[str]) -> None:
         InputError: It is a function of another module.
     """
     module, colon, _ = source.partition(":")
-    if not colon or Path(source).exists() or module in (*LIBRARIES, *plugins):
+    if not colon or Path(source).exists() or module in (*PUBLISHERS, *plugins):
         return
     raise InputError(
         f"the parent {source} is a function whose code is run only if you name its "

@@ -9,7 +9,10 @@ from typing import Any
 from search_spaces.errors import InputError, shown
 from search_spaces.yaml_text import parse_yaml
 
-LIBRARIES = ("timm", "torchvision", "vit")
+PUBLISHERS = ("timm", "torchvision")
+"""Libraries that have weights for their networks."""
+
+LIBRARIES = (*PUBLISHERS, "vit")
 
 GRAMMAR = (
     "a network is timm:NAME, torchvision:NAME or vit, with options as ,key=value: "
