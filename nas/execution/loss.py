@@ -25,6 +25,8 @@ a fatal error is Python's own, which then aborts."""
 
 _DUMP = re.compile(r"^Fatal Python error: (.*)$", re.MULTILINE)
 _FRAME = re.compile(r'^  File (".*", line \d+ in .*)$')
+_USED = re.compile(r"was ([\d.]+) ?GB used / ([\d.]+) ?GB limit")
+"""Out of the page of text with which Ray's memory monitor ends a process."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ _SIGNS = (
     ("node was terminated", "its node died", Cause.NODE),
     ("is unavailable", "its node, or the way to it, was lost", Cause.NODE),
     ("OutOfMemory", "memory ran out and Ray ended the process", Cause.MEMORY),
+    ("running low on memory", "memory ran out and Ray ended the process", Cause.MEMORY),
     (
         "connection error code 2",
         "its process died (killed, or out of memory)",
@@ -137,5 +140,7 @@ def _summary(text: str) -> tuple[str, Cause]:
         return f"its process could not start: {lines[-1][:300]}", Cause.START
     for sign, words, cause in _SIGNS:
         if sign.lower() in text.lower():
+            if cause is Cause.MEMORY and (used := _USED.search(text)):
+                words += f" ({used[1]} of {used[2]} GB of its node were in use)"
             return words, cause
     return " ".join(lines[1:4])[:300] or "the process ended", Cause.KILLED

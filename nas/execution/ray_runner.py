@@ -14,6 +14,7 @@ from typing import Any
 
 from nas.execution.cluster import Slots, too_large
 from nas.execution.loss import diagnose
+from nas.execution.memory_kill import memory_kills_are_deaths
 from nas.execution.resources import Resources
 from nas.execution.tune_directory import tune_directory
 from nas.ledger.cause import Cause
@@ -103,6 +104,7 @@ def run_trials(
     with (
         tune_directory() as scratch,
         stop_on_sigterm(last_resort),
+        memory_kills_are_deaths(),
     ):
         tuner = tune.Tuner(
             trainable,
@@ -155,6 +157,10 @@ class _Indexing:
     def started(self, proposal: Any) -> None:
         """Pass it on."""
         self._listener.started(proposal)
+
+    def remark(self, text: str) -> None:
+        """Pass it on."""
+        self._listener.remark(text)
 
     def ended(self, trial: Any) -> None:
         """Pass it on; now and then write the index."""

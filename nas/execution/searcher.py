@@ -16,12 +16,14 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from nas.execution.loss import Loss
+from nas.execution.memory_kill import MemoryPause
 from nas.ledger.cause import Cause
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.trial import Trial
 from nas.sampling.design import Wait
 from nas.sampling.halving import Halving
 from nas.sampling.proposer import Proposer
+from nas.study.remaining_time import duration_text
 
 _MAX_FAILED_STARTS = 6
 """Workers that fail to start, one after the other, before the search gives up."""
@@ -35,6 +37,9 @@ class Listener(Protocol):
 
     def ended(self, trial: Trial) -> None:
         """A training run ended, however it did."""
+
+    def remark(self, text: str) -> None:
+        """Something else happened that a person should know."""
 
 
 class LedgerSearcher(Searcher):
@@ -75,6 +80,7 @@ class LedgerSearcher(Searcher):
         self.fatal = ""
         self.full_disk = ""
         self._num_failed_starts = 0
+        self._pause = MemoryPause()
         self.numbers: dict[str, int] = {}
         self.errors: dict[str, str] = {}
         self.stopped_at: dict[str, int] = {}
@@ -91,7 +97,7 @@ class LedgerSearcher(Searcher):
         """Name the next training run to Tune."""
         if self.fatal or self.full_disk:
             return str(Searcher.FINISHED)
-        if len(self.numbers) >= max(1, self._max_running()):
+        if self._pause.lasts() or len(self.numbers) >= max(1, self._max_running()):
             return None
         proposal = self._proposer.next()
         if proposal is None:
@@ -129,8 +135,11 @@ class LedgerSearcher(Searcher):
             json.loads(result["outcome"]) if result and "outcome" in result else {}
         )
         attributes = outcome.get("attributes", {})
+        is_memory = False
         if error:
-            self._lost(number, self._diagnose(number, self.errors.pop(trial_id, "")))
+            loss = self._diagnose(number, self.errors.pop(trial_id, ""))
+            is_memory = loss.cause is Cause.MEMORY
+            self._lost(number, loss)
         elif trial_id in self.stopped_at:
             rung = self.stopped_at.pop(trial_id)
             self._ledger.prune(number, rung, outcome["metrics"], attributes=attributes)
@@ -152,7 +161,13 @@ class LedgerSearcher(Searcher):
             return  # interrupted: whoever closes the search reclaims it
         if not error:
             self._num_failed_starts = 0
+            self._pause.forget()
         self._listener.ended(self._ledger.trial(number))
+        if is_memory and (seconds := self._pause.lengthen()):
+            self._listener.remark(
+                f"memory is low: the next trial begins in {duration_text(seconds)}, if "
+                "there is one (fewer at once: resources.max_concurrent)"
+            )
 
     def _lost(self, number: int, loss: Loss) -> None:
         attributes = {"signal": loss.signal} if loss.signal else {}

@@ -141,6 +141,14 @@ class Progress:
         with self._lock:
             self._end(trial)
 
+    def remark(self, text: str) -> None:
+        """Something happened that a person should know."""
+        with self._lock:
+            if self._bar is not None:
+                self._bar.note(text)
+            elif not self._quiet:
+                say(text, err=True)
+
     def _end(self, trial: Trial) -> None:
         self._running.pop(trial.number, None)
         self._count(trial)
