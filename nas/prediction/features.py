@@ -30,7 +30,8 @@ Floats = npt.NDArray[np.float64]
 
 MAX_PAIRS = 600
 """Most pair features; our choice: fitting takes the cube of it. Where there would be
-more, those of the nearest slots are kept, pairs of one stage first."""
+more, those of the nearest slots are kept, pairs of one stage first. Squares and
+neighbours are left out where the letters alone would make more."""
 
 _REFERENCE = 4096
 """Placements over which features are centred and scaled."""
@@ -129,14 +130,19 @@ class Features:
         stages = [seen[:, stage_of == i] for i in range(len(self.space.depths))]
         counts = [stage.sum(axis=1) for stage in stages]
         total = seen.sum(axis=1)
-        follow = [_products(one[:, :-1], one[:, 1:]) for one in stages]
         several = len(stages) > 1
+        width = seen.shape[2]
+        follow, squares = [], []
+        if width**2 <= MAX_PAIRS:
+            follow = [_products(one[:, :-1], one[:, 1:]) for one in stages]
+        if width * (width + 1) / 2 <= MAX_PAIRS:
+            squares = [_squares(one) for one in (total, *(counts if several else ()))]
         found = {
             "letters": [total],
             "stages": counts if several else [],
             "slots": slots,
-            "squares": [_squares(total), *(map(_squares, counts) if several else ())],
-            "adjacency": [sum(follow), *follow] if several else follow,
+            "squares": squares,
+            "adjacency": [sum(follow), *follow] if several and follow else follow,
             "pairs": [_outer(slots[s], slots[t]) for s, t in self._pairs],
             "far_pairs": [_outer(slots[s], slots[t]) for s, t in self._far_pairs],
         }

@@ -97,7 +97,7 @@ def _scores(frame: pd.DataFrame, name: str, table: TrainedTable) -> pd.DataFrame
         columns = {f"{scorer}_{one}": columns[one] for one in found[:1]}
     for other in (table.metric, *COSTS):
         columns.pop(other, None)
-    columns = {one: values for one, values in columns.items() if np.ptp(values) > 0}
+    columns = {one: values for one, values in columns.items() if _varies(values)}
     # A metric that trainings have too is another quantity here.
     taken = table.known.columns
     columns = {
@@ -112,6 +112,12 @@ def _scores(frame: pd.DataFrame, name: str, table: TrainedTable) -> pd.DataFrame
         )
     scores = pd.DataFrame(columns, index=pd.Index(names, name="placement"))
     return scores.groupby(level=0).mean()
+
+
+def _varies(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> bool:
+    """Whether a score tells placements apart; some may have none."""
+    there = values[np.isfinite(values)]
+    return bool(there.size) and float(np.ptp(there)) > 0
 
 
 def _scorer(

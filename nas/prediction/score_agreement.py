@@ -18,6 +18,7 @@ from scipy import stats
 from nas.prediction.trust import Ceiling, RankAgreement, noise_ceiling, rank_agreement
 from nas.rule.blind_rows import without_promising
 from nas.rule.checked_frame import CheckedFrame
+from nas.rule.declared_metric import known_direction
 from nas.rule.table_file import read_frame
 from nas.study.study import Study
 from search_spaces.errors import InputError
@@ -193,8 +194,12 @@ def score_agreement(
         frame = kept[kept["baseline"].isna()] if "baseline" in kept else kept
     measured = _means(frame, source, metric, seeds=True)
     known, known_source = _frame(scores)
-    columns = [n for n in (*SCORE_METRICS, *COSTS) if n in known.columns]
-    values = {name: _means(known, known_source, name) for name in columns}
+    values = {
+        name: found
+        for name in (*SCORE_METRICS, *COSTS)
+        if name in known.columns and (found := _means(known, known_source, name))
+    }
+    columns = list(values)
     common = [p for p in measured if all(p in values[name] for name in columns)]
     if len(common) < 3:
         raise InputError(
@@ -243,16 +248,20 @@ def _frame(source: Study | str | Path) -> tuple[pd.DataFrame, str]:
 def _means(
     frame: pd.DataFrame, source: str, metric: str, *, seeds: bool = False
 ) -> Mapping[str, list[float]]:
-    """Values of a metric by placement: of each seed, or the mean alone."""
+    """Values of a metric by placement: of each run, or the mean alone."""
     checked = CheckedFrame(frame, source)
     values = checked.metric(metric)
     _, rows = checked.usable_rows([], metric)
-    found: dict[str, list[float]] = {}
-    for placement, row in zip(checked.placements(rows), rows, strict=True):
-        found.setdefault(placement, []).append(float(values[row]))
-    if seeds:
-        return found
-    return {placement: [float(np.mean(all_))] for placement, all_ in found.items()}
+    found: dict[str, dict[str, list[float]]] = {}
+    told = zip(checked.placements(rows), checked.runs(rows), rows, strict=True)
+    for placement, run, row in told:
+        # a run that is told twice is one run
+        runs = found.setdefault(placement, {})
+        runs.setdefault(run if seeds else "", []).append(float(values[row]))
+    return {
+        placement: [float(np.mean(one)) for one in runs.values()]
+        for placement, runs in found.items()
+    }
 
 
 def _minimised(study: Study | str | Path, metric: str) -> bool:
@@ -263,7 +272,7 @@ def _minimised(study: Study | str | Path, metric: str) -> bool:
         facts = study.metric_facts.get(metric)
         if facts is not None:
             return bool(facts["direction"] == "minimize")
-    return metric in _SMALLER_IS_BETTER
+    return metric in _SMALLER_IS_BETTER or known_direction(metric) == "minimize"
 
 
 def _spearman(left: Floats, right: Floats, rng: np.random.Generator) -> Correlation:

@@ -5,7 +5,6 @@ are used as the rule test uses them. Rows without the metric are placements that
 trained: they say what else is in the space, what it costs and which covariates it has.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,9 +131,10 @@ class TrainedTable:
                 f"{count} {'row has' if count == 1 else 'rows have'} no finite "
                 f"{metric!r} and count as not trained"
             )
-        epochs, keep = checked.one_budget(keep & np.isfinite(values), notes)
+        keep = checked.one_scorer(keep & np.isfinite(values), notes)
+        epochs, keep = checked.one_budget(keep, notes)
         used = pd.DataFrame({"placement": names, "value": values})[keep]
-        used["run"] = _runs(checked, keep)
+        used["run"] = checked.runs(keep)
         _take_shifts_away(used, checked, keep, notes)
         runs = used.groupby(["placement", "run"])["value"].mean()
         if repeated := len(used) - len(runs):
@@ -207,18 +207,6 @@ def _placements(checked: CheckedFrame) -> list[str]:
     return names
 
 
-def _runs(checked: CheckedFrame, keep: npt.NDArray[np.bool_]) -> list[str]:
-    """What tells the trainings of one placement apart: the seed, else the row."""
-    rows = np.flatnonzero(keep)
-    if "seed" not in checked.frame.columns:
-        return [f"row {i}" for i in rows]
-    seeds: Sequence[object] = checked.frame["seed"].iloc[rows].tolist()
-    return [
-        f"row {i}" if pd.isna(seed) else f"seed {seed}"  # type: ignore[call-overload]
-        for i, seed in zip(rows, seeds, strict=True)
-    ]
-
-
 def _take_shifts_away(
     used: pd.DataFrame,
     checked: CheckedFrame,
@@ -226,7 +214,7 @@ def _take_shifts_away(
     notes: list[str],
 ) -> None:
     """Values as they would be in a cluster of average luck, if there are clusters."""
-    column = checked.cluster_column
+    column = checked.cluster_column(keep)
     if column is None:
         return
     labels = checked.texts(column, keep).tolist()
@@ -238,9 +226,6 @@ def _take_shifts_away(
         notes.append(f"no shift common to the rows of one {column!r} is seen")
         return
     used["value"] = values - shifts
-    # the same seed in two clusters is two trainings
-    runs = zip(used["run"], labels, strict=True)
-    used["run"] = [f"{run}, {label}" for run, label in runs]
     notes.append(
         f"what the rows of one {column!r} have in common (an SD of {shifts.std():.3g}) "
         "is taken away: predictions are for one of average luck, and do not count how "

@@ -34,6 +34,10 @@ more than a block of swaps has, which is a cluster of its own)."""
 LARGEST = 1e100
 """Values beyond this are refused: their squares overflow."""
 
+SMALLEST = 1e-100
+"""A metric whose values all are nearer to zero is refused: their squares vanish, and
+noise would pass for exact data."""
+
 
 class CheckedFrame:
     """A data frame of trials and the checks on it.
@@ -44,12 +48,20 @@ class CheckedFrame:
         row_name: How a message names a row; see :meth:`PlacementTable.of_frame`.
 
     Raises:
-        InputError: There is no column ``placement``.
+        InputError: There is no column ``placement``, or two columns have one name.
     """
 
     def __init__(
         self, frame: pd.DataFrame, source: str, row_name: str = "row {}"
     ) -> None:
+        if not all(isinstance(name, str) for name in frame.columns):
+            frame = frame.rename(columns=str)
+        if not frame.columns.is_unique:
+            twice = frame.columns[frame.columns.duplicated()][0]
+            raise InputError(
+                f"columns of a table have different names; {source} has two named "
+                f"{shown(twice)}"
+            )
         self.frame, self.source, self.row_name = frame, source, row_name
         if "placement" not in frame.columns:
             raise InputError(
@@ -67,7 +79,8 @@ class CheckedFrame:
             ``(rows,)`` with NaN where a cell is empty.
 
         Raises:
-            InputError: There is no such metric or a cell is not a number.
+            InputError: There is no such metric, a cell is not a number, or all are
+                too small to be squared.
         """
         if name not in self.frame.columns or is_reserved(name):
             found = ", ".join(self.metrics()) or "none"
@@ -77,7 +90,14 @@ class CheckedFrame:
             raise InputError(
                 f"{self.source} has no metric {name!r}{why}; metrics: {found}"
             )
-        return self.floats(name)
+        values = self.floats(name)
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        if 0 < largest < SMALLEST:
+            raise InputError(
+                f"values of {name!r} must not all be smaller than {SMALLEST:g} in size "
+                f"(their squares vanish), the largest of {self.source} is {largest:g}"
+            )
+        return values
 
     def usable_rows(
         self, notes: list[str], metric: str | None = None
@@ -92,9 +112,10 @@ class CheckedFrame:
             The budget in epochs, ``None`` if the table has none, and the positions of
             the rows.
         """
-        keep = self.one_scorer(self.complete(notes), notes)
-        if metric is not None:
+        keep = self.complete(notes)
+        if metric is not None:  # first: scores without it must not outvote trainings
             keep = self.measured(metric, keep, notes)
+        keep = self.one_scorer(keep, notes)
         epochs, keep = self.one_budget(keep, notes)
         return epochs, np.flatnonzero(keep)
 
@@ -122,6 +143,11 @@ class CheckedFrame:
             InputError: A cell is not a number, or one too large to be squared.
         """
         cells = self.frame[column]
+        if cells.dtype.kind in "mMc":  # times would become numbers of nanoseconds
+            raise InputError(
+                f"column {column!r} holds numbers; that of {self.source} holds "
+                f"{cells.dtype}"
+            )
         numbers = pd.to_numeric(cells, errors="coerce")
         wrong = np.flatnonzero((numbers.isna() & ~cells.isna()).to_numpy())
         for index in wrong:
@@ -185,15 +211,45 @@ class CheckedFrame:
             )
         return np.asarray(keep & (words == chosen))
 
-    @property
-    def cluster_column(self) -> str | None:
-        """The column that says which rows share weights or luck, if there is one."""
-        return next((name for name in CLUSTERS if name in self.frame.columns), None)
+    def cluster_column(self, rows: Any) -> str | None:
+        """The column that says which rows share weights or luck, if there is one.
+
+        Args:
+            rows: The used rows; a column that is empty in all of them says nothing.
+        """
+        there = (name for name in CLUSTERS if name in self.frame.columns)
+        return next(
+            (one for one in there if self.frame[one].iloc[rows].notna().any()), None
+        )
 
     def texts(self, column: str, rows: Any) -> npt.NDArray[np.str_]:
         """Cells of rows as they are written, ``""`` where they are empty."""
         cells = self.frame[column].iloc[rows].astype(object)
         return np.asarray(cells.where(cells.notna(), "").astype(str).to_numpy(str))
+
+    def runs(self, rows: Any) -> list[str]:
+        """What tells the runs of one placement apart.
+
+        Args:
+            rows: The used rows.
+
+        Returns:
+            For each the seed, with the split and the cluster if there are such
+            columns; the row itself where no seed is told.
+        """
+        positions = np.arange(len(self.frame))[rows].tolist()
+        if "seed" not in self.frame.columns:
+            return [f"row {row}" for row in positions]
+        columns = ["seed"]
+        if "split_seed" in self.frame.columns:
+            columns.append("split_seed")
+        if (cluster := self.cluster_column(rows)) is not None:
+            columns.append(cluster)
+        told = [self.texts(column, rows).tolist() for column in columns]
+        return [
+            ", ".join(known) if known[0] else f"row {row}"
+            for row, known in zip(positions, zip(*told, strict=True), strict=True)
+        ]
 
     def clusters(self, rows: Any, notes: list[str]) -> npt.NDArray[np.intp] | None:
         """Numbers of the clusters of rows that share weights or luck.
@@ -206,12 +262,10 @@ class CheckedFrame:
             ``(rows,)``; a row with an empty cell is a cluster of its own. ``None`` if
             there is no such column.
         """
-        name = self.cluster_column
+        name = self.cluster_column(rows)
         if name is None:
             return None
         cells = self.frame[name].iloc[rows]
-        if cells.isna().all():
-            return None
         codes, uniques = pd.factorize(cells.astype(str).where(cells.notna()))
         if name == "parent" and len(uniques) == 1 and (codes == 0).all():
             notes.append(

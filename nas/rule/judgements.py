@@ -63,15 +63,15 @@ class Judgements:
             return ("the metric is the same in every trial",)
         effect = self.headline.effect(table)
         verdict = str(self.verdicts[table])
-        interval = f"{1 - self.level:.0%} interval of end of stage"
+        interval = f"{_percent(1 - self.level)} interval of end of stage"
         if verdict == "negligible":
             half = self.headline.half_width(1 - 2 * self.level)[table]
             assert effect.effect is not None
             low, high = effect.effect - half, effect.effect + half
             return (
-                f"the {1 - 2 * self.level:.0%} interval of end of stage, {low:+.3g} to "
-                f"{high:+.3g}, lies inside the smallest effect of interest, "
-                f"{self.smallest:.3g}",
+                f"the {_percent(1 - 2 * self.level)} interval of end of stage, "
+                f"{low:+.3g} to {high:+.3g}, lies inside the smallest effect of "
+                f"interest, {self.smallest:.3g}",
             )
         assert effect.p is not None
         if effect.p >= self.level:
@@ -88,3 +88,8 @@ class Judgements:
             f"the whole {interval} lies on the {side} side",
             *(f"shown: {check.claim} ({check.finding})" for check in checks),
         )
+
+
+def _percent(confidence: float) -> str:
+    """A level as text; 99.5% is not 100%."""
+    return f"{100 * confidence:.4g}%"

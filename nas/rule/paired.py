@@ -125,6 +125,8 @@ def _difference(
     parts /= len(stages) ** 2
     freedom = np.array([len(differences[stage]) - 1 for stage in stages])
     variance = float(parts.sum())
-    df = variance**2 / float((parts**2 / freedom).sum()) if variance > 0 else 1.0
+    # by shares: the squares of variances can be too large or too small for a number
+    shares = parts / variance if variance > 0 else parts
+    df = 1 / float((shares**2 / freedom).sum()) if variance > 0 else 1.0
     estimate = Estimate(float(np.mean(means)), variance**0.5, df)
     return Effect.of(estimate, tuple(sorted(stages)))

@@ -35,7 +35,7 @@ class PlacementMeans:
             has it.
         clusterings: Ways in which the rows share luck; see
             :class:`~nas.rule.slot_design.SlotDesign`.
-        num_placements: Distinct placements.
+        distinct: One row of each placement, however many clusters it is in.
         are_swaps: Whether the clusters are blocks of swaps.
         by_split: Mean metric of each placement on each train/validation split, where
             trials have splits of their own.
@@ -51,7 +51,7 @@ class PlacementMeans:
     replicate_df: int
     other_bits: tuple[Floats, ...]
     clusterings: tuple[Labels, ...]
-    num_placements: int
+    distinct: npt.NDArray[np.intp]
     by_split: tuple[dict[str, float], ...] | None = None
     are_swaps: bool = False
 
@@ -98,6 +98,7 @@ class PlacementMeans:
             if len(names) < num:
                 each = np.arange(num, dtype=np.intp)
                 clusterings = (clusterings[0], same.astype(np.intp), each)
+        _, distinct = np.unique(same, return_index=True)
         sd = None
         weights = np.ones(num)
         if df >= MIN_REPLICATE_DF:
@@ -107,9 +108,14 @@ class PlacementMeans:
         convs = (table.letters[first] == "C").astype(float)
         return cls(
             bits, convs, means, counts, weights, params, sd, df, other_bits,
-            clusterings, len(names), _means_by_split(table, group, num),
+            clusterings, distinct, _means_by_split(table, group, num),
             table.are_swaps,
         )  # fmt: skip
+
+    @property
+    def num_placements(self) -> int:
+        """Distinct placements."""
+        return len(self.distinct)
 
     @cached_property
     def others(self) -> Floats | None:

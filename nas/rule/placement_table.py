@@ -6,7 +6,6 @@ columns ``seed``, ``epochs``, ``state`` and ``cluster`` are used if they are the
 wrong; what is left out is said in :attr:`PlacementTable.notes`.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -342,7 +341,7 @@ class PlacementTable:
             placements,
             values[rows],
             sampling,
-            randomised(frame, rows),
+            randomised(checked.frame, rows),
             checked.floats_or_none("params", rows),
             epochs,
             tuple(notes),
@@ -351,7 +350,7 @@ class PlacementTable:
             checked.failures(metric, letter, placements[0]),
             splits=checked.splits(rows),
         )
-        return table._merge_repeats(frame, rows)
+        return table._merge_repeats(checked, rows)
 
     def _with_copies_told(self, frame: pd.DataFrame) -> "PlacementTable":
         """The same table; a note if its rows, ``frame``, look like copies.
@@ -369,20 +368,12 @@ class PlacementTable:
         )
         return replace(self, notes=(*self.notes, note))
 
-    def _merge_repeats(self, frame: pd.DataFrame, rows: Any) -> "PlacementTable":
+    def _merge_repeats(self, checked: CheckedFrame, rows: Any) -> "PlacementTable":
         """Average rows that repeat a placement *and* its seed: one run, told twice."""
-        if "seed" not in frame.columns:
-            return self._with_copies_told(frame.iloc[rows])
-        seeds = frame["seed"].iloc[rows].tolist()
-        splits = ["" for _ in seeds] if self.splits is None else self.splits.tolist()
-        groups: dict[Hashable, list[int]] = {}
-        shared = self.clusters if self.clusters is not None else np.zeros(len(rows))
-        for row, (placement, seed, split, cluster) in enumerate(
-            zip(self.placements, seeds, splits, shared.tolist(), strict=True)
-        ):
-            # rows without a seed are separate runs
-            told = (seed, split, cluster) if not pd.isna(seed) else (row, None, None)
-            key = (placement, *told)
+        frame = checked.frame
+        groups: dict[tuple[str, str], list[int]] = {}
+        told = zip(self.placements, checked.runs(rows), strict=True)
+        for row, key in enumerate(told):
             groups.setdefault(key, []).append(row)
         if len(groups) == len(rows):
             return self._with_copies_told(frame.iloc[rows])

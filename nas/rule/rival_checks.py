@@ -207,7 +207,7 @@ def _other_places(
                 p_of_opposite=True,
             )
         )
-    if ends.reason:
+    if ends.reason and layout.has_middle:
         return found
     nothing = "whether an MSA at the ends helps does not matter here"
     if layout.has_middle:
@@ -227,6 +227,7 @@ def _other_places(
             (nothing, claim),
             p,
             passed | ~is_good,
+            ends.reason,
             p_of_opposite=layout.has_middle,
         )
     )

@@ -382,7 +382,7 @@ def _noise(
 def _design(
     means: PlacementMeans, regression: SlotRegression, design: VerdictDesign
 ) -> dict[str, Any]:
-    bits = means.bits
+    bits = means.bits[means.distinct]
     varied = bits.std(axis=0) > 0
     largest = None
     if varied.sum() > 1:

@@ -1,5 +1,8 @@
 """The effect of an MSA in every slot, and the slots that hardly vary."""
 
+import numpy as np
+import numpy.typing as npt
+
 from nas.rule.effect import Effect, SlotEffect, holm
 from nas.rule.placement_means import PlacementMeans
 from nas.rule.slot_layout import SlotLayout
@@ -14,14 +17,13 @@ def slot_effects(
     means: PlacementMeans, regression: SlotRegression, layout: SlotLayout
 ) -> tuple[SlotEffect, ...]:
     """The effect of every slot, Holm-corrected over those that can be estimated."""
-    num_msa = means.bits.sum(axis=0).astype(int)
-    num_conv = means.convs.sum(axis=0).astype(int)
+    num_msa, num_conv = _counts(means)
     effects = []
     for index in range(layout.num_slots):
         if num_msa[index] == 0:
-            kind = "Conv" if num_conv[index] == len(means.bits) else "no MSA"
+            kind = "Conv" if num_conv[index] == means.num_placements else "no MSA"
             effects.append(Effect(reason=f"never varied: {kind} in every placement"))
-        elif num_msa[index] == len(means.bits):
+        elif num_msa[index] == means.num_placements:
             effects.append(Effect(reason="never varied: MSA in every placement"))
         elif not regression.estimable(layout.unit(index)):
             effects.append(
@@ -50,8 +52,7 @@ def thin_slots(
     means: PlacementMeans, layout: SlotLayout, letter: str
 ) -> tuple[str, ...]:
     """Slots that vary, but hardly."""
-    msas = means.bits.sum(axis=0)
-    convs = means.convs.sum(axis=0)
+    msas, convs = _counts(means)
     thin = [
         f"stage {stage} block {block} ({int(m)} {letter}, {int(c)} C)"
         for (stage, block), m, c in zip(layout.slots, msas, convs, strict=True)
@@ -64,3 +65,11 @@ def thin_slots(
         f"fewer than {FEW_OF_A_LETTER} placements with either letter in "
         f"{', '.join(thin[:5])}{more}: what is said there rests on few networks",
     )
+
+
+def _counts(
+    means: PlacementMeans,
+) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+    """Placements with the compared letter and with a C in each slot."""
+    bits, convs = (part[means.distinct] for part in (means.bits, means.convs))
+    return bits.sum(axis=0).astype(int), convs.sum(axis=0).astype(int)

@@ -75,6 +75,10 @@ class VerdictDesign:
     ) -> None:
         self.layout = layout
         others = indicators(other_bits)
+        # a placement in several clusters is several rows
+        self._num_placements = len(
+            np.unique(np.concatenate([bits, *other_bits], axis=1), axis=0)
+        )
 
         def design(*controls: Floats) -> SlotDesign:
             found = controls if others is None else (others, *controls)
@@ -269,10 +273,10 @@ class VerdictDesign:
         """Why there can be no verdict at all, or ``""``."""
         if headline.reason:
             return f"end of stage cannot be estimated: {headline.reason}"
-        if self.plain.residual_df < MIN_RESIDUAL_DF:
-            needed = self.plain.rank + MIN_RESIDUAL_DF
+        needed = self.plain.rank + MIN_RESIDUAL_DF
+        if self._num_placements < needed:
             return (
-                f"too few placements: {len(self.plain.design)} for {self.plain.rank} "
+                f"too few placements: {self._num_placements} for {self.plain.rank} "
                 f"unknowns; a verdict needs {needed}"
             )
         if sign == 0:

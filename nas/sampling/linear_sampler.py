@@ -1,16 +1,17 @@
 """Optuna sampler: Thompson sampling on a Bayesian linear model of the choices.
 
 Works with any Optuna study whose trials choose among categories (``C`` or ``M`` in a
-slot) or small whole numbers:
+slot) or small whole numbers, and with one sampler for several threads (``n_jobs``):
 
     study = optuna.create_study(sampler=LinearSampler(seed=0))
 
 Parameters named ``s1b2`` are slots (stage 1, block 2), as the spaces of this project
 name them; any others are slots of one stage, in alphabetical order. Parameters that
-only some trials have, and real numbers, are drawn at random.
+only some trials have, real numbers and long lists of choices are drawn at random.
 """
 
 import re
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ from nas.prediction.slot_space import SlotSpace
 from nas.sampling.thompson import ThompsonProposer
 
 MAX_CHOICES = 64
-"""Whole numbers with more values than this are drawn at random (our choice)."""
+"""Parameters with more values than this are drawn at random (our choice)."""
 
 _FIRST_LETTER = 0x4E00
 """Choices get letters of their own, from a range with room for thousands."""
@@ -71,8 +72,22 @@ class LinearSampler(BaseSampler):
         self._avoid_repeats = avoid_repeats
         self._rng = np.random.default_rng(seed)
         self._random = RandomSampler(seed=int(self._rng.integers(2**31)))
+        self._lock = threading.Lock()
+        self._start(None)
+
+    def _start(self, study: optuna.Study | None) -> None:
+        """Forget what another study taught."""
+        self._study_name = None if study is None else study.study_name
         self._intersection = IntersectionSearchSpace(include_pruned=True)
         self._learned: _Learned | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything but the lock."""
+        return {name: one for name, one in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what was pickled."""
+        vars(self).update(state, _lock=threading.Lock())
 
     def reseed_rng(self) -> None:
         """Take other random numbers, for a copy of this sampler."""
@@ -84,16 +99,14 @@ class LinearSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """The parameters that all trials have and that are choices."""
-        found = self._intersection.calculate(study)
+        with self._lock:
+            if study.study_name != self._study_name:
+                self._start(study)
+            found = self._intersection.calculate(study)
         return {
             name: one
             for name, one in found.items()
-            if (isinstance(one, CategoricalDistribution) and len(one.choices) > 1)
-            or (
-                isinstance(one, IntDistribution)
-                and not one.single()
-                and (one.high - one.low) // one.step < MAX_CHOICES
-            )
+            if not one.single() and _is_short(one)
         }
 
     def sample_relative(
@@ -105,10 +118,11 @@ class LinearSampler(BaseSampler):
         """Choose all of them together."""
         if not search_space:
             return {}
-        known = self._learned
-        if known is None or not known.serves(study, search_space):
-            known = self._learned = _Learned(study, search_space, self)
-        return known.propose(study, trial)
+        with self._lock:  # threads of one study share what was learned
+            known = self._learned
+            if known is None or not known.serves(search_space):
+                known = self._learned = _Learned(study, search_space, self)
+            return known.propose(study, trial)
 
     def sample_independent(
         self,
@@ -132,7 +146,6 @@ class _Learned:
         search_space: dict[str, BaseDistribution],
         sampler: LinearSampler,
     ) -> None:
-        self._study_id = study._study_id
         self._search_space = search_space
         self._slots = _Slots(search_space)
         self._signs = np.array(
@@ -149,11 +162,9 @@ class _Learned:
         self._open: dict[int, npt.NDArray[np.int64] | None] = {}
         self._read = 0
 
-    def serves(
-        self, study: optuna.Study, search_space: dict[str, BaseDistribution]
-    ) -> bool:
-        """Whether study and search space are still the same."""
-        return study._study_id == self._study_id and search_space == self._search_space
+    def serves(self, search_space: dict[str, BaseDistribution]) -> bool:
+        """Whether the search space is still the same."""
+        return search_space == self._search_space
 
     def propose(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         """Catch up with the study, then choose."""
@@ -186,9 +197,11 @@ class _Learned:
         if "duplicate_of" in trial.user_attrs:
             return
         values = None
-        if trial.state == TrialState.COMPLETE:
+        if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all():
             values = (self._signs * trial.values).tolist()
-        self._proposer.learn(code, values, trial.constraints)
+        amounts = trial.constraints.items()
+        known = {name: amount for name, amount in amounts if np.isfinite(amount)}
+        self._proposer.learn(code, values, known)
 
 
 class _Slots:
@@ -232,6 +245,17 @@ class _Slots:
                 self._names, self._choices, code.tolist(), strict=True
             )
         }
+
+
+def _is_short(distribution: BaseDistribution) -> bool:
+    """Whether it is a list of choices that the model can hold."""
+    if isinstance(distribution, IntDistribution):
+        wide = (distribution.high - distribution.low) // distribution.step
+        return wide < MAX_CHOICES
+    return (
+        isinstance(distribution, CategoricalDistribution)
+        and len(distribution.choices) <= MAX_CHOICES
+    )
 
 
 def _choices(distribution: BaseDistribution) -> Sequence[Any]:

@@ -69,3 +69,10 @@ def test_pairs_are_bounded_and_those_of_one_stage_come_first():
     kinds = [features.groups[g] for g in features.group_of]
     assert kinds.count("pairs") + kinds.count("far_pairs") <= MAX_PAIRS
     assert "far_pairs" not in kinds
+
+
+def test_many_letters_do_not_make_thousands_of_squares_and_neighbours():
+    letters = "".join(chr(0x4E00 + i) for i in range(64))
+    features = Features(SlotSpace((4,), (letters,) * 4))
+    assert features.groups == ("letters", "slots")
+    assert features.size == 63 * 5

@@ -123,3 +123,12 @@ def test_on_the_command_line(plant, tmp_path, capsys):
     assert stop.value.code == 0
     out = capsys.readouterr().out
     assert "supernet_nll" in out and "Kendall, equal counts" in out
+
+
+def test_a_gap_in_a_score_does_not_lose_the_score(plant):
+    truth, trained, _ = plant
+    scores = pd.DataFrame({"placement": truth.index, "proxy": truth.to_numpy()})
+    scores.loc[scores["placement"] == truth.index[0], "proxy"] = np.nan
+    joined, names = with_scores(TrainedTable.of_frame(trained), scores)
+    assert names == ("proxy",)
+    assert joined.known["proxy"].notna().sum() == len(truth) - 1

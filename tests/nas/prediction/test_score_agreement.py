@@ -156,3 +156,23 @@ def test_bad_input(tables, tmp_path):
         score_agreement(results, other)
     with pytest.raises(InputError, match="part is random or all"):
         score_agreement(results, scores, part="best")
+
+
+def test_a_table_of_any_declared_metric_has_its_direction(tables, tmp_path):
+    results, _ = tables
+    truth = pd.read_csv(results)["accuracy"]
+    errors = write(tmp_path / "e.csv", placement=PLACEMENTS, ece=-truth)
+    found = by_name(score_agreement(errors, results, metric="ece"))
+    assert found["accuracy"].kendall.value == pytest.approx(1)
+
+
+def test_copies_are_no_seeds_and_empty_columns_no_scores(tables, tmp_path):
+    results, scores = tables
+    frame = pd.read_csv(results).assign(seed=0)
+    twice = tmp_path / "twice.csv"
+    pd.concat([frame, frame]).to_csv(twice, index=False)
+    gaps = tmp_path / "gaps.csv"
+    pd.read_csv(scores).assign(kl_to_parent=np.nan).to_csv(gaps, index=False)
+    found = score_agreement(twice, gaps)
+    assert found.num_placements == len(PLACEMENTS)
+    assert found.num_repeated == 0 and found.ceiling is None

@@ -82,3 +82,24 @@ def test_files_are_read_and_others_refused(tmp_path):
     for name in ("a.txt", "absent.csv"):
         with pytest.raises(InputError, match=name):
             TrainedTable.read(tmp_path / name)
+
+
+def test_the_same_seed_on_two_splits_or_in_two_clusters_is_two_trainings():
+    for name in ("split_seed", "cluster"):
+        table = TrainedTable.of_frame(_frame(seed=[0] * 4, **{name: [1, 1, 1, 2]}))
+        assert table.counts.tolist() == [2, 1, 1], name
+        assert table.within == pytest.approx(0.5)
+
+
+def test_scores_are_no_trainings():
+    frame = _frame(scorer=["scratch"] * 3 + ["supernet"])
+    table = TrainedTable.of_frame(frame)
+    assert table.means.tolist() == [1, 2, 3]
+    assert any("1 of other scorers" in note for note in table.notes)
+
+
+def test_columns_may_have_numbers_for_names():
+    table = TrainedTable.of_frame(
+        _frame().assign(**{"5": 1.0}).rename(columns={"5": 5})
+    )
+    assert table.column("5").tolist() == [1, 1, 1]

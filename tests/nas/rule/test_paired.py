@@ -218,3 +218,12 @@ def test_blocks_of_a_swap_study_are_clusters_and_still_paired():
     assert any("count as one cluster: 18" in note for note in test.notes)
     only_uniform = table(np.eye(9, dtype=int), np.arange(9.0), DEPTHS)
     assert len(np.unique(only_uniform.with_swap_clusters().clusters)) < 9
+
+
+def test_the_unit_may_be_any():
+    bits = swaps(54)
+    values = values_of(bits, 0.5, np.random.default_rng(0), 2.0, 1.0)
+    plain = paired(bits, values).end_of_stage
+    for unit in (1e-95, 1e95):
+        found = paired(bits, unit * values).end_of_stage
+        assert found.p == pytest.approx(plain.p) and found.df == pytest.approx(plain.df)

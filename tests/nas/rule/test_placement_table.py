@@ -187,3 +187,47 @@ def test_a_table_told_twice_gives_no_shorter_intervals_and_says_so(column):
     said = [note for note in two.notes if "copies" in note]
     assert len(said) == 1 and said[0].startswith(f"{len(bits)} rows")
     assert not any("copies" in note for note in one.notes)
+
+
+def test_an_empty_cluster_column_does_not_hide_the_next_one():
+    columns = {"cluster": [None] * 3, "parent": ["a", "a", "b"]}
+    table = PlacementTable.of_frame(frame(accuracy=[1, 2, 3], **columns))
+    assert table.clusters.tolist() == [0, 0, 1]
+
+
+def test_scores_without_the_metric_do_not_outvote_trainings():
+    few = frame(accuracy=[1, 2, 3], scorer="scratch")
+    many = pd.concat([frame(accuracy=np.nan, scorer="supernet")] * 5)
+    table = PlacementTable.of_frame(pd.concat([few, many]))
+    assert table.values.tolist() == [1, 2, 3]
+
+
+def test_frames_no_file_could_hold():
+    table = frame(accuracy=[1, 2, 3])
+    numbered = table.assign(x=1).rename(columns={"x": 5})
+    assert PlacementTable.of_frame(numbered).values.tolist() == [1, 2, 3]
+    for broken, said in (
+        (pd.concat([table, table[["accuracy"]]], axis=1), "two named 'accuracy'"),
+        (frame(accuracy=pd.Timestamp("2026-01-01")), "holds datetime64"),
+        (frame(accuracy=[1e-160, 2e-160, 0]), "their squares vanish"),
+    ):
+        with pytest.raises(InputError, match=said):
+            PlacementTable.of_frame(broken)
+
+
+def test_a_placement_in_many_clusters_counts_once():
+    """Five placements do not make thirty by being scored six times."""
+    names = ["CCC-CCM", "CCM-CMC", "MCC-CCC", "CMC-MCM", "MMC-CCC"]
+    rows = pd.DataFrame(
+        [(name, cluster) for cluster in range(6) for name in names],
+        columns=["placement", "cluster"],
+    )
+    rows["accuracy"] = np.random.default_rng(0).normal(size=len(rows))
+    test = rule_test(rows)
+    assert [(slot.num_msa, slot.num_conv) for slot in test.slots][:2] == [
+        (2, 3),
+        (2, 3),
+    ]
+    assert test.design["placements_by_num_msas"] == {"1": 2, "2": 2, "3": 1}
+    assert any("fewer than 8 placements" in note for note in test.notes)
+    assert "5 for" in test.reasons[0] or "cannot be estimated" in test.reasons[0]

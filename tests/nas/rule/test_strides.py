@@ -1,5 +1,8 @@
 """Which blocks halve the map is read from the space of a study, where there is one."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,3 +121,20 @@ def test_a_stage_that_ends_in_a_stride_is_not_compared():
     found = rule_test(planted(lambda b: 2.0 * b[:, 5]).with_strides(((2, 3),)))
     assert layout.strided == [5]
     assert [stage for stage, _ in found.stages] == [1, 3]
+
+
+def test_equal_counts_cannot_tell_good_last_blocks_from_bad_first_ones():
+    """Without middle blocks nothing but the effect of an MSA at the ends tells."""
+    names = ["-".join(one) for one in product(["CC", "CM", "MC", "MM"], repeat=4)]
+    names = [name for name in names if name.count("M") == 4]
+    firsts = np.array([[stage[0] for stage in one.split("-")] for one in names])
+    noise = np.random.default_rng(0).normal(0, 0.4, len(names))
+    values = noise - 2 * (firsts == "M").sum(axis=1)
+    made = PlacementTable.of_frame(
+        pd.DataFrame({"placement": names, "accuracy": values})
+    )
+    test = rule_test(replace(made, strided=()))
+    assert test.verdict == "inconclusive" and test.ends_help is None
+    (check,) = [c for c in test.checks if c.name == "ends_help_by_themselves"]
+    assert not check.passed and "no last slot" in check.finding
+    assert test.power.detectable is None

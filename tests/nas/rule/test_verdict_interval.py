@@ -9,6 +9,8 @@ from rule_plants import free_design, table
 from nas.figures.rule import rule_figure
 from nas.rule.effect import Effect
 from nas.rule.rule_test import rule_test
+from nas.rule.slot_layout import SlotLayout
+from nas.rule.verdict import VerdictDesign
 from nas.rule.verdict_interval import verdict_interval
 
 EFFECT = Effect(effect=0.01, ci=(0, 0.02), p=0.05, standard_error=0.004, df=30.0)
@@ -52,3 +54,12 @@ def test_an_adaptive_search_is_drawn_with_the_wider_interval():
     assert says_zero == (interval.low <= 0 <= interval.high)
     assert adaptive.to_dict()["verdict_interval"]["confidence"] == pytest.approx(0.99)
     assert "as the verdict" not in rule_figure(rule_test(plain)).subtitle
+
+
+def test_the_sentence_does_not_round_a_level_up_to_certainty():
+    """Of ten exploratory metrics, each at 0.5%."""
+    bits = free_design(np.random.default_rng(0), 60, (3, 3))
+    design = VerdictDesign(bits, SlotLayout((3, 3)))
+    responses = np.random.default_rng(1).normal(size=(60, 1))
+    judged = design.judge(responses, level=0.005)
+    assert judged.reasons_at(0)[0].startswith("the 99.5% interval of end of stage")

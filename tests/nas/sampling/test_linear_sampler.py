@@ -1,3 +1,6 @@
+import pickle
+import sys
+
 import optuna
 import pytest
 
@@ -117,3 +120,53 @@ def test_it_is_registered_with_its_options():
         context = SamplerContext(None, (), 0, 10, options=options)
         with pytest.raises(InputError, match="linear"):
             create_sampler("linear", context)
+
+
+def test_threads_share_one_sampler():
+    """Both are inside at once where nothing keeps them apart; one then lost a trial."""
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        study = optuna.create_study(direction="maximize", sampler=LinearSampler(seed=0))
+        study.optimize(lambda t: _goodness(_letters(t, 4, "CM")), n_trials=40, n_jobs=4)
+    finally:
+        sys.setswitchinterval(switch)
+    assert len(study.trials) == 40 and study.best_value == 10
+
+
+def test_a_second_study_is_learned_from_its_own_trials():
+    """New studies in memory have one number, so that does not tell them apart."""
+    sampler = LinearSampler(seed=0)
+    for num, best in ((8, 36), (3, 6)):
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.optimize(lambda t, n=num: _goodness(_letters(t, n)), n_trials=40)
+        assert study.best_value == best
+    copy = pickle.loads(pickle.dumps(sampler))
+    study.sampler = copy
+    study.optimize(lambda trial: _goodness(_letters(trial, 3)), n_trials=1)
+
+
+def test_long_lists_of_choices_are_drawn_at_random():
+    """300 categories made 45,000 squares: a matrix of 16 GB."""
+    study = optuna.create_study(direction="maximize", sampler=LinearSampler(seed=0))
+
+    def objective(trial):
+        long = trial.suggest_categorical("s2b1", [f"x{i}" for i in range(300)])
+        return _goodness(_letters(trial, 3)) + 0 * len(long)
+
+    study.optimize(objective, n_trials=20)
+    assert study.best_value == 6
+    assert len({trial.params["s2b1"] for trial in study.trials}) > 10
+
+
+def test_an_infinite_value_teaches_nothing():
+    """Optuna takes it for a value; in a sum it would swallow all the others."""
+
+    def objective(trial):
+        found = _goodness(_letters(trial))
+        trial.set_constraint("c", float("inf") if trial.number == 3 else -1.0)
+        return float("-inf") if trial.number in (2, 7) else found
+
+    study = optuna.create_study(direction="maximize", sampler=LinearSampler(seed=0))
+    study.optimize(objective, n_trials=40)
+    assert study.best_value == 36
