@@ -73,12 +73,16 @@ def end_of_stage_with_strided(design: SlotDesign, layout: SlotLayout) -> Contras
 def last_over_first(
     design: SlotDesign, layout: SlotLayout, stages: Iterable[int] | None = None
 ) -> Contrast:
-    """Last slot minus the first, of stages whose first slot is not strided."""
+    """Last slot minus the first, of stages whose first slot is not strided.
+
+    Where no stage has such a first slot, the strided ones are taken.
+    """
     return _last_minus(
         design,
         layout,
-        layout.plain_first,
-        "in no stage was the last slot varied apart from a first one without a stride",
+        layout.first_to_beat,
+        "in no stage was the last slot varied apart from a first one"
+        + " without a stride" * bool(layout.first_unstrided),
         stages,
     )
 

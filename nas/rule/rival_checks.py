@@ -90,7 +90,8 @@ def _places(
             "last_over_first", first,
             _both(than_first + LEFT_OUT * bool(read.first_without)), side, level,
         )
-        if layout.first_unstrided
+        # strided first slots that were never varied are no rivals
+        if layout.first_unstrided or not first.reason
         else None,
         _asked(
             "last_over_middle", middle,

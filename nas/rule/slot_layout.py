@@ -65,6 +65,17 @@ class SlotLayout:
         first, *rest = self.of_stage(stage)
         return [first] if rest and first not in self.strided else []
 
+    def first_to_beat(self, stage: int) -> list[int]:
+        """The first slot that the last one of the stage is compared with.
+
+        The one without a stride; where no stage has such a first slot, the strided one:
+        or both edges of every stage could be equally good places, unseen.
+        """
+        first, *rest = self.of_stage(stage)
+        if self.first_unstrided:
+            return self.plain_first(stage)
+        return [first] if rest else []
+
     @cached_property
     def first_unstrided(self) -> list[int]:
         """First slots of stages of two or more that are not strided."""
