@@ -247,6 +247,13 @@ class _Search:
 
     def resume(self, study: Study, trials: int | None) -> Study:
         """Go on; the caller has the lease, and has seen that the number is right."""
+        before, now = study.header.get("parent"), self._scorer.provenance.get("parent")
+        if None not in (before, now) and before != now:
+            raise InputError(
+                "a study keeps the trained network that its trials start from, but the "
+                f"fingerprint of its weights was {before} and is {now}; put them back, "
+                "or start another study"
+            )
         ledger = self._ledger(create=False)
         if (recorded := ledger.get_note(SETTINGS_NOTE)) is None:
             ledger.set_note(SETTINGS_NOTE, self._settings())

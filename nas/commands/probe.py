@@ -57,11 +57,12 @@ def command(
     nas search cnn.yaml --from mine.safetensors
     """
     from nas.commands.paths import check_images
+    from nas.commands.search import start_from
     from nas.config import load_config, with_plugins
 
     changes = list(overrides)
     if weights is not None:
-        changes.append(f"parent.weights={weights}")
+        changes += start_from(weights)
     check_images(config, changes)
     settings = with_plugins(load_config(config, changes))
     if to.suffix != ".safetensors":
@@ -72,9 +73,11 @@ def command(
 
     from nas.data.datasets import load_dataset
     from nas.ledger.atomic_file import write_atomically
+    from nas.ledger.output_directory import output_directory
     from nas.scoring.linear_probe import fit_probe
-    from nas.scoring.parent_space import parent_config
+    from nas.scoring.parent_space import normalisation_note, parent_config
 
+    output_directory(to.parent, "the directory of the weights,")
     dataset = load_dataset(settings.data, quiet=quiet)
     probe = fit_probe(
         parent_config(settings),
@@ -83,8 +86,11 @@ def command(
         seed=settings.seed,
         tell=lambda line: None if quiet else say(line, err=True),
     )
-    tensors = {k: v.contiguous() for k, v in probe.model.state_dict().items()}
-    to.parent.mkdir(parents=True, exist_ok=True)
+    # Copies, because a network may use one tensor under two names.
+    if note := normalisation_note(parent_config(settings), probe.model, settings.data):
+        say(note, err=True)
+    state = probe.model.state_dict()
+    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
     write_atomically(to, save(tensors))
     if output == "json":
         record = {

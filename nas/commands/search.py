@@ -102,7 +102,7 @@ def command(
         changes.append(f"seed={seed}")
     if table is not None:
         looked_up = {"kind": "recorded", "table": str(table.absolute())}
-        changes.append(f"scoring={json.dumps(looked_up)}")
+        changes.append(f"scoring={json.dumps(looked_up, ensure_ascii=False)}")
     # What is wrong here is answered before torch, Ray and Optuna are imported.
     given = read_config(config, changes, out).at_address(address)
     if not dry_run:
@@ -178,5 +178,10 @@ def start_from(weights: str) -> list[str]:
             "--from takes a directory with an AlterNet (an export, a trial), a file of "
             f"weights, or `{TRAIN}`; there is no {shown(weights)}"
         )
-    what = "model" if path.is_dir() else "weights"
-    return [f"parent.{what}={json.dumps(str(path))}"]
+    # Not escaped: JSON writes what is beyond 16 bits in a way that is no YAML.
+    text = json.dumps(str(path), ensure_ascii=False)
+    if not path.is_dir():
+        return [f"parent.weights={text}"]
+    # It has weights of its own: those that the config names are of another network.
+    others = ("weights=null", "pretrained=false", "slots=null")
+    return [f"parent.model={text}", *(f"parent.{one}" for one in others)]

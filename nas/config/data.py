@@ -1,15 +1,19 @@
 """Section ``data``: which images, and how they are split."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nas.config.section import Section
 from search_spaces import InputError
 
 CIFAR_DIRECTORIES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 """Below ``root``; ``base_folder`` of torchvision's readers."""
+
+
+MOMENTS = ("mean", "std")
+"""The settings of the normalisation."""
 
 
 class DataConfig(Section):
@@ -40,6 +44,10 @@ class DataConfig(Section):
             classes; ``None`` for all.
         max_validation: The same for validation images.
         max_test: The same for test images.
+        mean: What is subtracted from the pixels (0 to 1), one number or one for each
+            channel, and
+        std: what they are then divided by: those that a trained network knows. ``None``
+            for mean and standard deviation of the training images.
         split_seed: Seed of these draws; not that of the search, so that searches with
             other seeds see the same images.
         resplit_seed: Draw once more which of the training and validation images are
@@ -59,6 +67,8 @@ class DataConfig(Section):
     max_train: int | None = Field(default=None, ge=1)
     max_validation: int | None = Field(default=None, ge=1)
     max_test: int | None = Field(default=None, ge=1)
+    mean: list[float] | None = Field(default=None, min_length=1)
+    std: list[Annotated[float, Field(gt=0)]] | None = Field(default=None, min_length=1)
     split_seed: int = Field(default=0, ge=0)
     resplit_seed: int | None = Field(default=None, ge=0)
 
@@ -109,6 +119,47 @@ class DataConfig(Section):
             f"{self.root!r}; data.download: true fetches it",
             hint="--set data.download=true",
         )
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _one_for_all(cls, value: Any) -> Any:
+        return [value] if type(value) in (int, float) else value
+
+    @model_validator(mode="after")
+    def _whole_normalisation(self) -> Self:
+        if (self.mean is None) != (self.std is None):
+            raise InputError(
+                "data.mean and data.std are given together or not at all, "
+                f"got {self.mean} and {self.std}"
+            )
+        return self
+
+    def normalisation(
+        self, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation by which images are normalised.
+
+        Args:
+            mean: Of each channel of the training images.
+            std: The same.
+
+        Returns:
+            One value a channel: those of the config, else the given ones.
+
+        Raises:
+            InputError: The config has another number of them.
+        """
+        if self.mean is None or self.std is None:
+            return mean, std
+        found = []
+        for name, values in zip(MOMENTS, (self.mean, self.std), strict=True):
+            if len(values) not in (1, len(mean)):
+                raise InputError(
+                    f"data.{name} is one number, or one for each of {len(mean)} "
+                    f"channels; got {len(values)}"
+                )
+            found.append(tuple(values) * (len(mean) // len(values)))
+        return found[0], found[1]
 
     @model_validator(mode="after")
     def _store_size_fits(self) -> Self:

@@ -27,7 +27,7 @@ class LibraryConfig(Section):
 
     path: str | None = None
     epochs: int = Field(default=3, ge=1)
-    images: int = Field(default=20_000, ge=1)
+    images: int = Field(default=20_000, ge=2)
     batch_size: int = Field(default=128, ge=2)
     learning_rate: float = Field(default=2e-3, gt=0)
 
@@ -66,9 +66,11 @@ class ParentConfig(Section):
 
     @property
     def is_untrained(self) -> bool:
-        """Whether it is a network of timm or torchvision whose weights are drawn."""
-        is_given = self.weights is not None or self.pretrained
-        return self._library in PUBLISHERS and not is_given
+        """Whether its weights are drawn: a published network, or a file without any."""
+        if self.weights is not None or self.pretrained:
+            return False
+        is_file = (self.model or "").endswith((".yaml", ".yml"))
+        return is_file or self._library in PUBLISHERS
 
     @property
     def own_modules(self) -> tuple[str, ...]:

@@ -48,8 +48,9 @@ class Dataset:
         validation: Held-out images on which candidates are compared.
         test: Images for the final test.
         class_names: One name a class; position is the label.
-        mean: Mean of each channel of the training images, in [0, 1] units.
-        std: Standard deviation of each channel, in [0, 1] units.
+        mean: Mean of each channel of the training images, in [0, 1] units, or what the
+            config has instead (``data.mean``).
+        std: Standard deviation of each channel, in [0, 1] units; the same.
         train_size: Height (= width) of the training images as a network sees them,
             where they are stored larger (``data.store_size``).
         notes: What a user should know about the images, one line each.
@@ -298,7 +299,7 @@ def _loaded(config: DataConfig, *, quiet: bool) -> Dataset:
             name: Split(raw.decode(split.images), split.labels)
             for name, split in splits.items()
         }
-    mean, std = channel_moments(splits["train"].images)
+    mean, std = config.normalisation(*channel_moments(splits["train"].images))
     return Dataset(
         config.name,
         splits["train"],
@@ -377,14 +378,15 @@ def _decoded(
         name: Split(one.pixels, files[name].labels[one.readable], one.file)
         for name, one in found.splits.items()
     }
+    mean, std = config.normalisation(found.mean, found.std)
     dataset = Dataset(
         config.name,
         pixels["train"],
         pixels["validation"],
         pixels["test"],
         raw.class_names,
-        found.mean,
-        found.std,
+        mean,
+        std,
         train_size=size if sizes["train"] != size else None,
         is_split_drawn=raw.validation is None,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from nas.config import TrainingConfig
 from nas.csv_text import csv_row
 from nas.data.preprocessing import Preprocessing
 from nas.exporting.format import RECIPE, Format, require_packages
@@ -37,6 +38,7 @@ from nas.exporting.quantized import INT8, Quantized, write_int8
 from nas.exporting.timm_hybrid import timm_model
 from nas.exporting.timm_module import MODULE
 from nas.exporting.trial_network import NetworkOf, TrialNetwork, network_of_weights
+from nas.ledger.output_directory import output_directory
 from nas.ledger.trial import Trial, TrialState
 from nas.pareto.find_trial import BEST, LATEST, find_trial
 from nas.pareto.table import ParetoTable, best_trial
@@ -227,7 +229,8 @@ def export(
         tell,
     )
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
+    output_directory(partial.parent, "the directory of the export,")
+    partial.mkdir()
     try:
         if which != "pareto":
             writer.write(choice.trials[0], partial)
@@ -318,14 +321,15 @@ class _Writer:
             quantized = self._quantized(found, dataset, exported, directory)
             self.tell(f"{name}: {quantized.sentence()}")
         self.tell(f"{name}: measuring the written files on the validation images")
-        _write_recipe(study, trial, directory / RECIPE)
+        training = study.config.training if not found.made else found.training
+        _write_recipe(study, trial, directory / RECIPE, found.training)
         origin = Origin(
             study.name,
             trial,
             self.reason,
             study.config.data.model_dump(mode="json", exclude={"root"})
             | ({} if trial.split_seed is None else {"resplit_seed": trial.split_seed}),
-            {} if found.made else study.config.training.model_dump(mode="json"),
+            {} if training is None else training.model_dump(mode="json"),
             dataset.fingerprint,
             {
                 "train": len(dataset.train),
@@ -386,14 +390,20 @@ class _Writer:
         return measured
 
 
-def _write_recipe(study: "Study", trial: Trial, path: Path) -> None:
+def _write_recipe(
+    study: "Study", trial: Trial, path: Path, training: TrainingConfig | None
+) -> None:
     """Write the images (but not where they lie) and the recipe of the search.
+
+    With a recipe of the trial's own it is that one.
 
     With it `nas evaluate EXPORT` measures on the same images, and `nas train` can
     repeat the training: a config that says nothing of a search.
     """
     kept = study.config.recipe().to_dict()
     del kept["data"]["root"]
+    if training is not None:
+        kept["training"] = training.model_dump(mode="json")
     if trial.split_seed is not None:
         kept["data"]["resplit_seed"] = trial.split_seed
     path.write_text(yaml.safe_dump(kept, sort_keys=False), encoding="utf-8")

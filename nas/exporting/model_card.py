@@ -80,14 +80,15 @@ class Origin:
         trial: The trial.
         reason: Why this trial was exported, e.g. "best accuracy".
         data: The ``data`` section of the study's config.
-        recipe: The ``training`` section of the study's config.
+        recipe: The ``training`` section that the network was trained with; empty if it
+            was not trained.
         fingerprint: Of the images, by ``Dataset.fingerprint``.
         num_images: Number of images by split.
         reproduced: Validation accuracy of the exported weights, measured at export;
             ``None`` if the study does not record one.
         versions: Version by package.
         tested: How the network did on the test images, if they were looked at.
-        made: How the network came about, if not by training.
+        made: How the network came about, if not by training from scratch.
         license: Licence of the weights, as the hub spells it; ``""`` if nobody said.
         judged: What a model of all trials makes of this one's luck, in a sentence;
             ``""`` if there are too few.
@@ -148,7 +149,7 @@ def model_card(exported: Exported, origin: Origin, formats: Sequence[Format]) ->
                 "trial": f"{trial.number} ({origin.reason})",
                 "architecture": f"`{architecture.id}`, see `{ARCHITECTURE}`",
                 "seed": trial.seed,
-                **({} if origin.made else {"epochs": trial.epochs}),
+                **({"epochs": trial.epochs} if origin.recipe else {}),
                 "made with": ", ".join(f"{k} {v}" for k, v in origin.versions.items()),
             }
         ),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from nas.config import TrainingConfig
 from nas.exporting.formats import load_weights
 from nas.ledger.trial import Trial
 from nas.study.layout import TrialLayout
@@ -23,12 +24,15 @@ class TrialNetwork:
         model: In eval mode, on the CPU.
         num_images: Validation images behind the recorded accuracy, the first ones of
             their fixed random order; ``None``: what the accuracy evaluator says.
-        made: How it came about, for the model card; ``""``: it was trained.
+        made: How it came about, for the model card; ``""``: it was trained from
+            scratch.
+        training: The recipe that it was trained with, if not that of the study.
     """
 
     model: nn.Module
     num_images: int | None = None
     made: str = ""
+    training: TrainingConfig | None = None
 
 
 NetworkOf = Callable[["Study", Trial, "Dataset", Collection[str]], TrialNetwork]

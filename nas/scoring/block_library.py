@@ -6,9 +6,10 @@ know. Trained networks are not promised to become better by it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -38,15 +39,20 @@ class BlockLibrary:
             of the parent's map about its channel means: 0 is the parent's own block, 1
             a constant.
         made: What was asked for of each, as text; a block made otherwise is not reused.
+        images: Fingerprint of the images that each was taught on, where it is known.
     """
 
     fingerprint: str
     blocks: Mapping[Key, nn.Module]
     errors: Mapping[Key, float]
     made: Mapping[Key, str] = field(default_factory=dict)
+    images: Mapping[Key, str] = field(default_factory=dict)
 
     def save(self, directory: Path) -> Path:
         """Write the library as one safetensors file.
+
+        Blocks of the same parent that the file has besides stay in it: another search
+        uses them.
 
         Args:
             directory: Where; made if it is missing.
@@ -55,20 +61,22 @@ class BlockLibrary:
             The file.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        tensors: dict[str, Tensor] = {}
+        path = directory / LIBRARY_FILE
+        names = {name_of(key) for key in self.blocks}
+        about, tensors = _others(path, self.fingerprint, names)
         for key, block in self.blocks.items():
             for name, tensor in block.state_dict().items():
                 tensors[f"{name_of(key)}/{name}"] = tensor.detach().cpu().contiguous()
-        about = {
-            name_of(key): {"error": self.errors[key], "made": self.made[key]}
-            for key in self.blocks
-        }
+            about[name_of(key)] = {
+                "error": self.errors[key],
+                "made": self.made[key],
+                **({"images": self.images[key]} if key in self.images else {}),
+            }
         metadata = {
             "format": FORMAT,
             "parent": self.fingerprint,
             "blocks": json.dumps(about),
         }
-        path = directory / LIBRARY_FILE
         write_atomically(path, save(tensors, metadata))
         return path
 
@@ -79,6 +87,7 @@ class BlockLibrary:
         parent: Parent,
         wanted: Mapping[Key, BlockSpec],
         made: Mapping[Key, str],
+        images: str | None = None,
     ) -> "BlockLibrary":
         """Read those blocks of a library that a search can use.
 
@@ -87,12 +96,15 @@ class BlockLibrary:
             parent: The parent that the blocks must have been fitted to.
             wanted: Shapes of the blocks that are looked for.
             made: What is asked for of each.
+            images: Fingerprint of the images that they must have been taught on; any if
+                ``None``.
 
         Returns:
             The blocks that are there; may be fewer than wanted.
 
         Raises:
-            InputError: The file cannot be read, or is of another parent.
+            InputError: The file cannot be read, or is of another parent or of other
+                images.
         """
         path = directory / LIBRARY_FILE
         try:
@@ -116,6 +128,13 @@ class BlockLibrary:
                     name = name_of(key)
                     if about.get(name, {}).get("made") != made[key]:
                         continue
+                    taught_on = about[name].get("images")
+                    if images is not None and taught_on not in (None, images):
+                        raise InputError(
+                            f"a block library belongs to the images that taught it; "
+                            f"{name} of {path} learned from {taught_on}, the images "
+                            f"are {images}: name another directory"
+                        )
                     block = parent.candidate(spec)
                     state = {
                         entry: file.get_tensor(f"{name}/{entry}")
@@ -130,10 +149,34 @@ class BlockLibrary:
                 f"{path} must be a block library: {' '.join(str(error).split())[:160]}",
                 hint="nas distill writes one",
             ) from error
-        errors = {key: float(about[name_of(key)]["error"]) for key in blocks}
+        records = {key: about[name_of(key)] for key in blocks}
         return cls(
-            parent.fingerprint, blocks, errors, {key: made[key] for key in blocks}
+            parent.fingerprint,
+            blocks,
+            {key: float(one["error"]) for key, one in records.items()},
+            {key: made[key] for key in blocks},
+            {k: str(one["images"]) for k, one in records.items() if "images" in one},
         )
+
+
+def _others(
+    path: Path, fingerprint: str, names: Collection[str]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Records and tensors of the blocks of a file that have none of some names."""
+    if not path.is_file():
+        return {}, {}
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        if (metadata.get("format"), metadata.get("parent")) != (FORMAT, fingerprint):
+            return {}, {}
+        about = json.loads(metadata["blocks"])
+        kept = {name: one for name, one in about.items() if name not in names}
+        tensors = {
+            entry: file.get_tensor(entry)
+            for entry in file.keys()  # noqa: SIM118 - it is no mapping
+            if entry.partition("/")[0] in kept
+        }
+    return kept, tensors
 
 
 def name_of(key: Key) -> str:

@@ -226,23 +226,21 @@ class Distilled(Scorer):
         ]
         names = self.parent.block_names
         pieces = Pieces(self.parent.model, names)
-        logits: list[list[Tensor]] = [[] for _ in placements]
-        parents: list[Tensor] = []
-        labels: list[Tensor] = []
+        # Of 4,096 placements and 1,000 classes the logits would take 32 GB.
+        found: list[list[Tensor]] = [[] for _ in placements]
         held_out = self._search.images.image_set(self._search.images.validation)
         size = images_at_once(self._search.images.image_size)
         with torch.no_grad():
             for images, truth in held_out.batches(
                 size, torch.device("cpu"), self._num_images
             ):
-                parents.append(self.parent.model(images))
-                labels.append(truth)
-                for index, values in pieces.walk(blocks, placements, images):
-                    check_logits(values, truth)
-                    logits[index].append(values)
-        all_labels, reference = torch.cat(labels), torch.cat(parents)
-        for text, parts in zip(placements, logits, strict=True):
-            self._cache[text] = outcome(torch.cat(parts), all_labels, reference)
+                # A network may work in place on its images.
+                reference = self.parent.model(images.clone())
+                for index, logits in pieces.walk(blocks, placements, images):
+                    check_logits(logits, truth)
+                    found[index].append(of_each_image(logits, truth, reference))
+        for text, parts in zip(placements, found, strict=True):
+            self._cache[text] = outcome(torch.cat(parts, dim=1))
 
     @property
     def _count(self) -> int:
@@ -279,8 +277,8 @@ def _scored_whole(config: SearchConfig, size: int) -> SearchConfig:
     return config.model_copy(update={"search": search})
 
 
-def outcome(logits: Tensor, labels: Tensor, reference: Tensor) -> TrialOutcome:
-    """Metrics of a candidate beside its parent.
+def of_each_image(logits: Tensor, labels: Tensor, reference: Tensor) -> Tensor:
+    """What a candidate makes of each image, beside its parent.
 
     Args:
         logits: The candidate's, ``(images, classes)``.
@@ -288,18 +286,30 @@ def outcome(logits: Tensor, labels: Tensor, reference: Tensor) -> TrialOutcome:
         reference: The parent's logits.
 
     Returns:
-        ``accuracy``, ``nll``, ``kl_to_parent`` and ``agreement`` with standard errors.
+        ``accuracy``, ``nll``, ``kl_to_parent`` and ``agreement``, float64
+        ``(4, images)``.
     """
     predictions = Predictions(logits.float(), labels)
     ours = functional.log_softmax(logits.double(), dim=1)
     theirs = functional.log_softmax(reference.double(), dim=1)
-    samples = {
-        "accuracy": predictions.correct(),
-        "nll": predictions.losses(),
-        "kl_to_parent": (theirs.exp() * (theirs - ours)).sum(dim=1),
-        "agreement": (logits.argmax(1) == reference.argmax(1)).double(),
-    }
-    pairs = {name: mean_and_error(values) for name, values in samples.items()}
+    return torch.stack(
+        [
+            predictions.correct(),
+            predictions.losses(),
+            (theirs.exp() * (theirs - ours)).sum(dim=1),
+            (logits.argmax(1) == reference.argmax(1)).double(),
+        ]
+    )
+
+
+def outcome(values: Tensor) -> TrialOutcome:
+    """Metrics of a candidate, with their standard errors over images.
+
+    Args:
+        values: Of :func:`of_each_image`.
+    """
+    names = ("accuracy", "nll", "kl_to_parent", "agreement")
+    pairs = {name: mean_and_error(row) for name, row in zip(names, values, strict=True)}
     return TrialOutcome(
         {name: mean for name, (mean, _) in pairs.items()},
         {name: error for name, (_, error) in pairs.items()},

@@ -256,8 +256,9 @@ def write_artifacts(
         writer = csv.DictWriter(file, [one.name for one in fields(Epoch)])
         writer.writeheader()
         writer.writerows(asdict(record) for record in history)
+    # Copies, because a parent may use one tensor under two names.
     tensors = {
-        name: tensor.detach().cpu().contiguous()
+        name: tensor.detach().cpu().clone().contiguous()
         for name, tensor in model.state_dict().items()
     }
     save_file(tensors, files.weights)

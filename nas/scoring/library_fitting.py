@@ -20,9 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from nas.config import SearchConfig
+from nas.config.data import MOMENTS
 from nas.config.parent import LibraryConfig
 from nas.data.augmentation import make_augmentation
 from nas.data.datasets import Dataset
+from nas.ledger.output_directory import output_directory
 from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary, Key, name_of
 from nas.scoring.images_at_once import images_at_once
 from nas.scoring.parent_space import parent_config
@@ -30,6 +32,7 @@ from nas.scoring.taught_block import TaughtBlock
 from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks.strided_conv import safe_conv_gradients
 from search_spaces.errors import InputError
+from search_spaces.networks.parent_backbone import ParentBackbone
 from search_spaces.parents.parent import Parent
 
 HELD_OUT = 2_000
@@ -67,14 +70,16 @@ def fit_library(
         The library of exactly the wanted blocks.
 
     Raises:
-        InputError: The directory holds a library of another parent.
+        InputError: The directory holds a library of another parent or of other images,
+            or cannot be written.
     """
     device = device or torch.device("cpu")
-    made = _all_made(wanted, config)
-    known = _known(parent, wanted, made, directory)
+    made = _all_made(parent, wanted, config)
+    known = _known(parent, wanted, made, directory, dataset.fingerprint)
     missing = {key: spec for key, spec in wanted.items() if key not in known.blocks}
     if not missing:
         return known
+    output_directory(directory, "the directory of the block library")
     fits = teach_blocks(
         parent,
         missing,
@@ -90,6 +95,7 @@ def fit_library(
         {**known.blocks, **{key: fit.block.cpu().eval() for key, fit in fits.items()}},
         {**known.errors, **errors},
         made,
+        {**known.images, **dict.fromkeys(missing, dataset.fingerprint)},
     )
     parent.model.cpu()
     library.save(directory)
@@ -121,7 +127,7 @@ def teach_blocks(
     """
     device = device or torch.device("cpu")
     settings = parent_config(config).library
-    made = _all_made(wanted, config)
+    made = _all_made(parent, wanted, config)
     fits = {
         key: TaughtBlock(parent, key, spec, made[key], config.seed, settings, directory)
         for key, spec in wanted.items()
@@ -144,6 +150,7 @@ def missing_blocks(
     wanted: Mapping[Key, BlockSpec],
     config: SearchConfig,
     directory: Path,
+    images: str | None = None,
 ) -> list[Key]:
     """Blocks that a library does not hold.
 
@@ -152,11 +159,13 @@ def missing_blocks(
         wanted: Shapes of the blocks by stage, block and letter.
         config: Section ``parent`` says how they are fitted.
         directory: Of the library.
+        images: Fingerprint of the images that teach, if it is to be compared.
 
     Raises:
-        InputError: It is of another parent, or cannot be read.
+        InputError: It is of another parent or of other images, or cannot be read.
     """
-    known = _known(parent, wanted, _all_made(wanted, config), directory)
+    made = _all_made(parent, wanted, config)
+    known = _known(parent, wanted, made, directory, images)
     return [key for key in wanted if key not in known.blocks]
 
 
@@ -165,30 +174,11 @@ def _known(
     wanted: Mapping[Key, BlockSpec],
     made: dict[Key, str],
     directory: Path,
+    images: str | None,
 ) -> BlockLibrary:
     if (directory / LIBRARY_FILE).is_file():
-        return BlockLibrary.load(directory, parent, wanted, made)
+        return BlockLibrary.load(directory, parent, wanted, made, images)
     return BlockLibrary(parent.fingerprint, {}, {})
-
-
-def check_library(
-    parent: Parent,
-    wanted: Mapping[Key, BlockSpec],
-    config: SearchConfig,
-    directory: Path,
-) -> None:
-    """See that a library, if there is one, is of this parent.
-
-    Args:
-        parent: The trained network.
-        wanted: Shapes of the blocks by stage, block and letter.
-        config: Section ``parent`` says how they are fitted.
-        directory: Of the library.
-
-    Raises:
-        InputError: It is of another parent, or cannot be read.
-    """
-    _known(parent, wanted, _all_made(wanted, config), directory)
 
 
 def read_library(
@@ -208,7 +198,7 @@ def read_library(
     Raises:
         InputError: There is none, it is of another parent, or it lacks a block.
     """
-    made = _all_made(wanted, config)
+    made = _all_made(parent, wanted, config)
     library = BlockLibrary.load(directory, parent, wanted, made)
     lacking = [name_of(key) for key in wanted if key not in library.blocks]
     if lacking:
@@ -219,15 +209,31 @@ def read_library(
     return library
 
 
-def _all_made(wanted: Mapping[Key, BlockSpec], config: SearchConfig) -> dict[Key, str]:
+def _all_made(
+    parent: Parent, wanted: Mapping[Key, BlockSpec], config: SearchConfig
+) -> dict[Key, str]:
     settings = parent_config(config).library
-    return {key: _made(spec, settings, config) for key, spec in wanted.items()}
+    return {
+        key: _made(spec, settings, config) + _followed_by(parent, key)
+        for key, spec in wanted.items()
+    }
+
+
+def _followed_by(parent: Parent, key: Key) -> str:
+    """The activation after a block, which is not seen in its shapes."""
+    backbone = parent.backbone
+    if not isinstance(backbone, ParentBackbone):
+        return ""
+    activation = backbone.slots[parent.slots.index(key[:2])].activation
+    return f" then {activation}" if activation else ""
 
 
 def _made(spec: BlockSpec, settings: LibraryConfig, config: SearchConfig) -> str:
     """What a block depends on besides the parent: shapes, settings, images, seed."""
     own = settings.model_dump(exclude={"path"})
     data = config.data.model_dump(exclude={"download", "cache", "root"})
+    # What no config had is not part of what older libraries say of themselves.
+    data = {k: v for k, v in data.items() if v is not None or k not in MOMENTS}
     augmentation = {
         name: getattr(config.training, name)
         for name in (

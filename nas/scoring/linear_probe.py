@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nas.config.parent import ParentConfig
 from nas.data.datasets import Dataset
 from search_spaces.errors import InputError
-from search_spaces.parents.load_parent import last_layer, parent_network
+from search_spaces.parents.load_parent import parent_network
 from search_spaces.parents.weights import fit_weights, read_weights
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
@@ -116,12 +116,7 @@ def _with_new_layer(
         image_size=dataset.image_size,
         pretrained=wanted.pretrained,
     )
-    layer = last_layer(model)
-    if layer is None:
-        raise InputError(
-            f"a linear probe replaces the last torch.nn.Linear of the network; "
-            f"{wanted.model} has none"
-        )
+    layer = _answering_layer(model.eval(), wanted.model, dataset)
     head = model.get_submodule(layer)
     assert isinstance(head, nn.Linear)
     old: int | None = head.out_features
@@ -136,6 +131,37 @@ def _with_new_layer(
     new = nn.Linear(head.in_features, dataset.num_classes, bias=bias)
     model.set_submodule(layer, new)
     return model.eval(), layer, old
+
+
+def _answering_layer(model: nn.Module, source: str, dataset: Dataset) -> str:
+    """Name of the linear layer whose output is the logits."""
+    outputs: dict[str, Tensor] = {}
+    handles = [
+        module.register_forward_hook(
+            lambda _, __, output, name=name: outputs.update({name: output})
+        )
+        for name, module in model.named_modules()
+        if type(module) is nn.Linear
+    ]
+    size = dataset.image_size
+    try:
+        with torch.no_grad():
+            logits = model(torch.zeros(2, dataset.in_channels, size, size))
+    except Exception as error:  # the network may be anybody's code
+        raise InputError(
+            f"{source} cannot take images of {dataset.in_channels} channels and {size} "
+            f"px: {' '.join(str(error).split())[:160]}"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, output in outputs.items():
+        if output is logits:
+            return name
+    raise InputError(
+        "a linear probe replaces the last torch.nn.Linear, whose output is the logits; "
+        f"{source} has none"
+    )
 
 
 def _features(

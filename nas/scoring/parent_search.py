@@ -16,13 +16,13 @@ from nas.data.datasets import Dataset, load_dataset
 from nas.scoring.block_library import BlockLibrary, Key
 from nas.scoring.finetune_data import FineTuneData
 from nas.scoring.library_fitting import (
-    check_library,
     fit_library,
     missing_blocks,
     read_library,
 )
 from nas.scoring.library_tasks import TeachSlots, is_spread, library_tasks
 from nas.scoring.parent_space import (
+    normalisation_note,
     parent_config,
     read_parent,
     replacements,
@@ -79,6 +79,9 @@ class ParentSearch:
             if wanted.train
             else read_parent(config, self.images)
         )
+        note = normalisation_note(wanted, self.parent.model, config.data)
+        if note and not quiet:
+            say(note, err=True)
         self.config = with_parent(config, self.parent)
         self.space: SearchSpace = self.config.space.make(*self.images.shape)
         self.wanted: dict[Key, BlockSpec] = replacements(self.space)
@@ -87,8 +90,15 @@ class ParentSearch:
 
         path = wanted.library.path
         if path is not None and not wanted.train and replacement == "library":
-            # A library of another parent is told before anything is written.
-            check_library(self.parent, self.wanted, self.config, Path(path))
+            # A library of another parent, or of other images, is told before anything
+            # is written.
+            missing_blocks(
+                self.parent,
+                self.wanted,
+                self.config,
+                Path(path),
+                self.images.fingerprint,
+            )
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -124,7 +134,9 @@ class ParentSearch:
         if self._trains:
             self.parent = read_trained(self.images, study)
         directory = library_directory(self.config, study)
-        missing = missing_blocks(self.parent, self.wanted, self.config, directory)
+        missing = missing_blocks(
+            self.parent, self.wanted, self.config, directory, self.images.fingerprint
+        )
         return library_tasks(self.config, missing, directory, study)
 
     def prepare(self, study: Path, tell: Callable[[str], None]) -> dict[Key, nn.Module]:

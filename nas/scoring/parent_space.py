@@ -1,6 +1,11 @@
 """A search's parent, and the space of its placements."""
 
+from typing import Any
+
+from torch import nn
+
 from nas.config import SearchConfig
+from nas.config.data import DataConfig
 from nas.config.parent import ParentConfig
 from nas.data.datasets import Dataset
 from search_spaces.architecture import Architecture
@@ -65,6 +70,30 @@ def load_for_images(wanted: ParentConfig, dataset: Dataset) -> Parent:
         weights=wanted.weights,
         pretrained=wanted.pretrained,
         slots=wanted.slots,
+    )
+
+
+def normalisation_note(
+    wanted: ParentConfig, parent: nn.Module, data: DataConfig
+) -> str:
+    """What to say where published weights see images normalised in another way.
+
+    Args:
+        wanted: The section ``parent``.
+        parent: The network; those of timm know how they were trained.
+        data: The section ``data``.
+
+    Returns:
+        A line; ``""`` if there is nothing to say.
+    """
+    published: Any = getattr(parent, "pretrained_cfg", None) or {}
+    mean, std = published.get("mean"), published.get("std")
+    if not wanted.pretrained or data.mean is not None or None in (mean, std):
+        return ""
+    return (
+        "warning: images are normalised by the mean and standard deviation of the "
+        "training images; the published weights were trained with "
+        f"data.mean={list(mean)} and data.std={list(std)}"
     )
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from nas.config import SearchConfig
 from nas.config.supernet import SupernetConfig
 from nas.ledger.atomic_file import write_atomically
+from nas.ledger.output_directory import output_directory
 from nas.ledger.regular_file import read_regular
 from nas.scoring.supernet_training import (
     drawn_supernet,
@@ -94,7 +95,9 @@ class SupernetFile:
             for slot in supernet_specs(space)
         ]
         images = (space.num_classes, space.in_channels, space.image_size)
-        parts = (self.seed, self.fingerprint, own, recipe, blocks, images)
+        parts: list[Any] = [self.seed, self.fingerprint, own, recipe, blocks, images]
+        if (data := self.config.data).mean is not None:
+            parts.append((data.mean, data.std))
         return json.dumps(parts, sort_keys=True, default=str)
 
     @property
@@ -150,7 +153,7 @@ class SupernetFile:
         speaks = is_first(worker)
         about = self.checkpoint.with_suffix(".pt.txt")
         if speaks:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            output_directory(self.directory, "the directory of supernets")
             if not about.is_file() or about.read_text(encoding="utf-8") != self.made:
                 self.checkpoint.unlink(missing_ok=True)  # of other settings: anew
                 write_atomically(about, self.made)

@@ -14,7 +14,7 @@ from nas.exporting.format import RECIPE
 from nas.html_table import html_table
 from nas.ledger.regular_file import read_regular
 from nas.study.layout import StudyLayout, TrialLayout
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -344,6 +344,15 @@ def _prepared(target: Target, dataset: "Dataset") -> "Dataset":
             f"{dataset.in_channels} and {dataset.image_size}; choose other images",
             hint="--data, or --set data.image_size=...",
         )
+    known = preprocessing.class_names
+    for label, name in enumerate(dataset.class_names):
+        if name in known and (logit := known.index(name)) != label:
+            raise InputError(
+                f"the classes of {target.source!r} and of the data set "
+                f"{dataset.name!r} must be in one order; {shown(name)} is number "
+                f"{logit + 1} of {len(known)} there and number {label + 1} of "
+                f"{dataset.num_classes} here"
+            )
     return replace(dataset, mean=preprocessing.mean, std=preprocessing.std)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -361,7 +362,7 @@ def _load(
 ) -> list[Epoch]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, OSError, RuntimeError):  # cut, broken: begin anew
+    except (EOFError, OSError, RuntimeError, UnpicklingError):  # cut: begin anew
         return []
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])

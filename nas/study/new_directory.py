@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nas.ledger.atomic_file import DRAFT_SUFFIX
+from nas.ledger.output_directory import output_directory
 from nas.study.layout import StudyLayout
 from nas.study.lease import Lease
 from nas.study.study import Study
@@ -49,12 +50,7 @@ def new_directory(directory: Path) -> Iterator[None]:
         InputError: It cannot be made, or another search was quicker.
     """
     made = not directory.exists()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"the study directory {directory} cannot be made: {error.strerror}"
-        ) from error
+    output_directory(directory, "the study directory")
     # Two searches may have seen the directory free. Who has the lease looks again, and
     # only that one may take back what is there.
     with Lease(directory):

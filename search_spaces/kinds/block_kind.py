@@ -31,8 +31,8 @@ class BlockKind(ABC):
     ``stride``, ``drop_path`` and the settings of the slot; it maps
     ``(batch, in_channels, height, width)`` to ``(batch, out_channels,
     ceil(height / stride), ceil(width / stride))``, and has submodules ``shortcut``
-    and ``drop_path`` that see the skip tensor and the branch (use
-    :class:`search_spaces.blocks.residual.Shortcut` and ``DropPath``).
+    and ``drop_path`` that see the skip tensor and the branch (use ``make_shortcut`` and
+    ``DropPath`` of :mod:`search_spaces.blocks.residual`).
 
     Attributes:
         letter: The letter in a placement, ``A`` to ``Z``.
@@ -58,7 +58,7 @@ class BlockKind(ABC):
         """Classes and functions that the source of ``block`` refers to.
 
         They are copied into exports that run without this project; ``DropPath`` and
-        ``Shortcut`` always are.
+        ``make_shortcut`` always are.
         """
         return ()
 

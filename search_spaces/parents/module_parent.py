@@ -1,6 +1,6 @@
 """Any ``nn.Module`` as a parent, its slots found by running it once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import cast
 
@@ -29,7 +29,8 @@ class ModuleParent(Parent):
 
     Args:
         model: The network; maps ``(batch, in_channels, image_size, image_size)`` to
-            logits.
+            logits. All its weights are made trainable: whether they were frozen says
+            nothing about what the size of a block is, or what is fine-tuned.
         source: ``timm:NAME``, ``torchvision:NAME`` or ``module:function``.
         image_size: Height (= width) of the images in pixels.
         in_channels: Channels of the image.
@@ -39,7 +40,8 @@ class ModuleParent(Parent):
             negative value. ``None`` finds the residual blocks of timm and torchvision.
 
     Raises:
-        InputError: There are no slots, or one of them is none.
+        InputError: There are no slots, one of them is none, or another block in its
+            place would change nothing; or the network is random in eval mode.
     """
 
     def __init__(
@@ -52,12 +54,17 @@ class ModuleParent(Parent):
         slots: Sequence[str] | None = None,
     ) -> None:
         self.model = model.eval()
+        for parameter in model.parameters():
+            if parameter.is_floating_point():
+                parameter.requires_grad_(True)
         self.source = source
         self.image_size = image_size
         self.in_channels = in_channels
         named = _found(model, source) if slots is None else _listed(model, slots)
         images = _noise(in_channels, image_size)
         maps, logits = _run(model, images, list(named), source)
+        _check_replaceable(model, _noise(in_channels, image_size), logits, maps, source)
+        _check_own_weights(model, list(maps), source)
         if logits.ndim != 2:
             raise InputError(
                 f"a parent maps images to logits (batch, classes); {source} gives "
@@ -210,6 +217,81 @@ def _run(
             f"{source} returns a {type(logits).__name__}"
         )
     return maps, logits
+
+
+class _StandIn(nn.Module):
+    """Does what a block does, and counts."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return cast(Tensor, self.block(x))
+
+
+def _check_replaceable(
+    model: nn.Module,
+    images: Tensor,
+    logits: Tensor,
+    names: Iterable[str],
+    source: str,
+) -> None:
+    """See that what stands in for the blocks is called, and gives the same logits.
+
+    Raises:
+        InputError: A placement of the network would not be the network that it says.
+    """
+    own = {name: model.get_submodule(name) for name in names}
+    others = {name: _StandIn(block) for name, block in own.items()}
+    replace_modules(model, others)
+    try:
+        with torch.no_grad():
+            again = model(images)
+    except Exception as error:  # the network may be anybody's code
+        raise InputError(
+            f"{SLOT_RULE}; {source} fails with other modules in its slots: "
+            f"{' '.join(str(error).split())[:160]}"
+        ) from error
+    finally:
+        replace_modules(model, {name: own[name] for name in others})
+    for name, other in others.items():
+        if other.calls != 1:
+            raise InputError(
+                f"{SLOT_RULE}; in {source} another block in the place of {name} is not "
+                "called: the network must call what is registered under that name (a "
+                "list of modules is a torch.nn.ModuleList)"
+            )
+    if not torch.equal(again.nan_to_num(), logits.nan_to_num()):
+        raise InputError(
+            "a parent in eval mode gives the same images the same logits; "
+            f"{source} does not (dropout without training=self.training?)"
+        )
+
+
+def _check_own_weights(model: nn.Module, names: list[str], source: str) -> None:
+    """See that no slot shares parameters: its size is what goes when it is replaced."""
+    owners: dict[int, str] = {}
+    inside: set[int] = set()
+    for name in names:
+        block = model.get_submodule(name)
+        inside |= {id(module) for module in block.modules()}
+        for parameter in block.parameters():
+            other = owners.setdefault(id(parameter), name)
+            if other != name:
+                raise InputError(_shared(source, name, other))
+    for place, module in model.named_modules():
+        for parameter in module._parameters.values():
+            if id(module) not in inside and id(parameter) in owners:
+                raise InputError(_shared(source, owners[id(parameter)], place or "it"))
+
+
+def _shared(source: str, name: str, other: str) -> str:
+    return (
+        f"a slot has parameters of its own; in {source} {name} shares some with {other}"
+    )
 
 
 def _slot_shape(

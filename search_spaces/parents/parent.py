@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
 
+import torch
 from torch import nn
 
 from search_spaces.architecture import Architecture
@@ -122,7 +123,9 @@ class Parent(ABC):
         digest = hashlib.sha256(repr(self.block_names).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            # As bytes, for NumPy has no bfloat16.
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def _replacements(
@@ -151,11 +154,15 @@ class Parent(ABC):
 def replace_modules(model: nn.Module, blocks: Mapping[str, nn.Module]) -> None:
     """Put modules in the places of others.
 
+    A module may be registered under several names, of which the forward pass uses any:
+    it is replaced under all of them.
+
     Args:
         model: Is changed.
-        blocks: New modules by the names of those they replace.
+        blocks: New modules by a name of those they replace.
     """
-    for name, block in blocks.items():
-        holder, _, last = name.rpartition(".")
-        owner = model.get_submodule(holder)
-        owner.add_module(last, block)  # in its place: the order of the others stays
+    new = {id(model.get_submodule(name)): block for name, block in blocks.items()}
+    for owner in list(model.modules()):
+        for last, module in list(owner._modules.items()):
+            if id(module) in new:  # in its place: the order of the others stays
+                owner.add_module(last, new[id(module)])

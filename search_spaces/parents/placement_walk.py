@@ -10,6 +10,7 @@ may hold (a parent's and a library's, or all those of a supernet).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from search_spaces.parents.parent import replace_modules
@@ -23,8 +24,10 @@ class Pieces:
     Attributes:
         pieces: ``pieces[i]`` maps the output of slot i - 1 (for 0: the images) to the
             input of slot i; the last one gives the logits. ``None`` if the network
-            cannot be cut: other tensors go around a slot, or its forward pass depends
-            on values. The walk then runs every placement from its start.
+            cannot be cut: other tensors go around a slot, its forward pass depends on
+            values, or (seen at the first walk) the pieces together are not the network,
+            for example because it has hooks. The walk then runs every placement from
+            its start.
 
     Args:
         model: The network, in eval mode; it shares its modules with the pieces.
@@ -35,6 +38,7 @@ class Pieces:
         self._model = model
         self._names = tuple(names)
         self.pieces = _cut(model, self._names)
+        self._is_checked = False
 
     def walk(
         self,
@@ -54,10 +58,29 @@ class Pieces:
             the walk, each index once.
         """
         members = sorted(range(len(placements)), key=lambda i: placements[i])
+        self._check(images)
         if self.pieces is None:
             yield from self._one_by_one(blocks, placements, members, images)
             return
-        yield from self._descend(blocks, placements, members, images, 0)
+        # A network may work in place on its images, too.
+        yield from self._descend(blocks, placements, members, images.clone(), 0)
+
+    def _check(self, images: Tensor) -> None:
+        """Give the pieces up if they do not do what the network does, bit for bit."""
+        if self.pieces is None or self._is_checked:
+            return
+        self._is_checked = True
+        with torch.no_grad():
+            expected = self._model(images.clone())
+            try:
+                x = self.pieces[0](images.clone())
+                for name, piece in zip(self._names, self.pieces[1:], strict=True):
+                    x = piece(self._model.get_submodule(name)(x))
+            except Exception:  # whatever a hook has done for them so far
+                self.pieces = None
+                return
+        if not torch.equal(x.nan_to_num(), expected.nan_to_num()):
+            self.pieces = None
 
     def _descend(
         self,
@@ -93,7 +116,7 @@ class Pieces:
             for index in members:
                 letters = zip(self._names, blocks, placements[index], strict=True)
                 replace_modules(self._model, {n: b[c] for n, b, c in letters})
-                yield index, self._model(images)
+                yield index, self._model(images.clone())
         finally:
             replace_modules(self._model, own)
 

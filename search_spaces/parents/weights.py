@@ -42,10 +42,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
                 if path.suffix == ".safetensors"
                 else torch.load(path, map_location="cpu", weights_only=True)
             )
-    except (SafetensorError, OSError, RuntimeError, UnpicklingError, EOFError) as error:
+    except Exception as error:  # a damaged pickle raises whatever its bytes lead to
         reason = " ".join(str(error).split())[:160]
         if isinstance(error, UnpicklingError):  # torch's advice is to run its code
             reason = "it holds other objects than tensors (save model.state_dict())"
+        elif not isinstance(error, SafetensorError | OSError | RuntimeError):
+            reason = f"it is damaged ({type(error).__name__})"
         raise InputError(
             f"weights are a safetensors file, or tensors that torch.save wrote and "
             f"torch.load(weights_only=True) reads; {path}: {reason}"
@@ -103,5 +105,11 @@ def fit_weights(
             raise InputError(
                 f"{rule}: {name} with shape {list(tensor.shape)} is in the file, but "
                 "not in the network"
+            )
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            kind = "quantised" if tensor.is_quantized else str(tensor.layout)
+            raise InputError(
+                f"{rule}: {name} is {'without values' if tensor.is_meta else kind}; "
+                "dense tensors are read"
             )
     model.load_state_dict(weights, strict=False)

@@ -308,6 +308,8 @@ def test_a_study_is_called_as_its_directory_unless_the_user_names_it(tmp_path, r
         ({"model": "timm:resnet18", "pretrained": True}, False),
         ({"model": "mine:network"}, False),  # may read its weights itself
         ({"model": "an/export"}, False),
+        ({"model": "an/architecture.yaml"}, True),
+        ({"model": "an/architecture.yaml", "weights": "mine.pt"}, False),
         ({"train": True}, False),
     ],
 )

@@ -1,6 +1,7 @@
 """A library against truths that do not need it: identities, kills, other parents."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,11 +11,12 @@ from nas.config import config_from_dict
 from nas.data.datasets import load_dataset
 from nas.scoring import library_fitting
 from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary
-from nas.scoring.library_fitting import fit_library
+from nas.scoring.library_fitting import fit_library, missing_blocks, read_library
 from nas.scoring.parent_space import replacements, with_parent
 from nas.scoring.taught_block import STATE, TaughtBlock
 from search_spaces import Architecture, Backbone, InputError, Placement
 from search_spaces.parents.alternet_parent import AlterNetParent
+from search_spaces.parents.module_parent import ModuleParent
 from tests.search_spaces.blocks.test_strided_conv import strides_seen
 
 BACKBONE = Backbone("basic", "patch2", (2, 2), (8, 16))
@@ -292,3 +294,95 @@ def test_a_space_without_free_slots_is_refused():
     )
     with pytest.raises(InputError, match="replaces no block of the parent"):
         replacements(config.space.make(10, 1, 16))
+
+
+def test_blocks_of_other_kinds_stay_where_more_are_taught(dataset, tmp_path):
+    """Two searches with one library: neither takes the other's blocks away."""
+    parent, config, wanted = make(dataset, epochs=1)
+    parts = {
+        letter: {key: spec for key, spec in wanted.items() if key[2] == letter}
+        for letter in "MP"
+    }
+    fits = {
+        k: fit_library(parent, v, dataset, config, tmp_path) for k, v in parts.items()
+    }
+    both = read_library(parent, wanted, config, tmp_path)
+    for letter, keys in parts.items():
+        for key in keys:
+            ours, theirs = both.blocks[key], fits[letter].blocks[key]
+            assert ours.state_dict().keys() == theirs.state_dict().keys()
+            for name, tensor in ours.state_dict().items():
+                assert torch.equal(tensor, theirs.state_dict()[name])
+            assert both.errors[key] == fits[letter].errors[key]
+    # Blocks of another parent do not stay.
+    other = make_parent(seed=1)
+    replace(fits["M"], fingerprint=other.fingerprint).save(tmp_path)
+    made = {**fits["M"].made, **fits["P"].made}
+    assert set(BlockLibrary.load(tmp_path, other, wanted, made).blocks) == set(
+        parts["M"]
+    )
+
+
+def test_a_library_of_other_images_is_refused_and_kept(dataset, tmp_path):
+    parent, config, wanted = make(dataset, epochs=1)
+    library = fit_library(parent, wanted, dataset, config, tmp_path)
+    written = (tmp_path / LIBRARY_FILE).read_bytes()
+    train = replace(dataset.train, images=255 - dataset.train.images)
+    others = replace(dataset, train=train)
+    with pytest.raises(InputError, match=r"1.1-M of .* learned from .*another direct"):
+        fit_library(parent, wanted, others, config, tmp_path)
+    assert (tmp_path / LIBRARY_FILE).read_bytes() == written
+    # One that says nothing of its images, as before, is used.
+    replace(library, images={}).save(tmp_path)
+    fit_library(parent, wanted, others, config, tmp_path)
+
+
+class Post(nn.Module):
+    """A network with a post-activation block."""
+
+    def __init__(self):
+        super().__init__()
+        self.start, self.block = nn.Conv2d(1, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 1, 1)
+        self.end = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.end(self.block(self.start(x)).mean((2, 3)))
+
+
+def test_blocks_before_another_activation_are_other_blocks(dataset, tmp_path):
+    def lacking(activation):
+        model = copy.deepcopy(network)
+        slots = [f"block:{activation}"]
+        parent = ModuleParent(model, "a:b", image_size=16, in_channels=1, slots=slots)
+        config = with_parent(config_from_dict(settings(epochs=1)), parent)
+        wanted = replacements(config.space.make(10, 1, 16))
+        found = missing_blocks(parent, wanted, config, tmp_path)
+        fit_library(parent, wanted, dataset, config, tmp_path)
+        return found
+
+    torch.manual_seed(0)
+    network = Post()
+    assert lacking("relu") == [(1, 1, "M"), (1, 1, "P")]
+    assert lacking("relu") == []
+    assert lacking("gelu") == [(1, 1, "M"), (1, 1, "P")]
+
+
+def test_a_directory_that_cannot_be_made_is_said_before_anything_is_taught(
+    dataset, tmp_path, monkeypatch
+):
+    parent, config, wanted = make(dataset)
+    monkeypatch.setattr(library_fitting, "_teach", None)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="the block library .* cannot be made: Not a"):
+        fit_library(parent, wanted, dataset, config, tmp_path / "file" / "library")
+
+
+def test_older_libraries_are_known_by_what_they_say_of_their_making(dataset):
+    _, config, wanted = make(dataset)
+    key = next(iter(wanted))
+    parent = make_parent()
+    before = library_fitting._all_made(parent, wanted, config)[key]
+    assert "'mean'" not in before
+    data = config.data.model_copy(update={"mean": [0.0], "std": [1.0]})
+    other = config.model_copy(update={"data": data})
+    assert library_fitting._all_made(parent, wanted, other)[key] != before

@@ -1,19 +1,23 @@
 """Scorer ``distilled``: whole searches on a tiny parent, against single networks."""
 
 import json
+import sys
+import types
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from search_parts import write_parent
+from torch import nn
 from torch.nn import functional
 
 from evaluators.registry import make_evaluators
 from nas.cli import main
-from nas.config import config_from_dict
-from nas.data.datasets import load_dataset
+from nas.config import completion, config_from_dict, names
+from nas.data.datasets import LOADERS, RawDataset, Split, load_dataset
 from nas.scoring.block_library import LIBRARY_FILE
-from nas.scoring.distilled import Distilled, outcome
+from nas.scoring.distilled import Distilled, of_each_image, outcome
 from nas.scoring.target import load_target
 from nas.search_run import resume, search
 from nas.study.study import Study
@@ -95,7 +99,7 @@ def test_a_shift_of_all_logits_changes_nothing():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(20, 4, generator=generator)
     labels = logits.argmax(1)
-    found = outcome(logits + 3, labels, logits).metrics
+    found = outcome(of_each_image(logits + 3, labels, logits)).metrics
     assert found["accuracy"] == found["agreement"] == 1
     assert found["kl_to_parent"] == pytest.approx(0, abs=1e-6)
 
@@ -250,3 +254,80 @@ def test_a_library_of_another_parent_is_refused_before_the_search(
     with pytest.raises(InputError, match="belongs to one parent"):
         Distilled(config_from_dict(given), quiet=True)
     assert (study.path / "library" / LIBRARY_FILE).is_file()
+
+
+class Bright(nn.Module):
+    """Knows ten levels of brightness, and works in place on its images."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.ones_(self.block.weight)
+
+    def forward(self, x):
+        level = self.block(x.sub_(0.5)).mean((1, 2, 3))
+        return -(level[:, None] - torch.arange(10) / 20).abs() * 1e3
+
+
+@pytest.fixture
+def bright(monkeypatch):
+    """Class k: grey of 0.5 + 0.05 k, which is another number once it is normalised."""
+
+    def load(config):
+        labels = np.arange(200) % 10
+        grey = np.round(255 * (0.5 + 0.05 * labels)).astype(np.uint8)
+        pixels = np.tile(grey[:, None, None, None], (1, 1, 10, 10))
+        return RawDataset(Split(pixels, labels), tuple("0123456789"))
+
+    monkeypatch.setitem(LOADERS, "bright", load)
+    monkeypatch.setattr(names, "DATA_SETS", [*names.DATA_SETS, "bright"])
+    monkeypatch.setattr(completion, "DATA_SETS", [*names.DATA_SETS, "bright"])
+    module = types.ModuleType("bright_network")
+    module.make = Bright
+    monkeypatch.setitem(sys.modules, "bright_network", module)
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "is_right"), [({"mean": 0, "std": [1]}, True), ({}, False)]
+)
+def test_the_parent_sees_images_as_it_was_trained_on_them(
+    bright, tmp_path, normalisation, is_right
+):
+    given = settings("bright_network:make", scoring={"kind": "distilled"})
+    given["data"] = {"name": "bright", **normalisation}
+    given["parent"] |= {"slots": ["block:none"]}
+    study = search(config_from_dict(given), tmp_path / "s", quiet=True)
+    found = study.table().set_index("placement").loc["C"]
+    assert bool(found["accuracy"] == 1) is is_right
+    # The network changes its images, which the next placement is given whole.
+    assert found["kl_to_parent"] == 0
+    assert found["agreement"] == 1
+
+
+def test_a_study_keeps_its_parent(bright, tmp_path, monkeypatch):
+    """Drawn blocks fit any parent: no library says that it is another one."""
+
+    class Stop(KeyboardInterrupt):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    random = {"kind": "distilled", "replacement": "random"}
+    given = settings("bright_network:make", scoring=random)
+    given["data"] = {"name": "bright"}
+    given["parent"] |= {"slots": ["block:none"]}
+    monkeypatch.setattr(Distilled, "_score", stop)
+    with pytest.raises(Stop):
+        search(config_from_dict(given), tmp_path / "s", quiet=True)
+    with pytest.raises(Stop):
+        resume(tmp_path / "s", quiet=True)
+    init = Bright.__init__
+
+    def other(self):
+        init(self)
+        nn.init.constant_(self.block.weight, 2)
+
+    monkeypatch.setattr(Bright, "__init__", other)
+    with pytest.raises(InputError, match="keeps the trained network .* was .* and is"):
+        resume(tmp_path / "s", quiet=True)

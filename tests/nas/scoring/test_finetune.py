@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from nas.scoring.distilled import Distilled
 from nas.scoring.finetune import FineTune, FineTuneOptions
 from nas.scoring.parent_search import ParentSearch
 from nas.scoring.parent_space import load_for_images
+from nas.scoring.trial_network import trial_network
 from nas.scoring.trial_run import TrialRun
 from nas.search_run import resume, search
 from nas.study.study import Study
@@ -354,3 +356,23 @@ def test_scores_of_a_parent_that_the_search_trained_can_be_exported(
     parent = load_file(parent_directory / "weights.safetensors")
     first = next(iter(sorted(name for name in parent if name.startswith("stem"))))
     assert torch.equal(load_file(to / "model.safetensors")[first], parent[first])
+
+
+def test_an_export_says_that_it_was_fine_tuned_and_how(parent_directory, tmp_path):
+    scorer = prepared(parent_directory, tmp_path)
+    scorer.function(run_of(scorer, tmp_path, "CC-CM"))
+    study = SimpleNamespace(
+        config=scorer.config,
+        trial_directory=lambda number: tmp_path / "trials" / str(number),
+        architecture=lambda number: scorer.space.architecture(Placement.parse("CC-CM")),
+    )
+    trial = SimpleNamespace(number=0, scorer=FineTune.name)
+    found = trial_network(study, trial, scorer.dataset)
+    assert found.made == (
+        f"the trained parent {parent_directory} with blocks of its library in other "
+        "slots, fine-tuned as a whole"
+    )
+    recipe = scorer.config.training
+    assert found.training.learning_rate == pytest.approx(recipe.learning_rate / 6)
+    assert found.training.epochs == 2  # of scoring, not of training
+    assert found.num_images is None

@@ -8,9 +8,17 @@ from safetensors.torch import load_file
 
 from nas.config import config_from_dict
 from nas.data.datasets import load_dataset
-from nas.scoring.from_scratch import build, evaluate, train_and_evaluate
+from nas.data.preprocessing import Preprocessing
+from nas.scoring.from_scratch import (
+    TrialResult,
+    build,
+    evaluate,
+    train_and_evaluate,
+    write_artifacts,
+)
+from nas.scoring.target import Target, measure
 from nas.scoring.training import DivergedError
-from search_spaces import Architecture, Placement
+from search_spaces import Architecture, InputError, Placement
 
 CONFIG = config_from_dict(
     {
@@ -142,3 +150,42 @@ def test_a_trial_of_a_split_of_its_own_is_measured_on_it(
     other = replace(target, split_seed=None)
     elsewhere = measure(other, evaluators, dataset, CONFIG).metrics["nll"]
     assert abs(elsewhere - found["nll"]) > 1e-4
+
+
+def test_weights_with_two_names_are_written_under_both(architecture, tmp_path):
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = (torch.nn.Linear(3, 3) for _ in range(2))
+            self.other.weight = self.one.weight
+
+    model = Tied()
+    write_artifacts(
+        tmp_path, architecture, model, [], TrialResult({}, {}, 1, 0.0), seed=0
+    )
+    found = load_file(tmp_path / "weights.safetensors")
+    assert set(found) == set(model.state_dict())
+    assert torch.equal(found["one.weight"], found["other.weight"])
+
+
+@pytest.mark.parametrize(
+    ("order", "problem"),
+    [("abcd", None), ("wxyz", None), ("abcdef", None), ("bacd", "'a' is number 2")],
+)
+def test_classes_in_another_order_are_told(dataset, architecture, order, problem):
+    """Labels of one class would be compared with logits of another."""
+    names = tuple("abcdefghij")[: dataset.num_classes]
+    dataset = replace(dataset, class_names=names)
+    order = (
+        tuple(order) + names[len(order) :]
+        if order[0] in "ab"
+        else tuple(f"{one}!" for one in names)
+    )
+    known = Preprocessing(dataset.mean, dataset.std, dataset.image_size, order)
+    model = build(architecture, CONFIG, seed=0)
+    target = Target("one", "one", model.eval(), "", True, known)
+    if problem is None:
+        measure(target, [], dataset, CONFIG)
+        return
+    with pytest.raises(InputError, match=problem):
+        measure(target, [], dataset, CONFIG)

@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nas.cli import main
+from nas.commands.search import start_from
+from nas.config.loading import with_changes
 from nas.config.parent import ParentConfig
 from nas.data.datasets import Dataset, Split
 from nas.scoring.linear_probe import fit_probe
@@ -137,3 +139,46 @@ def test_command_writes_weights_that_a_parent_takes(
     assert load_file(to)["fc.weight"].shape == (10, 4)
     assert code(argv) == 2  # it is there already
     assert "--force" in capsys.readouterr().err
+
+
+class Early(Brightness):
+    """Its last layer is registered first, and another linear layer after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.excite = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.pool(x).flatten(1)
+        return self.fc(features * self.excite(features).exp())
+
+
+def early() -> nn.Module:
+    return Early()
+
+
+def scaled() -> nn.Module:
+    return nn.Sequential(Brightness(), nn.Softmax(1))
+
+
+def test_the_layer_is_the_one_that_gives_the_logits() -> None:
+    found = probe(bright_quarters(80), f"{__name__}:early")
+    assert found.layer == "fc"
+    assert found.accuracy == 1
+    with pytest.raises(InputError, match="the last torch.nn.Linear, whose output"):
+        probe(bright_quarters(80), f"{__name__}:scaled")
+
+
+def test_a_file_of_any_name_is_read(tmp_path: Path) -> None:
+    for name in ("of 3: a #1.pt", "\U0001f600 \u00e9.pt", "123", "null"):
+        file = tmp_path / name
+        file.touch()
+        changes = start_from(str(file))
+        assert with_changes({}, changes) == {"parent": {"weights": str(file)}}
+
+
+def test_a_directory_brings_its_own_weights(tmp_path: Path) -> None:
+    """Those that the config names are of another network."""
+    given = {"parent": {"model": "timm:resnet18", "weights": "w", "slots": ["a"]}}
+    found = with_changes(given, start_from(str(tmp_path)))["parent"]
+    assert ParentConfig(**found) == ParentConfig(model=str(tmp_path))

@@ -198,7 +198,7 @@ def test_every_optimizer_learns_with_msa_blocks_alone(digits, optimizer):
     assert history[-1].val_accuracy > 0.3  # chance is 0.1
 
 
-@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0, 1e-4, 0.5, 0.99])
 def test_a_run_whose_checkpoint_was_cut_begins_anew(digits, tmp_path, share):
     config = TrainingConfig(epochs=1, batch_size=32)
     path = tmp_path / "checkpoint.pt"

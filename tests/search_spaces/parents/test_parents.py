@@ -1,5 +1,6 @@
 """Every family of parents: the same network at all-C, every slot swappable."""
 
+import hashlib
 import sys
 import types
 
@@ -405,6 +406,109 @@ def test_a_fingerprint_changes_with_the_weights_and_the_slots(user_module):
     with torch.no_grad():
         next(other.model.parameters())[0] += 1e-6
     assert other.fingerprint != one.fingerprint
+
+
+class Aliased(Net):
+    """Its blocks are registered under two names, and run by the second."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(self.first, self.second, self.down, self.third)
+
+    def forward(self, x):
+        return self.end(self.body(self.start(x)).mean((-2, -1)))
+
+
+def small(model, slots=("first", "second", "third")):
+    return ModuleParent(model, "a:make", image_size=16, slots=slots)
+
+
+def test_a_block_with_two_names_is_replaced_under_both():
+    model = Aliased()
+    parent = small(model)
+    assert model.body[0] is model.first is parent.own_blocks()[0]
+    network = parent.network(parent.architecture(Placement.parse("MM-M")))
+    assert network.model.body[0] is network.model.first
+    swapped = [ref.module for ref in network.blocks()]
+    with torch.no_grad():
+        x = network.model.start(images(size=16))
+        for block in (*swapped[:2], network.model.down, swapped[2]):
+            x = block(x)
+        expected = network.model.end(x.mean((-2, -1)))
+        assert torch.equal(network(images(size=16)), expected)
+        assert not torch.equal(expected, model(images(size=16)))
+
+
+class Listed(Net):
+    """It calls its blocks from a list that PyTorch does not know."""
+
+    def __init__(self):
+        super().__init__()
+        self.chain = [self.first, self.second]
+
+    def forward(self, x):
+        x = self.start(x)
+        for block in self.chain:
+            x = block(x)
+        return self.end(self.down(x).mean((-2, -1)))
+
+
+class Dropping(Net):
+    def forward(self, x):
+        return nn.functional.dropout(super().forward(x), 0.5)
+
+
+def tied():
+    model = Net()
+    model.second.conv.weight = model.first.conv.weight
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Listed, "place of first is not called: .* a torch.nn.ModuleList"),
+        (Dropping, "the same images the same logits; a:make does not"),
+        (tied, "parameters of its own; in a:make second shares some with first"),
+    ],
+)
+def test_networks_in_which_a_placement_would_be_another_one_are_refused(make, message):
+    model = make()
+    own_blocks = [model.first, model.second]
+    with pytest.raises(InputError, match=message) as caught:
+        small(model, ("first", "second"))
+    assert "\n" not in str(caught.value)
+    assert [model.first, model.second] == own_blocks
+
+
+def test_frozen_networks_have_the_sizes_that_they_have():
+    """Sizes of blocks are matched to what they replace, which was of size 0."""
+    torch.manual_seed(0)
+    trainable, frozen = Net(), Net().requires_grad_(False)
+    placement = Placement.parse("MM-M")
+    sizes = [
+        small(model).architecture(placement).block_specs
+        for model in (trainable, frozen)
+    ]
+    assert sizes[0] == sizes[1]
+    parent = small(Net().requires_grad_(False))
+    network = parent.network(parent.architecture(placement))
+    assert count_params(network) == parent.architecture(placement).params
+
+
+def test_a_fingerprint_is_of_the_bytes_of_any_type():
+    one = Net()
+    one.register_buffer("scale", torch.ones(3, dtype=torch.bfloat16))
+    other = Net()
+    other.load_state_dict({k: v for k, v in one.state_dict().items() if k != "scale"})
+    other.register_buffer("scale", torch.ones(3, dtype=torch.bfloat16) * 1.0078125)
+    assert small(one).fingerprint != small(other).fingerprint
+    kept = Net()
+    digest = hashlib.sha256(repr(("first", "second", "third")).encode())
+    for name, tensor in sorted(kept.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    assert small(kept).fingerprint == digest.hexdigest()[:16]
 
 
 def test_a_function_in_the_current_directory_is_found(tmp_path, monkeypatch):

@@ -156,3 +156,39 @@ def test_blocks_that_work_in_place_do_not_disturb_their_siblings():
     blocks = [{"C": model[1], "M": nn.Identity()}]
     found = dict(Pieces(model.eval(), ["1"]).walk(blocks, ["C", "M"], images()))
     torch.testing.assert_close(found[0], found[1] + 1)
+
+
+class Rescaling(nn.Sequential):
+    """A network that works in place on its own input."""
+
+    def forward(self, images):
+        return super().forward(images.sub_(0.5).mul_(2))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_network_that_changes_its_images_does_not_change_the_next_placements(is_cut):
+    model = Rescaling(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1))
+    given = images()
+    pieces = Pieces(model.eval(), ["1"])
+    assert pieces.pieces is not None
+    if not is_cut:
+        pieces.pieces = None
+    found = dict(pieces.walk([{"C": model[1]}], ["C", "C", "C"], given))
+    assert torch.equal(given, images())
+    assert all(torch.equal(one, model(images())) for one in found.values())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("channels", [3, 1])
+def test_what_a_hook_of_the_network_does_is_part_of_every_placement(channels):
+    """``torch.fx`` does not see hooks of the outermost module."""
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
+    model.register_forward_pre_hook(lambda _, args: args[0].expand(-1, 3, -1, -1) / 2)
+    x = images()[:, :channels]
+    other = nn.Conv2d(3, 3, 1)
+    found = dict(
+        Pieces(model.eval(), ["1"]).walk([{"C": model[1], "M": other}], ["C", "M"], x)
+    )
+    assert torch.equal(found[0], model(x))
+    assert torch.equal(found[1], other(model[0](x.expand(-1, 3, -1, -1) / 2)))

@@ -1,6 +1,7 @@
 """Weights of files: what fits, what does not, what could run code."""
 
 import pickle
+from random import Random
 
 import pytest
 import torch
@@ -96,3 +97,38 @@ def test_other_things_than_tensors_are_refused(tmp_path):
     torch.save({"a": 3}, path)
     with pytest.raises(InputError, match="holds other things, such as 'a'"):
         read_weights(path)
+
+
+def test_files_that_are_damaged_anywhere_are_refused_in_one_line(tmp_path):
+    """Both of torch's formats: cut, and with single bytes changed."""
+    random = Random(0)
+    path = tmp_path / "weights.pt"
+    for is_new in (True, False):
+        torch.save(net().state_dict(), path, _use_new_zipfile_serialization=is_new)
+        whole = path.read_bytes()
+        for cut in (False, True) * 60:
+            content = bytearray(whole)
+            for _ in range(3):
+                content[random.randrange(len(whole))] = random.randrange(256)
+            path.write_bytes(whole[: random.randrange(len(whole))] if cut else content)
+            try:
+                read_weights(path)  # changed values are values
+            except InputError as error:
+                assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.to_sparse(), "0.weight is torch.sparse_coo; dense tensors"),
+        (lambda t: t.to("meta"), "0.weight is without values"),
+    ],
+)
+def test_tensors_that_cannot_be_copied_are_refused_before_any_is(change, message):
+    tensors = net().state_dict()
+    tensors = {**tensors, "0.weight": change(tensors["0.weight"])}
+    model = net()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(InputError, match=message):
+        fit_weights(model, tensors, "here")
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
