@@ -8,6 +8,7 @@ our own page.
 
 import hmac
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -19,6 +20,9 @@ COOKIE = "nas_token"
 
 MIN_TOKEN = 16
 """Characters of a token (our choice: `openssl rand -hex 16` gives 32)."""
+
+_TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{MIN_TOKEN},}}")
+"""Those of a bearer token (RFC 6750): hex, base64, nothing that ends a cookie."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -42,10 +46,10 @@ class Access:
                 "--token (or NAS_SERVE_TOKEN): a secret of "
                 f"{MIN_TOKEN} characters or more, e.g. from `openssl rand -hex 16`"
             )
-        if self.token and (len(self.token) < MIN_TOKEN or not self.token.isascii()):
+        if self.token and not _TOKEN.fullmatch(self.token):
             raise InputError(
-                f"a token has {MIN_TOKEN} plain characters or more, got "
-                f"{len(self.token)}"
+                f"a token has {MIN_TOKEN} plain characters or more (letters, digits "
+                f"and -._~+/=), got {len(self.token)} characters"
             )
 
     @property

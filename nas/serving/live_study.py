@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +44,7 @@ class LiveStudy:
         self._notes: NoteBook | None = None
         self._version = ""
         self._text = ""
-        metrics = [objective.metric for objective in self._study.objectives]
-        self._slow: dict[str, Any] = {
-            "rules": [{"metric": metric, "error": WAIT} for metric in metrics],
-            "forecast": {"reason": WAIT},
-        }
+        self._slow = self._unknown(WAIT)
         self._thinker: threading.Thread | None = None
         self._num_concluded = -1
         self._next_conclusion = 0.0
@@ -154,16 +149,25 @@ class LiveStudy:
         text = json.dumps(with_kinds(found), allow_nan=False, separators=(",", ":"))
         self._text, self._version = text, version
 
+    def _unknown(self, why: str) -> dict[str, Any]:
+        """What stands in the place of rule tests and predictions."""
+        metrics = [objective.metric for objective in self._study.objectives]
+        return {
+            "rules": [{"metric": metric, "error": why} for metric in metrics],
+            "forecast": {"reason": why},
+        }
+
     def _conclude(self, num_complete: int) -> None:
         """Compute what takes long, while pages are answered with what there is."""
         started = time.monotonic()
-        found: dict[str, Any] = {}
-        with suppress(InputError):
+        try:
             # its own reader: the other one is in use
             found = conclusions(Study.open(self._study.path))
+        except Exception as error:  # else a page would wait for it for ever
+            found = self._unknown(f"{type(error).__name__}: {error}")
         took = time.monotonic() - started
         with self._lock:
-            self._slow = found or self._slow
+            self._slow = found
             self._num_concluded = num_complete
             self._next_conclusion = time.monotonic() + REST * took
             self._thinker = None

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from nas.serving.access import COOKIE, Access, token_of_cookie
 from nas.serving.live_study import LiveStudy
@@ -79,7 +79,9 @@ class StudyServer(ThreadingHTTPServer):
         """Where a browser finds it."""
         host = self.access.host
         shown = f"[{host}]" if ":" in host else host
-        token = f"?token={self.access.token}" if self.access.token else ""
+        token = f"?token={quote(self.access.token, safe='')}"
+        if not self.access.token:
+            token = ""
         return f"http://{shown}:{self.server_address[1]}/{token}"
 
 

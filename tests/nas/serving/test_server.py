@@ -5,9 +5,12 @@ import json
 import re
 import shutil
 import threading
+import time
+from urllib.parse import urlsplit
 
 import pytest
 
+from nas.serving.access import Access
 from nas.serving.server import StudyServer
 from nas.study.study import Study
 from search_spaces.errors import InputError
@@ -169,6 +172,51 @@ def test_the_token_becomes_a_cookie(serve, published_copy):
     goal = client.ask(f"//evil.example?token={TOKEN}")[2].headers["Location"]
     assert goal.startswith("/") and not goal.startswith("//")  # never elsewhere
     assert client.post("/0/note", {"number": 0, "note": "", "tags": []})[0] == 401
+
+
+@pytest.mark.parametrize("token", ["q+Zb/9k2R+u/0pW5sA==", "a.b_c~d-e.f_g~h-i"])
+def test_the_printed_address_opens_with_any_token(published_copy, token):
+    """`openssl rand -base64` gives signs that mean something in an address."""
+    with StudyServer([published_copy], token=token) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            client, printed = Client(server), urlsplit(server.url)
+            status, _, answer = client.ask(f"/?{printed.query}")
+            cookie = answer.headers["Set-Cookie"].split(";")[0]
+            assert status == 303
+            assert client.ask("/0/status.json", Cookie=cookie)[0] == 200
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "token", ["0123456789abcdef; x", '"0123456789abcdef"', "ü" * 20]
+)
+def test_a_token_that_no_cookie_can_hold_is_refused(token):
+    with pytest.raises(InputError, match="letters, digits and"):
+        Access("0.0.0.0", token)
+
+
+def test_a_conclusion_that_fails_is_told(published_copy, monkeypatch):
+    from nas.serving import live_study
+
+    def fail(study):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(live_study, "conclusions", fail)
+    monkeypatch.setattr(live_study, "REST", 0)
+    study = live_study.LiveStudy(published_copy, "/0/")
+    study.data()
+    while study._thinker is not None:
+        time.sleep(0.01)
+    found = json.loads(study.data())
+    assert found["forecast"]["reason"] == "ZeroDivisionError: planted"
+    assert [rule["error"] for rule in found["rules"]] == [
+        "ZeroDivisionError: planted"
+    ] * len(found["rules"])
+    assert found["rules"]
 
 
 def test_the_token_is_compared_in_constant_time(monkeypatch):
