@@ -6,8 +6,9 @@ slot) or small whole numbers, and with one sampler for several threads (``n_jobs
     study = optuna.create_study(sampler=LinearSampler(seed=0))
 
 Parameters named ``s1b2`` are slots (stage 1, block 2), as the spaces of this project
-name them; any others are slots of one stage, in alphabetical order. Parameters that
-only some trials have, real numbers and long lists of choices are drawn at random.
+name them; any others are slots of one stage, in alphabetical order with numbers by
+their size (``slot_2`` before ``slot_10``). Parameters that only some trials have, real
+numbers and long lists of choices are drawn at random.
 """
 
 import re
@@ -212,7 +213,8 @@ class _Slots:
         if all(places.values()):
             order = {n: (int(m[1]), int(m[2])) for n, m in places.items() if m}
         else:
-            order = {name: (1, i) for i, name in enumerate(sorted(search_space))}
+            in_order = sorted(search_space, key=_with_numbers)
+            order = {name: (1, i) for i, name in enumerate(in_order)}
         self._names = sorted(search_space, key=lambda name: order[name])
         stages = [order[name][0] for name in self._names]
         depths = tuple(stages.count(stage) for stage in sorted(set(stages)))
@@ -245,6 +247,14 @@ class _Slots:
                 self._names, self._choices, code.tolist(), strict=True
             )
         }
+
+
+def _with_numbers(name: str) -> list[str | int]:
+    """Orders names as people do: texts and numbers in turns, texts first."""
+    return [
+        int(part) if at % 2 else part
+        for at, part in enumerate(re.split(r"([0-9]+)", name))
+    ]
 
 
 def _is_short(distribution: BaseDistribution) -> bool:

@@ -4,6 +4,7 @@ import sys
 import optuna
 import pytest
 
+from nas.sampling import linear_sampler
 from nas.sampling.linear_sampler import LinearSampler
 from nas.sampling.samplers import SamplerContext, create_sampler
 from search_spaces.errors import InputError
@@ -170,3 +171,13 @@ def test_an_infinite_value_teaches_nothing():
     study = optuna.create_study(direction="maximize", sampler=LinearSampler(seed=0))
     study.optimize(objective, n_trials=40)
     assert study.best_value == 36
+
+
+def test_slots_of_other_names_are_in_the_order_of_their_numbers():
+    """Neighbours are neighbours: ``slot_10`` does not come after ``slot_1``."""
+    choices = optuna.distributions.CategoricalDistribution(["C", "M"])
+    names = [f"slot_{number}" for number in range(12)]
+    slots = linear_sampler._Slots({name: choices for name in sorted(names)})
+    assert slots._names == names
+    mixed = {name: choices for name in ("b", "a2", "a10", "7", "a", "10")}
+    assert linear_sampler._Slots(mixed)._names == ["7", "10", "a", "a2", "a10", "b"]
