@@ -142,9 +142,12 @@ class BlockLibrary:
                     }
                     block.load_state_dict(state)
                     blocks[key] = block.eval()
-        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-            if isinstance(error, InputError):
-                raise
+        except InputError:
+            raise
+        except (
+            SafetensorError, OSError, LookupError, ValueError, RuntimeError,
+            AttributeError, TypeError,
+        ) as error:  # fmt: skip
             raise InputError(
                 f"{path} must be a block library: {' '.join(str(error).split())[:160]}",
                 hint="nas distill writes one",

@@ -29,6 +29,7 @@ from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary, Key, name_of
 from nas.scoring.images_at_once import images_at_once
 from nas.scoring.parent_space import parent_config
 from nas.scoring.taught_block import TaughtBlock
+from nas.scoring.training import DivergedError
 from search_spaces.block_spec import BlockSpec
 from search_spaces.blocks.strided_conv import safe_conv_gradients
 from search_spaces.errors import InputError
@@ -72,6 +73,7 @@ def fit_library(
     Raises:
         InputError: The directory holds a library of another parent or of other images,
             or cannot be written.
+        DivergedError: A block's error is not finite; nothing is written.
     """
     device = device or torch.device("cpu")
     made = _all_made(parent, wanted, config)
@@ -90,6 +92,12 @@ def fit_library(
         device=device,
     )
     errors = _errors(parent, fits, dataset, device)
+    lost = [name_of(key) for key, error in errors.items() if not math.isfinite(error)]
+    if lost:
+        raise DivergedError(
+            f"the blocks {', '.join(lost[:5])} of the library diverged; a smaller "
+            "parent.library.learning_rate may help"
+        )
     library = BlockLibrary(
         parent.fingerprint,
         {**known.blocks, **{key: fit.block.cpu().eval() for key, fit in fits.items()}},
@@ -234,16 +242,13 @@ def _made(spec: BlockSpec, settings: LibraryConfig, config: SearchConfig) -> str
     data = config.data.model_dump(exclude={"download", "cache", "root"})
     # What no config had is not part of what older libraries say of themselves.
     data = {k: v for k, v in data.items() if v is not None or k not in MOMENTS}
-    augmentation = {
-        name: getattr(config.training, name)
-        for name in (
-            "crop_padding",
-            "crop_border",
-            "random_resized_crop",
-            "horizontal_flip",
-            "randaugment",
-        )
-    }
+    names = [
+        "crop_padding", "crop_border", "random_resized_crop", "horizontal_flip",
+        "randaugment",
+    ]  # fmt: skip
+    if config.training.randaugment:
+        names += ["randaugment_library", "randaugment_std"]
+    augmentation = {name: getattr(config.training, name) for name in names}
     return repr((tuple(spec), own, sorted(data.items()), augmentation, config.seed))
 
 
@@ -298,16 +303,17 @@ def _teach(
     # Two images at least: BatchNorm cannot learn from one.
     batches = [b for b in torch.split(order, settings.batch_size) if len(b) > 1]
     by_slot = _by_slot(parent, fits)
-    rate = settings.learning_rate
+    rate, number = settings.learning_rate, 0
 
     def learn(slot: int, inside: Tensor, outside: Tensor) -> None:
         for key in by_slot.get(slot, ()):
-            fits[key].step(inside, outside, rate)
+            fits[key].step(inside, outside, rate, number)
 
     for fit in fits.values():
         fit.block.train()
     with safe_conv_gradients(device), _listening(parent, learn):
         for index, rows in enumerate(batches):
+            number = epoch * len(batches) + index
             done = (epoch + index / len(batches)) / settings.epochs
             rate = settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
             pixels = images.pixels(rows, device)

@@ -50,10 +50,20 @@ def drawn_block(parent: Parent, key: Key, spec: BlockSpec, seed: int) -> nn.Modu
     Returns:
         The block in training mode, as ``Parent.candidate`` gives it.
     """
-    stage, block, letter = key
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed + 1_000_003 * stage + 1_009 * block + ord(letter))
+        torch.manual_seed(block_seed(key, seed))
         return parent.candidate(spec)
+
+
+def block_seed(key: Key, seed: int) -> int:
+    """The seed of one block.
+
+    Args:
+        key: Stage, block and letter.
+        seed: Of all blocks.
+    """
+    stage, block, letter = key
+    return seed + 1_000_003 * stage + 1_009 * block + ord(letter)
 
 
 def drawn_blocks(

@@ -128,6 +128,7 @@ def load_target(
     from nas.exporting.exporter import load_export
     from nas.exporting.formats import load_weights
     from search_spaces import Architecture
+    from search_spaces.parents.network_files import draw_network
     from search_spaces.parents.network_name import is_network
 
     if is_network(source):
@@ -145,22 +146,22 @@ def load_target(
         architecture = Architecture.from_yaml(TrialLayout(path).architecture)
         placement = str(architecture.placement)
         if TrialLayout(path).weights.is_file():
-            model = load_weights(architecture, TrialLayout(path).weights)
+            model = load_weights(architecture, TrialLayout(path).weights, plugins)
             split = _split_seed_of_trial(path)
             return Target(name, source, model, placement, True, split_seed=split)
         if (study := StudyLayout.of_trial(path.resolve())) is not None:
             model = _scored_network(study.path, int(path.name), dataset, plugins)
             return Target(name, source, model, placement, True)
-        exported, preprocessing = load_export(path)
+        exported, preprocessing = load_export(path, plugins)
         split = _split_seed_of_export(path)
         return Target(name, source, exported, placement, True, preprocessing, split)
     if path.is_file() and path.suffix in (".yaml", ".yml"):
         architecture = Architecture.from_yaml(path)
         placement = str(architecture.placement)
         if weights is not None:
-            model = load_weights(architecture, weights)
+            model = load_weights(architecture, weights, plugins)
         else:
-            model = _drawn(architecture)
+            model = draw_network(architecture, plugins)
         trained = weights is not None
         return Target(path.stem, source, model.eval(), placement, trained)
     raise InputError(
@@ -195,16 +196,6 @@ def _split_seed_of_trial(directory: Path) -> int | None:
 def _split_seed_of_export(directory: Path) -> int | None:
     recipe = directory / RECIPE
     return load_config(recipe).data.resplit_seed if recipe.is_file() else None
-
-
-def _drawn(architecture: Any) -> Any:
-    import torch
-
-    from search_spaces.parents.whole_network import network_of
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return network_of(architecture)
 
 
 def _load_network(

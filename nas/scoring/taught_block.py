@@ -1,5 +1,6 @@
 """One replacement block that learns from its slot, and its state on disk."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from nas.config.parent import LibraryConfig
 from nas.ledger.atomic_file import atomic_file
 from nas.scoring.block_library import Key, name_of
-from nas.scoring.replacement import drawn_block
+from nas.scoring.replacement import block_seed, drawn_block
 from search_spaces.block_spec import BlockSpec
 from search_spaces.parents.parent import Parent
 
@@ -31,6 +32,7 @@ class TaughtBlock:
         directory: Path,
     ) -> None:
         self.block = drawn_block(parent, key, spec, seed)
+        self._key, self._seed = key, seed
         self._file = directory / STATE / f"{name_of(key)}.pt"
         self._about = f"{parent.fingerprint} {made}"
         self.epoch = 0
@@ -55,11 +57,21 @@ class TaughtBlock:
                 if isinstance(value, Tensor) and name != "step":
                     state[name] = value.to(device)
 
-    def step(self, inside: Tensor, outside: Tensor, rate: float) -> None:
-        """Learn from one batch of the parent's maps."""
+    def step(self, inside: Tensor, outside: Tensor, rate: float, number: int) -> None:
+        """Learn from one batch of the parent's maps.
+
+        Args:
+            inside: The slot's input.
+            outside: Its output.
+            rate: Learning rate.
+            number: Of the step, from 0: what is random in a block follows from it.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.enable_grad():
+        own = block_seed(self._key, self._seed) + (number << 32)
+        cuda = [inside.device] if inside.is_cuda else []
+        with torch.random.fork_rng(devices=cuda), torch.enable_grad():
+            torch.manual_seed(own % 2**63)
             loss = (self.block(inside) - outside).square().mean() / _variance(outside)
             self.optimizer.zero_grad()
             loss.backward()
@@ -81,7 +93,7 @@ class TaughtBlock:
     def forget(self) -> None:
         """Remove the state: the library holds the block."""
         self._file.unlink(missing_ok=True)
-        if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
+        with suppress(OSError):  # it has others, perhaps of another search by now
             self._file.parent.rmdir()
 
 

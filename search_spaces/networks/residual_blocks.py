@@ -64,6 +64,9 @@ RESIDUAL_BLOCKS: dict[str, ResidualBlock] = {
     "torchvision.models.efficientnet.MBConv": ResidualBlock(
         ("stochastic_depth",), residual="use_res_connect"
     ),
+    "torchvision.models.efficientnet.FusedMBConv": ResidualBlock(
+        ("stochastic_depth",), residual="use_res_connect"
+    ),
     "torchvision.models.convnext.CNBlock": ResidualBlock(("stochastic_depth",)),
 }
 """By the class of the block."""

@@ -14,6 +14,7 @@ from nas.scoring.block_library import LIBRARY_FILE, BlockLibrary
 from nas.scoring.library_fitting import fit_library, missing_blocks, read_library
 from nas.scoring.parent_space import replacements, with_parent
 from nas.scoring.taught_block import STATE, TaughtBlock
+from nas.scoring.training import DivergedError
 from search_spaces import Architecture, Backbone, InputError, Placement
 from search_spaces.parents.alternet_parent import AlterNetParent
 from search_spaces.parents.module_parent import ModuleParent
@@ -267,10 +268,10 @@ def test_one_slot_of_maps_at_a_time(dataset, tmp_path, monkeypatch):
     real = TaughtBlock.step
     alive = []
 
-    def step(fit, inside, outside, rate):
+    def step(fit, inside, outside, *when):
         own = id(inside)
         alive.append(sum(1 for i, ref in seen if i != own and ref() is not None))
-        real(fit, inside, outside, rate)
+        real(fit, inside, outside, *when)
         if not any(i == own and ref() is inside for i, ref in seen):
             seen.append((own, weakref.ref(inside)))
 
@@ -386,3 +387,37 @@ def test_older_libraries_are_known_by_what_they_say_of_their_making(dataset):
     data = config.data.model_copy(update={"mean": [0.0], "std": [1.0]})
     other = config.model_copy(update={"data": data})
     assert library_fitting._all_made(parent, wanted, other)[key] != before
+    texts = set()
+    for std in (0.0, 1.0):
+        changes = {"randaugment": 5, "randaugment_library": "timm"}
+        training = config.training.model_copy(
+            update={**changes, "randaugment_std": std}
+        )
+        augmented = config.model_copy(update={"training": training})
+        texts.add(library_fitting._all_made(parent, wanted, augmented)[key])
+    assert len(texts) == 2
+
+
+def test_what_is_random_in_a_users_block_follows_from_the_seed(
+    dataset, tmp_path, monkeypatch
+):
+    parent, config, wanted = make(dataset)
+    real = parent.candidate
+    monkeypatch.setattr(
+        parent, "candidate", lambda spec: nn.Sequential(real(spec), nn.Dropout(0.5))
+    )
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        directory = tmp_path / str(seed)
+        found.append(fit_library(parent, wanted, dataset, config, directory))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert same(*found)
+
+
+def test_blocks_that_diverge_are_no_library(dataset, tmp_path):
+    parent, config, wanted = make(dataset, learning_rate=1e30)
+    with pytest.raises(DivergedError, match=r"blocks 1.1-M, .* a smaller parent.libr"):
+        fit_library(parent, wanted, dataset, config, tmp_path)
+    assert not (tmp_path / LIBRARY_FILE).exists()

@@ -14,8 +14,10 @@ from torch.nn import functional
 
 from evaluators.registry import make_evaluators
 from nas.cli import main
-from nas.config import completion, config_from_dict, names
+from nas.config import DataConfig, completion, config_from_dict, names
 from nas.data.datasets import LOADERS, RawDataset, Split, load_dataset
+from nas.data.preprocessing import Preprocessing
+from nas.exporting.formats import Exported, write_safetensors, write_yaml
 from nas.scoring.block_library import LIBRARY_FILE
 from nas.scoring.distilled import Distilled, of_each_image, outcome
 from nas.scoring.target import load_target
@@ -331,3 +333,28 @@ def test_a_study_keeps_its_parent(bright, tmp_path, monkeypatch):
     monkeypatch.setattr(Bright, "__init__", other)
     with pytest.raises(InputError, match="keeps the trained network .* was .* and is"):
         resume(tmp_path / "s", quiet=True)
+
+
+def test_networks_of_ones_own_are_measured_where_their_module_is_named(
+    bright, tmp_path
+):
+    parent = load_parent(
+        "bright_network:make",
+        num_classes=10,
+        in_channels=1,
+        image_size=10,
+        slots=["block:none"],
+    )
+    dataset = load_dataset(DataConfig(name="bright"))
+    architecture = parent.architecture()
+    network, known = parent.network(architecture), Preprocessing.of(dataset)
+    exported = Exported(architecture, network, known, ("bright_network",))
+    write_yaml(tmp_path, exported)
+    write_safetensors(tmp_path, exported)
+    for source in (tmp_path, tmp_path / "architecture.yaml"):
+        given = {"weights": None, "pretrained": False}
+        with pytest.raises(InputError, match="name its module yourself"):
+            load_target(str(source), dataset, **given)
+        target = load_target(str(source), dataset, plugins=["bright_network"], **given)
+        assert isinstance(target.model.model, Bright)
+        assert target.trained is source.is_dir()

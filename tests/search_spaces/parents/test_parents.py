@@ -9,6 +9,7 @@ import timm
 import torch
 from timm.models.resnet import Bottleneck, ResNet
 from torch import nn
+from torchvision.models.efficientnet import FusedMBConv, FusedMBConvConfig
 
 from search_spaces import Architecture, InputError, Placement
 from search_spaces.blocks.strided_conv import safe_conv_gradients
@@ -520,3 +521,14 @@ def test_a_function_in_the_current_directory_is_found(tmp_path, monkeypatch):
     source = "beside_the_config:make"
     made = parent_network(source, num_classes=3, in_channels=3, image_size=8)
     assert isinstance(made, nn.Conv2d)
+
+
+def test_fused_blocks_of_efficientnet_v2_are_slots_where_they_add():
+    def fused(channels):
+        settings = FusedMBConvConfig(2, 3, 1, 8, channels, 1)
+        return FusedMBConv(settings, 0.0, nn.BatchNorm2d)
+
+    body = nn.Sequential(fused(8), fused(16))
+    end = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5))
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), body, end)
+    assert ModuleParent(model, "a:b", image_size=8).block_names == ("1.0",)
