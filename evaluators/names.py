@@ -7,7 +7,7 @@ and a test compares this table with the evaluators themselves.
 
 from collections.abc import Iterable
 
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, did_you_mean, shown
 
 METRICS: dict[str, tuple[str, ...]] = {
     "accuracy": ("accuracy", "nll", "ece"),
@@ -52,7 +52,8 @@ def check_evaluators(names: Iterable[str]) -> None:
         if name not in METRICS:
             raise InputError(
                 f"unknown evaluator {shown(name)}; known are "
-                f"{', '.join(sorted(METRICS))}"
+                f"{', '.join(sorted(METRICS))}",
+                hint=did_you_mean(name, METRICS),
             )
 
 

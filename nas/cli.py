@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from nas.terminal import say, write_what_can_be_written
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, did_you_mean, shown
 
 VERBS = {
     "search": "Search placements on your images.",
@@ -69,9 +69,11 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the verbs there are when the given one is unknown."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise click.UsageError(
-                f"unknown command {shown(args[0])}; there are {', '.join(VERBS)}"
-            )
+            hint = did_you_mean(args[0], VERBS)
+            if len(args) > 1 and args[1] in VERBS:
+                hint = f"the command comes first: nas {args[1]} {args[0]}"
+            message = f"unknown command {shown(args[0])}; there are {', '.join(VERBS)}"
+            raise click.UsageError(message + (f" ({hint})" if hint else ""))
         return super().resolve_command(ctx, args)
 
     def format_commands(

@@ -57,7 +57,9 @@ def leave_if_over(study: Study, num_trials: int | None, *, quiet: bool) -> bool:
 
 def _say_over(study: Study) -> None:
     say(
-        "every trial has ended; to go on, ask for more of them: "
+        "every training has ended: nothing is trained again"
+        if study.config.search.sampler == "given"  # chosen, so that there are no more
+        else "every trial has ended; to go on, ask for more of them: "
         f"nas resume {study.path} --trials N",
         err=True,
     )

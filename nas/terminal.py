@@ -5,6 +5,7 @@ an escape sequence in them would rewrite the screen, and a bidirectional overrid
 show a name backwards. Everything in ``nas`` that writes to the terminal does it here.
 """
 
+import codecs
 import io
 import os
 import re
@@ -16,6 +17,16 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+WIDTH_OF_A_PIPE = 80
+"""Columns where the output is no terminal (our choice: fits every page and log)."""
+
+_PLAINER = {
+    "▓": "#", "░": ".", "±": "+-", "−": "-", "–": "-", "·": ".", "×": "x", "…": "...",
+    "≈": "~", "≤": "<=", "≥": ">=", "↑": "^", "↓": "v",
+    **dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True)),
+}  # fmt: skip
+"""What stands for a character where the encoding of the output lacks it."""
 
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
@@ -42,10 +53,20 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def write_what_can_be_written() -> None:
-    """Let a terminal of another encoding than UTF-8 show ``?`` for what it lacks."""
+    """Let a terminal of another encoding than UTF-8 show what is nearest, or ``?``."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="plainer")
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAINER.get(char, "?") for char in lacking), error.end
+
+
+codecs.register_error("plainer", _plainer)
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -58,12 +79,13 @@ def say(text: object = "", *, err: bool = False) -> None:
     click.echo(printable(str(text)), err=err)
 
 
-def make_console(width_of_a_pipe: int = 120, *, err: bool = False) -> "Console":
+def make_console(*, err: bool = False) -> "Console":
     """A console for tables: no markup is read out of texts, nothing is escaped twice.
 
+    It has :data:`WIDTH_OF_A_PIPE` columns where the output is no terminal, which has no
+    width of its own, and the variable COLUMNS does not say.
+
     Args:
-        width_of_a_pipe: Columns where the output is no terminal, which has no width
-            of its own, and the variable COLUMNS does not say.
         err: Write to stderr.
     """
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -73,7 +95,10 @@ def make_console(width_of_a_pipe: int = 120, *, err: bool = False) -> "Console":
     class SafeConsole(Console):
         def render_str(self, text: str, **options: Any) -> Text:
             # Before it is measured, so that columns are as wide as what is shown.
-            return super().render_str(printable(text), **options)
+            text = (
+                printable(text).encode(self.encoding, "plainer").decode(self.encoding)
+            )
+            return super().render_str(text, **options)
 
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -90,5 +115,5 @@ def make_console(width_of_a_pipe: int = 120, *, err: bool = False) -> "Console":
     options: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
     # rich itself asks the terminal, or COLUMNS if that is set
     is_told = stream.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    width = None if is_told else width_of_a_pipe
+    width = None if is_told else WIDTH_OF_A_PIPE
     return SafeConsole(file=stream, width=width, **options)

@@ -68,7 +68,7 @@ class TrainedRow:
         difference: Mean test accuracy minus that of the all-Conv parent, over the seeds
             that both were trained with; ``None`` for the parent and without one.
         difference_ci: Its 95% interval, from the differences of the pairs (Student's
-            t); ``None`` with fewer than two.
+            t); ``None`` with fewer than two, or if all pairs differ by the same.
         num_pairs: Seeds of both.
         runs: Numbers of its trials in the study of the training.
     """
@@ -95,6 +95,12 @@ class TrainedRow:
         if self.difference is None:
             return f"{self.label}: there is no all-Conv parent to compare it with"
         points = f"{100 * self.difference:+.2f} points"
+        if self.difference_ci is None and self.num_pairs > 1:
+            return (
+                f"{self.label}: {points} from the all-Conv parent, the same with each "
+                f"of {self.num_pairs} seeds: how much seeds matter cannot be told "
+                "without more of them (--seeds)"
+            )
         if self.difference_ci is None:
             return (
                 f"{self.label}: {points} from the all-Conv parent, of one seed: "
@@ -118,7 +124,8 @@ def paired_difference(
         theirs: Accuracy of the parent by seed.
 
     Returns:
-        The mean, the interval (``None`` with fewer than two pairs), and the pairs.
+        The mean, the interval (``None`` with fewer than two pairs, or if all differ by
+        the same, so that their spread is not known), and the pairs.
     """
     pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     if not pairs:
@@ -128,8 +135,11 @@ def paired_difference(
         return mean, None, 1
     from scipy import special
 
+    spread = stdev(pairs)
+    if spread < 1e-9:  # few images: equal counts of right answers, not certainty
+        return mean, None, len(pairs)
     half = float(special.stdtrit(len(pairs) - 1, 0.975))
-    half *= stdev(pairs) / math.sqrt(len(pairs))
+    half *= spread / math.sqrt(len(pairs))
     return mean, (mean - half, mean + half), len(pairs)
 
 

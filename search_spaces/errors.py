@@ -1,6 +1,8 @@
 """The one error class for input that a user can correct."""
 
+import difflib
 import reprlib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -48,6 +50,20 @@ def shown(value: object) -> str:
         At most about 100 characters of a text, or six items of a collection.
     """
     return _SHORT.repr(value)
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A hint for a name that is probably a typo.
+
+    Args:
+        name: What was got.
+        known: The names there are.
+
+    Returns:
+        ``did you mean 'data'?``; empty if no name is near.
+    """
+    near = difflib.get_close_matches(str(name)[:100], list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 _SHORT = reprlib.Repr()  # its own arguments came with Python 3.12

@@ -103,7 +103,8 @@ def parse_yaml(text: str) -> Any:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise InputError(f"not YAML as it is read here: {_problem(error)}") from error
+        problem = _tab(error, text) or _problem(error)
+        raise InputError(f"not YAML as it is read here: {problem}") from error
     except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
@@ -250,6 +251,17 @@ class _Collection:
         if tag == _TEXT and event.value in self.keys:
             raise InputError(f"key {shown(event.value)} stands twice, in line {line}")
         self.keys.add(event.value)
+
+
+def _tab(error: yaml.YAMLError, text: str) -> str:
+    """What is wrong, if it is the tab with which a line begins; else nothing."""
+    mark = getattr(error, "problem_mark", None)
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines):
+        return ""
+    line = lines[mark.line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return f"a tab begins line {mark.line + 1}; use spaces" if "\t" in indent else ""
 
 
 def _problem(error: yaml.YAMLError) -> str:

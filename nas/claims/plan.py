@@ -112,6 +112,7 @@ def plan_from(data: Any, where: str) -> ClaimsPlan:
             raise InputError(
                 f"{where}: unknown key {shown(key)}; allowed here: {known}"
             ) from error
+        message = first["msg"][0].lower() + first["msg"][1:]
         raise InputError(
-            f"{where}: {key}: {first['msg']}, got {shown(first['input'])}"
+            f"{where}: {key}: {message}, got {shown(first['input'])}"
         ) from error

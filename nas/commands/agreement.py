@@ -44,7 +44,7 @@ def command(
     if output == "json":
         say(json.dumps(found.to_dict(), indent=1))
         return
-    console = make_console(120)
+    console = make_console()
     which = "drawn at random" if found.part == "random" else "in common"
     console.print(
         f"{found.metric}: {found.num_placements} placements {which}, "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.fitted_table import Column, print_fitted
+from nas.commands.naming import CONFIG
 from nas.commands.options import format_option, set_option
 from nas.terminal import say
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("config", metavar="[PRESET|CONFIG.yaml]", default="quickstart")
+@click.argument(
+    "config", type=CONFIG, metavar="[PRESET|CONFIG.yaml]", default="quickstart"
+)
 @set_option("Change one setting, e.g. claims.seeds=5 or training.epochs=20.")
 @click.option(
     "--out",

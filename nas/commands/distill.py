@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nas.commands.naming import CONFIG
 from nas.commands.options import format_option, set_option
 from nas.terminal import say
 from search_spaces.errors import InputError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("config", metavar="PRESET|CONFIG.yaml")
+@click.argument("config", type=CONFIG, metavar="PRESET|CONFIG.yaml")
 @click.option(
     "--out",
     required=True,

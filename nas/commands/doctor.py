@@ -5,14 +5,16 @@ from pathlib import Path
 
 import click
 
-from nas.commands.options import format_option
+from nas.commands.naming import CONFIG
+from nas.commands.options import format_option, set_option
 from nas.commands.paths import check_config
 from nas.execution.cluster_address import check_somebody_listens
 from nas.terminal import say
+from search_spaces.errors import InputError
 
 
 @click.command()
-@click.argument("config", required=False, metavar="[PRESET|CONFIG.yaml]")
+@click.argument("config", type=CONFIG, required=False, metavar="[PRESET|CONFIG.yaml]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -25,8 +27,15 @@ from nas.terminal import say
     metavar="local|auto|ray://HOST:PORT",
     help="Also connect to this Ray cluster (local starts one) and look at every node.",
 )
+@set_option("Change one setting of the config, e.g. data.root=photos.")
 @format_option()
-def command(config: str | None, out: Path, address: str | None, output: str) -> int:
+def command(
+    config: str | None,
+    out: Path,
+    address: str | None,
+    overrides: tuple[str, ...],
+    output: str,
+) -> int:
     r"""Check torch, processor, GPU, Ray, ports, disk and file limits.
 
     Exit code 1 if something will not work; warnings alone are 0. With a config, also
@@ -36,15 +45,18 @@ def command(config: str | None, out: Path, address: str | None, output: str) -> 
     \b
     nas doctor
     nas doctor images.yaml --out /shared/runs
+    nas doctor images --set data.root=photos
     nas doctor --out /shared/runs --address auto      every node of a cluster
     """
+    if overrides and config is None:
+        raise InputError("--set changes a setting of a config; none was named")
     if config is not None:
         check_config(config)
     if address is not None:
         check_somebody_listens(address)
     from nas.execution.doctor import Level, examine
 
-    findings = examine(out, config)
+    findings = examine(out, config, overrides)
     if address is not None:
         from nas.execution.node_doctor import examine_nodes
 

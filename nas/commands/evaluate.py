@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     "--evaluators",
     "names",
     metavar="NAME,NAME...|all",
-    help="What to measure; default: what takes a few forward passes, and with "
-    "--figures everything that makes a figure.",
+    help="What to measure, e.g. accuracy,flatness (docs/metrics.md lists them); "
+    "default: what takes a few forward passes, and with --figures everything that "
+    "makes a figure.",
 )
 @click.option(
     "--option",
@@ -129,7 +130,13 @@ def command(
     measurements = []
     for target in loaded:
         measurement = measure(
-            target, evaluators, dataset, config, split=split, device=device
+            target,
+            evaluators,
+            dataset,
+            config,
+            split=split,
+            device=device,
+            tell=lambda line: say(line, err=True),
         )
         if not target.trained:
             say(f"{target.name}: no weights given, measured untrained", err=True)

@@ -42,7 +42,7 @@ KNOWN = "yaml, safetensors, onnx, pt2, timm, or all"
     "licence",
     metavar="NAME",
     default="",
-    help="Licence of the weights, for the model card, e.g. cc-by-4.0.",
+    help="Licence of the weights (e.g. cc-by-4.0), for the model card.",
 )
 @click.option(
     "--push",

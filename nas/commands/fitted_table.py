@@ -12,9 +12,6 @@ from nas.terminal import make_console, printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-WIDTH_OF_A_PIPE = 80
-"""Columns where the output is no terminal (our choice: fits every page and log)."""
-
 WIDTH_OF_WORDS = 20
 """Least width of a column that wraps (our choice: three words a line)."""
 
@@ -45,7 +42,7 @@ def print_fitted(
     *,
     complete: str = "--format csv",
     sections: Collection[int] = (),
-) -> None:
+) -> list[str]:
     """Print a table, and the names of the columns that had no room.
 
     Args:
@@ -54,8 +51,11 @@ def print_fitted(
         width: Columns of characters; those of the terminal if ``None``.
         complete: What to ask for to see the columns that had no room.
         sections: Rows, counted from 0, below which there is a line.
+
+    Returns:
+        Names of the columns that had no room.
     """
-    console = make_console(WIDTH_OF_A_PIPE)
+    console = make_console()
     room = console.width if width is None else width
     kept = [one for one in columns if one.rank == 0 or any(one.cells)]
     left_out: list[str] = []
@@ -81,6 +81,7 @@ def print_fitted(
             f"no room for: {', '.join(reversed(left_out))} (a wider terminal, or "
             f"{complete}, has them)"
         )
+    return left_out
 
 
 def _narrowest(column: Column) -> Column:

@@ -41,7 +41,9 @@ def command(directory: Path, target: Path, force: bool, timed: bool) -> None:
 
     if not directory.is_dir():
         raise InputError(
-            f"nas init looks at a directory of images; there is no {directory}"
+            f"nas init looks at a directory of images; {directory} is a file"
+            if directory.exists()
+            else f"nas init looks at a directory of images; there is no {directory}"
         )
     if str(target) != "-" and target.exists() and not force:
         raise InputError(f"{target} is there already; --force replaces it, or use --to")
@@ -74,7 +76,7 @@ def command(directory: Path, target: Path, force: bool, timed: bool) -> None:
         raise InputError(f"{target} cannot be written: {error.strerror}") from error
     say(
         f"wrote {target}: {seen.text()}, at {proposal.image_size} px, "
-        f"{proposal.backbone}; {budget}",
+        f"{proposal.backbone}\n{budget}",
         err=True,
     )
     cost = "" if timed else f"nas space {target} --time; "

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nas.commands.fitted_table import WIDTH_OF_A_PIPE, Column, print_fitted
+from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.options import format_option
 from nas.terminal import make_console, say
 
@@ -32,8 +32,9 @@ def command(directory: Path | None, output: str) -> None:
         if output == "json" and directory == RUNS:
             say("[]")
             return
+        state = "is a file" if directory.exists() else "does not exist"
         raise InputError(
-            f"nas ls lists the studies below a directory; there is no {directory}",
+            f"nas ls lists the studies below a directory; {directory} {state}",
             hint="nas search makes the first study, in runs/",
         )
     found = list_studies(directory)
@@ -80,7 +81,7 @@ def _print(found: list[dict[str, Any]]) -> None:
             ],
             complete="--format json",
         )
-    console = make_console(WIDTH_OF_A_PIPE)
+    console = make_console()
     for one in found:
         if one["problem"]:
             console.print(f"damaged: {one['path']}: {one['problem']}")

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.commands.fitted_table import (
-    WIDTH_OF_A_PIPE,
-    Column,
-    markdown,
-    print_fitted,
-)
+from nas.commands.fitted_table import Column, markdown, print_fitted
 from nas.commands.naming import FIGURE, STUDY
 from nas.commands.problems import say_problems
 from nas.csv_text import csv_row
@@ -152,7 +147,7 @@ def command(
         for one in seen:
             for judged in one.judged.values():
                 if judged.is_winner:
-                    say(judged.sentence())
+                    make_console().print(judged.sentence())
 
 
 @dataclass(frozen=True)
@@ -326,22 +321,19 @@ def _print_table(
     columns.append(Column(of_seeds, [str(rows[i][of_seeds]) for i in shown], 4))
     columns.append(Column("baseline", cells("baseline"), 3, is_text=True))
     if output == "markdown":
-        say(f"**{table.name}**\n\n{markdown(columns)}\n")
+        say(f"**{table.name}**\n\n{markdown(columns)}\n\n{_size(table, summary)}\n")
         return
-    print_fitted(f"{table.name}: the front", columns)
-    console = make_console(WIDTH_OF_A_PIPE)
-    share = summary["hypervolume_share"]
-    point = ", ".join(
-        f"{metric}={format_value(value)}"
-        for metric, value in summary["reference"].items()
+    left_out = print_fitted(f"{table.name}: the front", columns)
+    console = make_console()
+    named = sorted(
+        (rows[index]["number"], rows[index]["baseline"])
+        for index in shown
+        if rows[index]["baseline"]
     )
-    console.print(
-        f"{summary['num_pareto']} of {summary['num_trials']} "
-        f"{'networks' if table.num_seeds else 'measured trials'} are on the "
-        f"front. Hypervolume {format_value(summary['hypervolume'])}"
-        + (f" ({share:.1%} of the box up to the best values)" if share else "")
-        + f", reference point {point}.",
-    )
+    if "baseline" in left_out:
+        of = ", ".join(f"{number} {baseline}" for number, baseline in named)
+        console.print(f"Baselines by number: {of}.")
+    console.print(_size(table, summary))
     if is_tested:
         console.print(
             "Accuracies are of validation images, by which networks were chosen; the "
@@ -360,6 +352,24 @@ def _print_table(
         console.print(
             f"{num_out} trials break {' or '.join(summary['constraints'])}.",
         )
+
+
+def _size(table: "ParetoTable", summary: dict[str, Any]) -> str:
+    """How many trials are on the front, and its hypervolume."""
+    from nas.pareto.table import format_value
+
+    share = summary["hypervolume_share"]
+    point = ", ".join(
+        f"{metric}={format_value(value)}"
+        for metric, value in summary["reference"].items()
+    )
+    return (
+        f"{summary['num_pareto']} of {summary['num_trials']} "
+        f"{'networks' if table.num_seeds else 'measured trials'} are on the "
+        f"front. Hypervolume {format_value(summary['hypervolume'])}"
+        + (f" ({share:.1%} of the box up to the best values)" if share else "")
+        + f", reference point {point}."
+    )
 
 
 def _texts(

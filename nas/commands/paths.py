@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nas.study_path import find_study
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, did_you_mean
 
 PRESETS = Path(__file__).parent.parent / "presets"
 
@@ -28,7 +28,10 @@ def check_config(source: str) -> None:
     kinds = f"a YAML file, a study directory or a preset ({', '.join(presets)})"
     found = find_study(source)
     if not found.exists():
-        raise InputError(f"a config is {kinds}; there is no {source!r}")
+        raise InputError(
+            f"a config is {kinds}; there is no {source!r}",
+            hint=did_you_mean(source, presets),
+        )
     if found.is_dir() and not (found / "config.yaml").exists():
         raise InputError(
             f"a config is {kinds}; {source!r} is another directory",

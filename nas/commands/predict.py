@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.commands.fitted_table import WIDTH_OF_A_PIPE, Column, print_fitted
+from nas.commands.fitted_table import Column, print_fitted
 from nas.commands.naming import FIGURE, STUDY
 from nas.csv_text import csv_frame
 from nas.terminal import make_console, say
@@ -152,7 +152,7 @@ def _parse_limits(texts: tuple[str, ...]) -> dict[str, float]:
 
 
 def _print(prediction: "Prediction", top: int) -> None:
-    console = make_console(160)
+    console = make_console()
     metric, trust = prediction.metric, prediction.trust
     console.print(
         f"{metric} ({prediction.direction}): {prediction.num_trials} trainings of "
@@ -162,7 +162,8 @@ def _print(prediction: "Prediction", top: int) -> None:
     console.print(f"\n{trust.sentence()}\n")
     rows = prediction.table.head(top).to_dict("records")
     extra = list(prediction.table.columns[10:])
-    _print_rows(f"Predicted {metric}, best first", metric, rows, extra)
+    limited = list(prediction.limited)
+    _print_rows(f"Predicted {metric}, best first", metric, rows, extra, limited)
     hidden = len(prediction.table) - top
     if hidden > 0:
         console.print(f"{hidden:,} more (--top, --format csv)")
@@ -200,7 +201,7 @@ def _print_front(prediction: "Prediction", top: int) -> None:
         prediction.metric,
         prediction.front.head(top).to_dict("records"),
         costs,
-        rank=1,
+        costs,
     )
 
 
@@ -209,7 +210,7 @@ def _print_rows(
     metric: str,
     rows: "list[dict[Any, Any]]",
     extra: list[str],
-    rank: int = 3,
+    limited: list[str],
 ) -> None:
     """Predicted placements, and why some of them are guesses."""
     from nas.pareto.table import short_value
@@ -243,14 +244,21 @@ def _print_rows(
             ],
             2,
         ),
-        *(Column(one, [short_value(row[one]) for row in rows], rank) for one in extra),
+        *(
+            Column(
+                one,
+                [short_value(row[one]) for row in rows],
+                1 if one in limited else 3,
+            )
+            for one in extra
+        ),
         Column("trainings", [str(row["num_trainings"]) for row in rows], 4),
         Column("one training", interval("training_low", "training_high"), 5),
     ]
     print_fitted(title, [one for one in columns if any(one.cells)])
     reasons = {row["extrapolated"]: None for row in rows if row["extrapolated"]}
     for reason in reasons:
-        say(f"guess: {reason}")
+        make_console().print(f"guess: {reason}")
 
 
 def _print_trust(trust: "Trust") -> None:
@@ -269,7 +277,7 @@ def _print_trust(trust: "Trust") -> None:
         intervals.append(f"{one.kendall_low:.2f} to {one.kendall_high:.2f}")
         spearman.append(f"{one.spearman:.2f}")
         within.append("")
-    print_fitted(
+    left_out = print_fitted(
         "Left out and predicted",
         [
             Column("", names, is_text=True),
@@ -280,8 +288,8 @@ def _print_trust(trust: "Trust") -> None:
         ],
         complete="--format json",
     )
-    if any(within):
-        make_console(WIDTH_OF_A_PIPE).print(
+    if any(within) and "Kendall, equal counts" not in left_out:
+        make_console().print(
             "Kendall, equal counts: within placements that have equal numbers of "
             "blocks of each kind"
         )

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
+from nas.commands.naming import CONFIG
 from nas.commands.options import format_option, set_option
 from nas.terminal import say
 from search_spaces.errors import InputError
 
 
 @click.command()
-@click.argument("config", metavar="PRESET|CONFIG.yaml")
+@click.argument("config", type=CONFIG, metavar="PRESET|CONFIG.yaml")
 @click.option(
     "--to",
     required=True,
@@ -59,16 +60,18 @@ def command(
     from nas.commands.paths import check_images
     from nas.commands.search import start_from
     from nas.config import load_config, with_plugins
+    from nas.figures.figure_file import require_directory
 
+    if to.suffix != ".safetensors":
+        raise InputError(f"weights are written to a .safetensors file; got {str(to)!r}")
+    if to.exists() and not force:
+        raise InputError(f"{str(to)!r} is there already", hint="--force replaces it")
+    require_directory(to)
     changes = list(overrides)
     if weights is not None:
         changes += start_from(weights)
     check_images(config, changes)
     settings = with_plugins(load_config(config, changes))
-    if to.suffix != ".safetensors":
-        raise InputError(f"weights are written to a .safetensors file; got {str(to)!r}")
-    if to.exists() and not force:
-        raise InputError(f"{str(to)!r} is there already", hint="--force replaces it")
     from safetensors.torch import save
 
     from nas.data.datasets import load_dataset

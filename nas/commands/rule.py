@@ -129,7 +129,7 @@ def _budgets(
     if output == "json":
         say(json.dumps(found.to_dict(), indent=2, allow_nan=False))
         return
-    console = make_console(120)
+    console = make_console()
     console.print(
         f"{found.metric} ({found.direction}): {found.num_trials} trials of "
         f"{found.num_placements} placements, {found.sampling} sampling"
@@ -173,7 +173,7 @@ def _with_scores(
     if output == "json":
         say(json.dumps(found.to_dict(), indent=2, allow_nan=False))
         return
-    console = make_console(120)
+    console = make_console()
     console.print(
         f"{found.metric} ({found.direction}): {found.num_trials} trainings of "
         f"{found.num_placements} placements; {found.score} of {found.num_scored} "
@@ -215,7 +215,7 @@ def _with_scores(
 
 
 def _print(test: "RuleTest") -> None:
-    console = make_console(120)
+    console = make_console()
     console.print(
         f"{test.metric} ({test.direction}): {test.num_trials} trials of "
         f"{test.num_placements} placements, {test.sampling} sampling"
@@ -316,7 +316,7 @@ def _say_reasons(named: "Sequence[tuple[str, Effect]]") -> None:
         if effect.effect is None and effect.reason:
             reasons.setdefault(effect.reason, []).append(name.strip())
     for reason, names in reasons.items():
-        make_console(120).print(f"-: {', '.join(names)}: {reason}")
+        make_console().print(f"-: {', '.join(names)}: {reason}")
 
 
 def _cells(effect: "Effect") -> tuple[str, str, str]:

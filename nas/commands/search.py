@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nas.commands.naming import STUDY
+from nas.commands.naming import CONFIG, STUDY
 from nas.commands.options import set_option
 from nas.terminal import say
 from search_spaces.errors import InputError, shown
@@ -19,7 +19,9 @@ TRAIN = "train"
 
 
 @click.command()
-@click.argument("config", metavar="[PRESET|CONFIG.yaml]", default="quickstart")
+@click.argument(
+    "config", type=CONFIG, metavar="[PRESET|CONFIG.yaml]", default="quickstart"
+)
 @click.option("--out", type=click.Path(), help="Study directory.  [runs/NAME]")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the search.")
@@ -77,12 +79,14 @@ def command(
     \b
     nas search                                 the preset quickstart
     nas search photos.yaml --trials 100
-    nas search photos.yaml --dry-run           hours and disk, before they are spent
+    nas search photos.yaml --dry-run           hours and disk, before it starts
     nas search cifar10 --set data.root=DIR --address auto
+    nas search cnn.yaml --from weights.pt      where can attention enter a CNN?
     Presets: quickstart, images, cifar10, cifar10-fast, alternet50, rule.
 
     Without an argument the preset `quickstart` is run: real images that are
-    installed along, a few minutes on two cores.
+    installed along, a few minutes on two cores. `nas init DIR` writes a config for
+    images of your own.
     """
     from nas.commands.paths import check_config
 
@@ -177,6 +181,11 @@ def start_from(weights: str) -> list[str]:
         raise InputError(
             "--from takes a directory with an AlterNet (an export, a trial), a file of "
             f"weights, or `{TRAIN}`; there is no {shown(weights)}"
+        )
+    if path.is_dir() and not (path / "architecture.yaml").is_file():
+        raise InputError(
+            "a directory of --from holds an AlterNet: an export, or a trial "
+            f"STUDY/trials/NUMBER; {shown(weights)} has no architecture.yaml"
         )
     # Not escaped: JSON writes what is beyond 16 bits in a way that is no YAML.
     text = json.dumps(str(path), ensure_ascii=False)

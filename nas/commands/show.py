@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.commands.fitted_table import Column, print_fitted
-from nas.commands.naming import FIGURE, STUDY
+from nas.commands.naming import FIGURE, PICTURE, STUDY
 from nas.commands.options import format_option
 from nas.commands.problems import say_problems
 from nas.terminal import make_console, say
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--picture",
     metavar="FILE.svg",
-    type=click.Path(path_type=Path),
+    type=PICTURE,
     help="Also draw the placement alone as SVG.",
 )
 def command(
@@ -61,11 +61,9 @@ def command(
         draw_trial(view, plot)
         say(f"drew {plot}", err=True)
     if picture is not None:
-        from nas.figures.figure_file import require_directory
         from search_spaces.diagram import to_svg
         from search_spaces.placement import Placement
 
-        require_directory(picture)
         svg = to_svg(Placement.parse(view.trial.placement))
         picture.write_text(svg, encoding="utf-8")
         say(f"drew {picture}", err=True)
@@ -86,7 +84,7 @@ def _print(view: "TrialView", reliability: "Mapping[str, Reliability]") -> None:
     from search_spaces.diagram import to_text
     from search_spaces.placement import Placement
 
-    console = make_console(120)
+    console = make_console()
     trial = view.trial
     facts = [str(trial.state), f"{trial.epochs} epochs", f"seed {trial.seed}"]
     if trial.split_seed is not None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas.commands.naming import CONFIG
 from nas.commands.options import format_option, set_option
 from nas.human_number import human_number
 from nas.terminal import say
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("config", metavar="PRESET|CONFIG.yaml")
+@click.argument("config", type=CONFIG, metavar="PRESET|CONFIG.yaml")
 @set_option("Change one setting, e.g. space.kind=per_stage_count.")
 @click.option(
     "--examples",
@@ -93,11 +94,12 @@ def command(
     settings = load_config(config, overrides)
     import_plugins(plugins)
     from nas.data.datasets import image_shape
+    from nas.scoring.parent_space import space_of
 
     if table_file is not None:
         settings = _measure(settings, table_file, device)
     try:
-        space = settings.space.make(*image_shape(settings.data))
+        space = space_of(settings, image_shape(settings.data))
     except InputError as error:
         missing = [name for name in settings.plugins if name not in plugins]
         if not missing or error.hint:
@@ -160,14 +162,7 @@ def command(
             f"latency      {times[0] * 1e3:.3g} to {times[1] * 1e3:.3g} ms a batch of "
             f"{table.batch_size} on {table.device}, estimated block by block"
         )
-    share = min(1.0, settings.search.trials / space.size)
-    say(
-        f"search       {settings.search.trials} trials by {settings.search.sampler}: "
-        f"{share:.2g} of the space"
-        if share < 1
-        else f"search       {settings.search.trials} trials by "
-        f"{settings.search.sampler}: the whole space fits"
-    )
+    say(f"search       {_extent(settings, space.size)}")
     if power is not None:
         say(f"power        {power}")
     if thin := thin_slots(settings):
@@ -183,6 +178,20 @@ def command(
             f"{human_number(one.macs):>8} MACs"
             + ("" if seconds is None else f" {seconds * 1e3:>9.3g} ms")
         )
+
+
+def _extent(settings: "SearchConfig", size: int) -> str:
+    """How much of the space a search looks at."""
+    from nas.scoring import distilled, supernet
+
+    scored_whole = {"distilled": distilled, "supernet": supernet}
+    scorer = scored_whole.get(settings.scoring.kind)
+    if scorer is not None and size <= scorer.MAX_WALKED:
+        return "the whole space is scored, without training its placements"
+    search = settings.search
+    share = min(1.0, search.trials / size)
+    part = f"{share:.2g} of the space" if share < 1 else "the whole space fits"
+    return f"{search.trials} trials by {search.sampler}: {part}"
 
 
 def measured_cost(settings: "SearchConfig") -> "LaunchCost":

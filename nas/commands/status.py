@@ -13,6 +13,7 @@ from nas.commands.options import format_option
 from nas.commands.problems import say_problems
 from nas.human_number import human_number
 from nas.terminal import say
+from search_spaces.errors import InputError
 
 if TYPE_CHECKING:
     from nas.study.status import StudyStatus
@@ -33,12 +34,10 @@ if TYPE_CHECKING:
     "--every",
     metavar="SECONDS",
     type=click.FloatRange(min=0.1),
-    default=5.0,
-    show_default=True,
-    help="Seconds between two looks of --watch.",
+    help="Seconds between two looks of --watch.  [5]",
 )
 def command(
-    study: Path, output: str, write_table: bool, watch: bool, every: float
+    study: Path, output: str, write_table: bool, watch: bool, every: float | None
 ) -> None:
     r"""Show counts, the best so far and the time left of a study, live or finished.
 
@@ -50,6 +49,8 @@ def command(
     from nas.study.status import StudyStatus, to_json
     from nas.study.study import Study
 
+    if every is not None and not watch:
+        raise InputError("--every is for --watch")
     opened = None
     while True:
         if (status := StudyStatus.of_start(study)) is None:
@@ -63,7 +64,7 @@ def command(
         say(text)
         if not watch or status.state not in ("starting", "running"):
             break
-        time.sleep(every)
+        time.sleep(5 if every is None else every)
     if write_table:
         (opened or Study.open(study)).write_table()
     if opened is not None and output == "table":

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import click
 
+from nas.commands.naming import CONFIG
 from nas.commands.options import format_option, set_option
 from nas.terminal import say
 from search_spaces.errors import InputError
 
 
 @click.command()
-@click.argument("config", metavar="PRESET|CONFIG.yaml")
+@click.argument("config", type=CONFIG, metavar="PRESET|CONFIG.yaml")
 @click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False),
-    help="Directory of the supernets; what is there is gone on with.",
+    help="Directory of the supernets; those that are there are continued.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the first one.")
 @set_option("Change one setting, e.g. scoring.supernets=5 or scoring.epochs=30.")

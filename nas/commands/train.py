@@ -11,7 +11,7 @@ from nas.commands.fitted_table import Column, csv_text, latex, markdown, print_f
 from nas.commands.naming import FIGURE
 from nas.commands.options import set_option
 from nas.human_number import human_number
-from nas.terminal import say
+from nas.terminal import make_console, say
 
 if TYPE_CHECKING:
     from nas.train_run import TrainedRow
@@ -87,6 +87,7 @@ def command(
     \b
     nas train winner/architecture.yaml --config runs/photos --seeds 5
     nas train winner --config winner/recipe.yaml --format latex > table.tex
+    nas train winner --config winner/recipe.yaml --set data.root=photos
 
     ARCHITECTURE.yaml is an alternet/1 file or a directory that `nas export` wrote. A
     network is also named: timm:NAME or torchvision:NAME, or vit (ours, with global or
@@ -197,8 +198,10 @@ def _print(rows: "list[TrainedRow]", output: str) -> None:
         title = "Test split: mean and standard deviation over seeds"
         print_fitted(title, columns)
     for row in rows:
-        if row.difference is not None:
-            say(row.verdict(), err=output != "table")
+        if row.difference is not None and output == "table":
+            make_console().print(row.verdict())
+        elif row.difference is not None:
+            say(row.verdict(), err=True)
 
 
 def _flat(row: "TrainedRow") -> dict[str, object]:

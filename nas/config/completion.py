@@ -11,7 +11,7 @@ from evaluators.names import METRICS, check_evaluators, check_metric
 from nas.config.names import DATA_SETS, SAMPLERS
 from nas.config.search_config import SearchConfig
 from nas.plugins import import_plugins
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, did_you_mean, shown
 
 
 def completed(config: SearchConfig) -> SearchConfig:
@@ -66,7 +66,8 @@ def _check_names(config: SearchConfig) -> None:
     if sampler not in SAMPLERS:
         raise InputError(
             f"unknown sampler {shown(sampler)}; known samplers: "
-            f"{', '.join(sorted(SAMPLERS))}"
+            f"{', '.join(sorted(SAMPLERS))}",
+            hint=did_you_mean(sampler, SAMPLERS),
         )
     check_evaluators(config.evaluators)
     is_recorded = config.scoring.kind == "recorded"

@@ -89,8 +89,12 @@ class DataConfig(Section):
             )
         root = Path(self.root).expanduser()
         if not root.is_dir():
+            # A study is resumed from anywhere, and has the path as it was given.
+            place = "" if root.is_absolute() else f" in {str(Path.cwd())!r}"
             raise InputError(
-                f"data.root must be a directory, there is no {str(root)!r}"
+                f"data.root must be a directory, {str(root)!r} is a file"
+                if root.exists()
+                else f"data.root must be a directory, there is no {str(root)!r}{place}"
             )
         return root
 

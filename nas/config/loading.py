@@ -13,7 +13,7 @@ from nas.config.search_config import SearchConfig
 from nas.config.training import shorter_warmup
 from nas.paths_in_study import to_use
 from nas.study_path import find_study, study_name
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, did_you_mean, shown
 from search_spaces.yaml_text import parse_yaml, read_yaml
 
 PRESETS = Path(__file__).parent.parent / "presets"
@@ -82,7 +82,10 @@ def _first_problem(error: ValidationError) -> InputError:
             options = getattr(annotation, "__args__", (annotation,))
             model = next(one for one in options if hasattr(one, "model_fields"))
         allowed = ", ".join(model.model_fields)
-        return InputError(f"unknown key {shown(key)}; allowed here: {allowed}")
+        hint = did_you_mean(path[-1], model.model_fields)
+        return InputError(
+            f"unknown key {shown(key)}; allowed here: {allowed}", hint=hint
+        )
     if first["type"] == "value_error":
         cause = first["ctx"]["error"]
         return cause if isinstance(cause, InputError) else InputError(str(cause))
@@ -116,7 +119,8 @@ def find_config(source: str | Path) -> Path:
     if not path.is_file():
         raise InputError(
             "a config is a YAML file, a study directory or a preset "
-            f"({', '.join(preset_names())}); there is no {shown(str(source))}"
+            f"({', '.join(preset_names())}); there is no {shown(str(source))}",
+            hint=did_you_mean(source, preset_names()),
         )
     return path
 
@@ -174,7 +178,11 @@ def _settings(
         data = read_yaml(path)
     except InputError as error:
         raise InputError(f"{source}: a config must be YAML: {error}") from error
-    data = {} if data is None else data
+    if data is None:
+        raise InputError(
+            f"{source}: a config is a mapping of sections, and this file is empty",
+            hint="nas init DIR writes one for a directory of images",
+        )
     if not isinstance(data, dict):
         raise InputError(
             f"{source}: a config is a mapping of sections, got {type(data).__name__}"

@@ -20,7 +20,7 @@ from nas.data.image_files import ImageFolder, printable
 from nas.data.loaders import LOADERS, load_raw, register_dataset
 from nas.data.raw_dataset import RawDataset, Split
 from nas.data.splitting import at_most, hold_out, split_again
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 
 __all__ = [
     "LOADERS",
@@ -286,7 +286,8 @@ def _loaded(config: DataConfig, *, quiet: bool) -> Dataset:
     if num_classes < 2:
         raise InputError(
             "a data set needs images of two classes or more, "
-            f"{config.name} has {num_classes}"
+            f"{config.root or config.name} has {num_classes}: "
+            f"{', '.join(map(shown, raw.class_names))}"
         )
     splits = _split(raw, config)
     _check_sizes(splits, raw, config)
@@ -410,5 +411,5 @@ def _balance(dataset: Dataset) -> Iterator[str]:
         there = set(getattr(dataset, name).labels.tolist())
         gone = [names[label] for label in range(len(names)) if label not in there]
         if gone:
-            shown = ", ".join(gone[:5]) + (", ..." if gone[5:] else "")
-            yield f"classes without {name} images, for want of them: {shown}"
+            named = ", ".join(gone[:5]) + (", ..." if gone[5:] else "")
+            yield f"classes without {name} images, for want of them: {named}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 
 from nas.study_path import study_name
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, shown
 
 SAMPLED = 200
 """Images whose size is looked at (our choice: enough for a median)."""
@@ -63,7 +63,7 @@ def look_at(root: Path) -> ImagesSeen:
         root: One directory per class, or ``train``, ``val`` and ``test`` of such.
 
     Raises:
-        InputError: There are no such directories, or no image can be read.
+        InputError: There are no such directories, only one, or no image can be read.
     """
     import numpy as np
     from PIL import Image
@@ -72,6 +72,11 @@ def look_at(root: Path) -> ImagesSeen:
 
     folder = scan_image_folder(root)
     train = folder.splits["train"]
+    if len(folder.class_names) < 2:
+        raise InputError(
+            "a data set needs images of two classes or more, "
+            f"{root} has 1: {shown(folder.class_names[0])}"
+        )
     _, counts = np.unique(train.labels, return_counts=True)
     steps = np.unique(np.linspace(0, len(train) - 1, SAMPLED).astype(int))
     sides = []

@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -69,17 +69,22 @@ class Finding:
         }  # fmt: skip
 
 
-def examine(out: Path, config: str | None = None) -> list[Finding]:
+def examine(
+    out: Path, config: str | None = None, changes: Sequence[str] = ()
+) -> list[Finding]:
     """Look at everything.
 
     Args:
         out: Where studies will be written.
         config: A config whose images are wanted, or ``None``.
+        changes: ``key.path=value`` texts.
 
     Raises:
         InputError: The config is wrong, or its images are not there.
     """
-    first = [] if config is None else [looked("images", lambda: images(config))]
+    first = (
+        [] if config is None else [looked("images", lambda: images(config, changes))]
+    )
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("packages", packages),
         *machine_checks(),
@@ -287,17 +292,22 @@ def study_directory(out: Path) -> Finding:
     return Finding("study directory", Level.GOOD, found, advice)
 
 
-def images(config: str) -> Finding:
+def images(config: str, changes: Sequence[str] = ()) -> Finding:
     """Whether a config is right, and its images are there and whole.
 
     Of a directory some are decoded, and start and end of the others are read.
+
+    Args:
+        config: Name of a preset, or path of a YAML file or of a study.
+        changes: ``key.path=value`` texts.
     """
     from nas.config import load_config, with_plugins
     from nas.data.datasets import image_shape
+    from nas.scoring.parent_space import space_of
 
-    settings = with_plugins(load_config(config))
+    settings = with_plugins(load_config(config, changes))
     classes, channels, size = image_shape(settings.data)
-    settings.space.make(classes, channels, size)
+    space_of(settings, (classes, channels, size))
     found = f"{settings.data.name}: {classes} classes, {channels} x {size} x {size}"
     if settings.data.name != "imagefolder":
         return Finding("images", Level.GOOD, found)

@@ -1,5 +1,6 @@
 """The files that a figure can be drawn into."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from search_spaces.errors import InputError
@@ -7,19 +8,19 @@ from search_spaces.errors import InputError
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def require_figure_file(path: Path) -> None:
+def require_figure_file(path: Path, formats: Collection[str] = FORMATS) -> None:
     """Check that a figure can be drawn into a file.
 
     Args:
         path: File to write; its suffix chooses the format.
+        formats: Suffixes that are allowed.
 
     Raises:
-        InputError: The suffix is none of ``FORMATS``, or there is no such directory.
+        InputError: The suffix is none of them, or there is no such directory.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"a figure file ends in one of {', '.join(FORMATS)}; got {path.name!r}"
-        )
+    if path.suffix.lower() not in formats:
+        allowed = f"{'one of ' if len(formats) > 1 else ''}{', '.join(formats)}"
+        raise InputError(f"a figure file ends in {allowed}; got {path.name!r}")
     require_directory(path)
 
 

@@ -4,7 +4,7 @@ Plain frozen records without Ray, Optuna or torch, so that everything that only
 reads a study (tables, figures, reports) starts fast.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -139,3 +139,18 @@ class Trial:
         )
         title = f"trial {self.number}, seed {self.seed}: {self.state}"
         return f"<p>{escape(title)}</p>{picture}<table><tbody>{rows}</tbody></table>"
+
+
+def no_trial(study: str, number: int, numbers: Collection[int]) -> InputError:
+    """The error of a trial that does not exist.
+
+    Args:
+        study: Name of the study.
+        number: What was asked for.
+        numbers: Of the trials there are.
+    """
+    known = f"0 to {max(numbers)}" if numbers else "none yet"
+    return InputError(
+        f"study {study!r} has no trial {number}; numbers: {known} "
+        "(proposals that were not trained leave gaps)"
+    )

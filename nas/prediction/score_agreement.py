@@ -181,7 +181,8 @@ def score_agreement(
         if not isinstance(study, Study) or not (study.path / SCORES).is_dir():
             raise InputError(
                 "scores are those of a search in two steps (scoring.kind two_step), or "
-                "of a study or table that is named with them"
+                "of a study or table that is named with them",
+                hint="--scores STUDY|TABLE names it",
             )
         scores = study.path / SCORES
     if metric is None:

@@ -22,7 +22,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     kind = path.suffix.lower()
     if kind not in (".csv", ".parquet"):
         raise InputError(
-            "the rule is tested on a study directory, a .csv or a .parquet file; "
+            "trials are read from a study directory, a .csv or a .parquet file; "
             f"got {str(path)!r}" + ("" if path.exists() else ", which does not exist")
         )
     if not path.is_file():

@@ -80,6 +80,19 @@ class BlockLibrary:
         write_atomically(path, save(tensors, metadata))
         return path
 
+    @staticmethod
+    def made_otherwise(directory: Path, made: Mapping[Key, str]) -> list[str]:
+        """Names of those blocks of a library that are not what a search asks for.
+
+        Args:
+            directory: Where :meth:`save` wrote it, or :meth:`load` has just read it.
+            made: What is asked for of each.
+        """
+        with safe_open(directory / LIBRARY_FILE, framework="pt") as file:
+            about = json.loads(file.metadata()["blocks"])
+        wanted = {name_of(key): of for key, of in made.items()}
+        return [n for n in about if n in wanted and about[n].get("made") != wanted[n]]
+
     @classmethod
     def load(
         cls,

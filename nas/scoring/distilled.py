@@ -207,7 +207,10 @@ class Distilled(Scorer):
         self._cache: dict[str, TrialOutcome] = {}
         if self._search.space.size <= MAX_WALKED:
             texts = {a.placement.letters for a in self._search.space.enumerate()}
-            self._tell(f"scoring {len(texts)} placements on {self._count} images")
+            self._tell(
+                f"scoring all {len(texts)} placements of the space on {self._count} "
+                "images"
+            )
             self._walk(sorted(texts))
         return self._cache
 

@@ -189,6 +189,38 @@ def _known(
     return BlockLibrary(parent.fingerprint, {}, {})
 
 
+def check_library(
+    parent: Parent,
+    wanted: Mapping[Key, BlockSpec],
+    config: SearchConfig,
+    directory: Path,
+    images: str,
+) -> None:
+    """Refuse a library whose blocks are not what a search asks for.
+
+    Args:
+        parent: The trained network.
+        wanted: Shapes of the blocks by stage, block and letter.
+        config: Section ``parent`` says how they are fitted.
+        directory: Of the library; it may lack blocks, or not be there yet.
+        images: Fingerprint of the images that teach.
+
+    Raises:
+        InputError: It is of another parent or of other images, was fitted otherwise, or
+            cannot be read.
+    """
+    made = _all_made(parent, wanted, config)
+    _known(parent, wanted, made, directory, images)
+    if not (directory / LIBRARY_FILE).is_file():
+        return
+    if other := BlockLibrary.made_otherwise(directory, made):
+        raise InputError(
+            f"the block library {directory} was fitted with other settings of "
+            f"parent.library, other sizes or another augmentation ({len(other)} of its "
+            "blocks); put them back, or choose another directory"
+        )
+
+
 def read_library(
     parent: Parent,
     wanted: Mapping[Key, BlockSpec],

@@ -16,6 +16,7 @@ from nas.data.datasets import Dataset, load_dataset
 from nas.scoring.block_library import BlockLibrary, Key
 from nas.scoring.finetune_data import FineTuneData
 from nas.scoring.library_fitting import (
+    check_library,
     fit_library,
     missing_blocks,
     read_library,
@@ -90,9 +91,9 @@ class ParentSearch:
 
         path = wanted.library.path
         if path is not None and not wanted.train and replacement == "library":
-            # A library of another parent, or of other images, is told before anything
-            # is written.
-            missing_blocks(
+            # A library of another parent, of other images or settings, is told before
+            # anything is written.
+            check_library(
                 self.parent,
                 self.wanted,
                 self.config,

@@ -57,16 +57,21 @@ def load_for_images(wanted: ParentConfig, dataset: Dataset) -> Parent:
     Raises:
         InputError: As for :func:`read_parent`.
     """
+    return _load(wanted, dataset.shape)
+
+
+def _load(wanted: ParentConfig, shape: tuple[int, int, int]) -> Parent:
     if wanted.model is None:
         raise InputError(
             "a parent that the search trains is read from its study; this one is not "
             "trained yet"
         )
+    num_classes, in_channels, image_size = shape
     return load_parent(
         wanted.model,
-        num_classes=dataset.num_classes,
-        in_channels=dataset.in_channels,
-        image_size=dataset.image_size,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        image_size=image_size,
         weights=wanted.weights,
         pretrained=wanted.pretrained,
         slots=wanted.slots,
@@ -95,6 +100,34 @@ def normalisation_note(
         "training images; the published weights were trained with "
         f"data.mean={list(mean)} and data.std={list(std)}"
     )
+
+
+def space_of(config: SearchConfig, shape: tuple[int, int, int]) -> SearchSpace:
+    """The space of a search, found out without its images.
+
+    Args:
+        config: Of the search.
+        shape: ``(num_classes, in_channels, image_size)`` of the images.
+
+    Raises:
+        InputError: Its parts do not fit together, or as for :func:`read_parent`.
+    """
+    wanted = config.parent
+    if wanted is None:
+        return config.space.make(*shape)
+    if wanted.train:
+        matched = {"attention": sized_to_match(config)}
+        return config.space.model_copy(update=matched).make(*shape)
+    return with_parent(config, _load(wanted, shape)).space.make(*shape)
+
+
+def sized_to_match(config: SearchConfig) -> dict[str, Any]:
+    """Settings of attention: as large as what it replaces, if nothing else is said.
+
+    Args:
+        config: Of a search with a parent.
+    """
+    return {"size": "matched", **config.space.attention}
 
 
 def with_parent(config: SearchConfig, parent: Parent) -> SearchConfig:
@@ -130,9 +163,8 @@ def with_parent(config: SearchConfig, parent: Parent) -> SearchConfig:
         if isinstance(backbone, Backbone)
         else {"parent": backbone.to_dict()}
     )
-    attention = {"size": "matched", **config.space.attention}
     space = config.space.model_copy(
-        update={"backbone": written, "attention": attention}
+        update={"backbone": written, "attention": sized_to_match(config)}
     )
     return config.model_copy(update={"space": space})
 

@@ -255,7 +255,10 @@ class PrepareSupernet:
 
         self.file.train(data, device, tell, worker)
         if self.placements and is_first(worker):
-            tell(f"{self.name}: scoring {len(self.placements)} placements")
+            tell(
+                f"{self.name}: scoring all {len(self.placements)} placements of the "
+                "space"
+            )
             self.file.walk(self.placements, data, device)
 
 

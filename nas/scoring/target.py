@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
@@ -244,6 +244,7 @@ def measure(
     *,
     split: str = "validation",
     device: str = "cpu",
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Measurement:
     """Run evaluators on one network.
 
@@ -256,6 +257,7 @@ def measure(
         recipe: Gives augmentation and weight decay for the loss.
         split: ``validation`` or ``test``: which images are held out.
         device: Where the network runs.
+        tell: Is told what is measured, where that takes more than a few forward passes.
 
     Returns:
         What was found.
@@ -295,6 +297,8 @@ def measure(
         _check_fit(target, dataset, device)
         for evaluator in evaluators:
             started = time.perf_counter()
+            if evaluator.name not in DEFAULT_EVALUATORS:
+                tell(f"{target.name}: measuring {evaluator.name}")
             try:
                 found[evaluator.name] = evaluator.evaluate(model, data)
             except (EvaluationError, InputError) as error:

@@ -41,7 +41,8 @@ def find_target(source: str) -> str:
         study = find_study(parent.parent if parent.name == "trials" else parent)
         if path.name and (study / CONFIG_FILE).is_file():
             opened = Study.open(study)
-            return str(opened.trial_directory(find_trial(opened, path.name)))
+            number = opened.trial(find_trial(opened, path.name)).number
+            return str(opened.trial_directory(number))
     except OSError:  # longer than a path can be
         pass
     raise InputError(

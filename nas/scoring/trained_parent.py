@@ -12,7 +12,7 @@ from nas.config.running import SamplingConfig
 from nas.config.scoring import ScoringConfig
 from nas.data.datasets import Dataset
 from nas.ledger.trial import TrialState
-from nas.scoring.parent_space import load_for_images
+from nas.scoring.parent_space import load_for_images, space_of
 from nas.scoring.scorer import Step
 from nas.study.study import Study
 from search_spaces.errors import InputError
@@ -39,9 +39,7 @@ def untrained_parent(config: SearchConfig, images: Dataset) -> AlterNetParent:
             "parent.train trains the all-Conv network of space.backbone, which here is "
             "that of another parent"
         )
-    space = config.space.model_copy(
-        update={"attention": {"size": "matched", **config.space.attention}}
-    ).make(images.num_classes, images.in_channels, images.image_size)
+    space = space_of(config, images.shape)
     placement = Placement.all_conv(space.backbone.depths)
     return AlterNetParent(
         space.architecture(placement), source="the parent that is trained first"

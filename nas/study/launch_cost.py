@@ -195,10 +195,16 @@ class LaunchCost:
         """For people."""
         each, whole = self.trial_seconds, self.seconds
         limit = " (search.time_limit_s included)" if self.time_limit_s else ""
-        side = "one after another" if self.at_once == 1 else f"{self.at_once} at once"
+        at_once = min(self.at_once, self.trials)
+        side = "one after another" if at_once == 1 else f"{at_once} at once"
+        many = (
+            f"{self.trials} trainings, {side}, of"
+            if self.trials > 1
+            else "1 training of"
+        )
         found = [
-            f"time         {_span(whole, duration_text)}{limit}: {self.trials} "
-            f"trainings, {side}, of {_span(each, duration_text)} each",
+            f"time         {_span(whole, duration_text)}{limit}: {many} "
+            f"{_span(each, duration_text)}{' each' if self.trials > 1 else ''}",
             f"GPU hours    {_span(self.gpu_hours, _number)}; "
             f"CPU hours {_span(self.cpu_hours, _number)}",
             f"disk         {_span(self.disk_bytes, _bytes)}",

@@ -32,7 +32,7 @@ def list_studies(directory: Path) -> list[dict[str, Any]]:
 
 
 def _studies(directory: Path, depth: int) -> Iterator[Path]:
-    if StudyLayout(directory).exists():
+    if StudyLayout(directory).exists() or StudyStatus.of_start(directory) is not None:
         yield directory
         return
     if depth == 0:
@@ -49,7 +49,9 @@ def _studies(directory: Path, depth: int) -> Iterator[Path]:
 def _described(path: Path) -> dict[str, Any]:
     layout = StudyLayout(path)
     times = []
-    for file in (layout.config, layout.journal, layout.csv):
+    files = (layout.config, layout.journal, layout.csv)
+    # One that is starting has nothing but its lease.
+    for file in files if layout.exists() else (layout.lease,):
         try:
             times.append(file.stat().st_mtime)
         except OSError:
@@ -60,8 +62,7 @@ def _described(path: Path) -> dict[str, Any]:
         "changed": max(times, default=None), "problem": "",
     }  # fmt: skip
     try:
-        study = Study.open(path)
-        status = StudyStatus.of(study)
+        status = StudyStatus.of_start(path) or StudyStatus.of(Study.open(path))
     except InputError as error:
         return row | {"problem": str(error)}
     best = None

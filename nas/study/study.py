@@ -28,7 +28,7 @@ from nas.ledger.journal_reader import JournalReader
 from nas.ledger.note_texts import notes_of
 from nas.ledger.paused_collector import paused_collector
 from nas.ledger.regular_file import read_regular
-from nas.ledger.trial import Objective, Trial
+from nas.ledger.trial import Objective, Trial, no_trial
 from nas.paths_in_study import to_use
 from nas.study.layout import StudyLayout
 from nas.study.lease import driver_text, is_driven
@@ -253,15 +253,10 @@ class Study:
         Raises:
             InputError: There is none of that number.
         """
-        trials = self.trials()
-        for trial in trials:
-            if trial.number == number:
-                return trial
-        known = f"0 to {trials[-1].number}" if trials else "none yet"
-        raise InputError(
-            f"study {self.name!r} has no trial {number}; numbers: {known} "
-            "(proposals that were not trained leave gaps)"
-        )
+        trials = {trial.number: trial for trial in self.trials()}
+        if number not in trials:
+            raise no_trial(self.name, number, trials)
+        return trials[number]
 
     def test_results(self) -> dict[int, TestResult]:
         """How trials did on the test images, by number; empty before the look.
@@ -445,12 +440,13 @@ def read_settings(directory: Path) -> dict[str, Any]:
                 f"wrote {path.name}; start it again"
             )
         around = [one for one in directory.parents if StudyLayout(one).journal.exists()]
-        raise InputError(
-            f"{directory} is not a study: it has no {path.name}",
-            hint=f"it is inside the study {around[0]}"
-            if around and directory.exists()
-            else "a study is a directory that nas search made",
-        )
+        hint = "a study is a directory that nas search made; nas ls lists them"
+        if around and directory.exists():
+            hint = f"it is inside the study {around[0]}"
+        elif directory.name in ("best", "latest", "pareto") or directory.name.isdigit():
+            hint = f"the study stands before the trial: STUDY {directory.name}"
+        lacks = f"it has no {path.name}" if directory.exists() else "it does not exist"
+        raise InputError(f"{directory} is not a study: {lacks}", hint=hint)
     try:
         settings = read_yaml(path)
     except InputError as error:

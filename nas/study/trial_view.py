@@ -10,10 +10,9 @@ import numpy as np
 
 from nas.ledger.held_out_results import TestResult
 from nas.ledger.json_null import json_null
-from nas.ledger.trial import Trial
+from nas.ledger.trial import Trial, no_trial
 from nas.pareto.table import ParetoTable, TrialSource, trial_value
 from nas.study.layout import TrialLayout
-from search_spaces.errors import InputError
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -70,10 +69,7 @@ class TrialView:
         """
         trials = {trial.number: trial for trial in study.trials()}
         if number not in trials:
-            known = f"0 to {max(trials)}" if trials else "none yet"
-            raise InputError(
-                f"there is no trial {number} in {study.name!r}; numbers are {known}"
-            )
+            raise no_trial(study.name, number, trials)
         trial = trials[number]
         table = ParetoTable.of(study)
         front = table.front

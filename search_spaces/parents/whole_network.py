@@ -132,6 +132,12 @@ def _timm(
             # Convolutional models take images of any size.
             model = timm.create_model(name, **wanted)
     except Exception as error:  # whatever its constructor dislikes
+        if pretrained and isinstance(error, (OSError, RuntimeError)):
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"the published weights of {name!r} cannot be loaded, they are "
+                f"downloaded from the Hugging Face hub: {reason}"
+            ) from error
         raise InputError(
             f"timm cannot build {name!r} for {image_size} px images: "
             f"{' '.join(str(error).split())[:200]}; choose another image size, or "

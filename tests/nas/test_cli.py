@@ -220,3 +220,20 @@ def test_the_module_runs():
     assert done.returncode == 0
     for verb in VERBS:
         assert verb in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        (["serach"], "(did you mean 'search'?)"),
+        (["runs/a", "pareto"], "(the command comes first: nas pareto runs/a)"),
+        (["space", "imges"], "(did you mean 'images'?)"),
+        (["space", "images", "--set", "data.rot=a"], "(did you mean 'root'?)"),
+        (["show", "best"], "(the study stands before the trial: STUDY best)"),
+        (["xyz"], "doctor, init"),  # nothing is near
+    ],
+)
+def test_a_probable_typo_is_answered_with_the_name(arguments, end, capsys):
+    assert run(*arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(end)

@@ -84,9 +84,7 @@ def test_nothing_in_nas_writes_to_the_terminal_past_it():
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_a_terminal_without_these_characters_shows_question_marks(
-    encoding, monkeypatch
-):
+def test_a_terminal_without_these_characters_shows_the_nearest(encoding, monkeypatch):
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
     write_what_can_be_written()
@@ -97,8 +95,8 @@ def test_a_terminal_without_these_characters_shows_question_marks(
     make_console().print(grid)
     sys.stdout.flush()
     text = written.getvalue().decode(encoding)
-    assert encoding == "ascii" or ("a ↑ b", "a ? b")[encoding != "utf-8"] in text
-    assert ("░ M ↓" if encoding == "utf-8" else "? M ?") in text
+    assert encoding == "ascii" or ("a ↑ b", "a ^ b")[encoding != "utf-8"] in text
+    assert ("░ M ↓" if encoding == "utf-8" else ". M v") in text
 
 
 def test_a_reader_that_has_gone_is_no_failure():
@@ -117,3 +115,24 @@ def test_a_reader_that_has_gone_is_no_failure():
     )  # fmt: skip
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_table_in_ascii_stays_aligned(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+    write_what_can_be_written()
+    grid = Table()
+    grid.add_column("a ± b")
+    grid.add_column("c")
+    grid.add_row("▓▓ ░░ ▁█ 日", "1 ± 2")
+    make_console().print(grid)
+    sys.stdout.flush()
+    lines = written.getvalue().decode("ascii").splitlines()
+    assert "## .. _# ?" in lines[3] and "1 +- 2" in lines[3]
+    assert len(set(map(len, lines))) == 1
+
+
+@pytest.mark.parametrize("err", [False, True])
+def test_a_pipe_has_80_columns(monkeypatch, err):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert make_console(err=err).width == 80

@@ -180,7 +180,8 @@ def test_the_verdict_says_what_is_known():
     )
     unsure = replace(better, difference_ci=(-0.01, 0.05))
     assert unsure.verdict().startswith("mine cannot be told from the all-Conv parent")
-    assert "of one seed" in replace(better, difference_ci=None).verdict()
+    one_seed = replace(better, difference_ci=None, num_pairs=1)
+    assert "of one seed" in one_seed.verdict()
     assert "is worse than" in replace(better, difference_ci=(-0.3, -0.1)).verdict()
     assert "no all-Conv parent" in row("other", 0.7).verdict()
 
@@ -206,3 +207,12 @@ def test_the_table_of_a_paper(output, capsys):
         grid = [line for line in text.splitlines() if line[:1] in "┃│┏┡└"]
         assert grid and max(map(len, grid)) <= 80
         assert "mine is better than the all-Conv parent" in text
+
+
+def test_equal_differences_are_no_certainty():
+    """Of 80 test images two seeds are apart by the same count more often than not."""
+    parent = {0: 13 / 80, 1: 18 / 80}
+    found = paired_difference({0: 18 / 80, 1: 23 / 80}, parent)
+    assert found == (pytest.approx(5 / 80), None, 2)
+    row = TrainedRow("a", "MC", 1, 1, 2, 0.25, 0.04, 1.6, 0.2, None, None, None, *found)
+    assert "cannot be told" in row.verdict() and "better" not in row.verdict()

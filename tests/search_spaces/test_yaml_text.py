@@ -128,3 +128,9 @@ def test_only_regular_files_of_bounded_size_are_read(tmp_path):
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(InputError, match="of at most"):
         read_text(tmp_path / "long")
+
+
+@pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a:\n  b: 1\n \tc: 2\n"])
+def test_a_tab_is_called_a_tab(text):
+    with pytest.raises(InputError, match=r"a tab begins line [23]; use spaces"):
+        parse_yaml(text)

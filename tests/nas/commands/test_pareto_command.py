@@ -171,3 +171,18 @@ def test_the_luck_of_the_front_stands_beside_it():
     shown = CliRunner().invoke(command, table).stdout
     assert "expected" in shown and "p best" in shown
     assert "cannot be told from the all-Conv parent" in shown
+
+
+def test_baselines_are_named_where_their_column_has_no_room(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = " ".join(run("known").stdout.split())
+    assert "no room for: " in text and "Baselines by number: 0 all_conv" in text
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "Baselines by number" not in run("known").stdout
+
+
+def test_markdown_says_the_hypervolume_that_is_compared(run):
+    text = run("known", "--compare", "worse", "--format", "markdown").stdout
+    points = [line for line in text.splitlines() if "reference point" in line]
+    assert len(points) == 2 and all("Hypervolume" in line for line in points)
+    assert len({line.split("reference point")[1] for line in points}) == 1

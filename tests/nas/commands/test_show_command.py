@@ -55,3 +55,11 @@ def test_figures(run, tmp_path):
     run("1", "--plot", str(tmp_path / "a.png"), "--picture", str(tmp_path / "b.svg"))
     assert (tmp_path / "a.png").stat().st_size > 10_000
     assert (tmp_path / "b.svg").read_text().startswith("<svg")
+
+
+def test_a_picture_is_svg(run, known_study, tmp_path):
+    result = CliRunner().invoke(
+        command, ["study", "1", "--picture", str(tmp_path / "a.png")]
+    )
+    assert "a figure file ends in .svg; got 'a.png'" in str(result.exception)
+    assert not (tmp_path / "a.png").exists()

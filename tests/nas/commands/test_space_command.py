@@ -71,3 +71,17 @@ def test_a_directory_that_is_not_there_is_refused(tmp_path):
     options = ["--measure-latency", str(tmp_path / "no" / "here.yaml")]
     with pytest.raises(InputError, match="needs a file in an existing directory"):
         CliRunner().invoke(command, ["quickstart", *options], catch_exceptions=False)
+
+
+def test_the_space_of_a_parent_is_that_of_its_slots(tmp_path):
+    """Which resnet18 has in four stages of two, the strided ones left as they are."""
+    config = tmp_path / "cnn.yaml"
+    config.write_text(
+        "data: {name: fake, image_size: 32}\nparent: {model: 'torchvision:resnet18'}\n"
+        "space: {kinds: CM}\nscoring: {kind: distilled}\n"
+    )
+    result = CliRunner().invoke(
+        command, [str(config), "--examples", "1"], catch_exceptions=False
+    )
+    assert "free: 32 architectures, 5 of 8 slots may be replaced" in result.stdout
+    assert "the whole space is scored" in result.stdout

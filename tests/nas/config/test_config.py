@@ -328,3 +328,9 @@ def test_parents_whose_weights_nobody_trained_are_known(parent, untrained):
 )
 def test_modules_of_the_user_that_make_a_parent_are_known(model, modules):
     assert ParentConfig(model=model).own_modules == modules
+
+
+def test_an_empty_file_is_not_a_config_of_defaults(tmp_path):
+    (tmp_path / "a.yaml").write_text("# nothing\n")
+    with pytest.raises(InputError, match="and this file is empty"):
+        load_config(tmp_path / "a.yaml")

@@ -6,6 +6,7 @@ import pytest
 from nas.cli import main
 from nas.execution import doctor
 from nas.execution.doctor import Level, examine
+from search_spaces.errors import InputError
 
 
 def test_a_machine_that_can_run_searches_has_nothing_bad(tmp_path, capsys):
@@ -44,6 +45,11 @@ def test_a_check_that_cannot_look_does_not_stop_the_others(tmp_path, monkeypatch
     assert found["GPU"].level is Level.WARNING
     assert "no such thing" in found["GPU"].found
     assert "disk" in found
+
+
+def test_settings_of_the_config_may_be_changed(tmp_path):
+    with pytest.raises(InputError, match="unknown data set 'nope'"):
+        examine(tmp_path, "quickstart", ["data.name=nope"])
 
 
 @pytest.mark.slow

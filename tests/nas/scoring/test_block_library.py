@@ -238,6 +238,11 @@ def test_blocks_that_were_made_otherwise_are_not_reused(dataset, tmp_path):
         for k, s in wanted.items()
     }
     assert not BlockLibrary.load(tmp_path, parent, wanted, made).blocks
+    # Nor replaced behind the user's back by a search that names the directory.
+    seen = dataset.fingerprint
+    library_fitting.check_library(parent, wanted, config, tmp_path, seen)
+    with pytest.raises(InputError, match="was fitted with other settings"):
+        library_fitting.check_library(parent, wanted, other, tmp_path, seen)
 
 
 def test_a_library_of_another_parent_is_refused(dataset, tmp_path):

@@ -85,6 +85,8 @@ def test_what_is_printed_is_what_json_has():
     lines = COST.lines()
     assert lines[0].startswith("time         4 min 05 s (3 min 04 s to 6 min 36 s)")
     assert "12 trainings, 3 at once" in lines[0]
+    one = replace(COST, trials=1).lines()[0]
+    assert ": 1 training of 1 min 01 s (" in one and "each" not in one, one
     assert "CC: 10 s an epoch, validation 3 s, cost 2 s" in lines[3]
 
 

@@ -7,6 +7,7 @@ from nas.cli import main
 from nas.ledger.ledger import Ledger, Proposal
 from nas.ledger.location import Location
 from nas.sampling.proposer import Proposer
+from nas.study.lease import Lease
 from nas.study.studies import list_studies
 
 
@@ -62,7 +63,7 @@ def test_ls_fits_80_columns_and_prints_json(runs, capsys):
 def test_a_place_without_studies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for arguments, code, said in (
-        (["ls"], 2, "there is no runs"),
+        (["ls"], 2, "runs does not exist"),
         (["ls", "--format", "json"], 0, "[]"),
         (["ls", "."], 0, "no study below"),
     ):
@@ -71,3 +72,19 @@ def test_a_place_without_studies(tmp_path, monkeypatch, capsys):
         captured = capsys.readouterr()
         assert stop.value.code == code
         assert said in captured.out + captured.err
+
+
+def test_a_search_that_is_starting_is_listed(runs, capsys):
+    (runs / "new").mkdir()
+    with Lease(runs / "new"):
+        (found,) = [one for one in list_studies(runs) if one["name"] == "new"]
+        assert (found["state"], found["problem"]) == ("starting", "")
+        assert found["changed"] > 0
+    assert "new" not in {one["name"] for one in list_studies(runs)}
+
+
+def test_a_file_is_no_directory_of_studies(runs, capsys):
+    (runs / "a").write_text("")
+    with pytest.raises(SystemExit) as stop:
+        main(["ls", str(runs / "a")])
+    assert stop.value.code == 2 and "a is a file" in capsys.readouterr().err

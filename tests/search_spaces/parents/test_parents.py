@@ -386,6 +386,22 @@ def test_published_weights_of_other_classes_are_not_given_a_last_layer_at_random
         )
 
 
+def test_a_download_that_fails_is_no_matter_of_the_image_size(monkeypatch):
+    def offline(name, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(InputError, match="cannot be loaded.*: no route") as error:
+        load_parent(
+            "timm:resnet10t",
+            num_classes=7,
+            in_channels=3,
+            image_size=32,
+            pretrained=True,
+        )
+    assert "image size" not in str(error.value)
+
+
 def test_images_of_another_kind_are_refused(user_module):
     with pytest.raises(InputError, match="the images have 7 classes"):
         load_parent(
