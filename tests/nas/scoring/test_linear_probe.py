@@ -179,6 +179,7 @@ def test_a_file_of_any_name_is_read(tmp_path: Path) -> None:
 
 def test_a_directory_brings_its_own_weights(tmp_path: Path) -> None:
     """Those that the config names are of another network."""
+    (tmp_path / "architecture.yaml").touch()
     given = {"parent": {"model": "timm:resnet18", "weights": "w", "slots": ["a"]}}
     found = with_changes(given, start_from(str(tmp_path)))["parent"]
     assert ParentConfig(**found) == ParentConfig(model=str(tmp_path))

@@ -47,7 +47,7 @@ def test_failed_and_pruned_trials_do_not_compete(known_study):
 
 
 def test_a_missing_trial_is_told(known_study, make_study):
-    with pytest.raises(InputError, match="no trial 99 in 'known'; numbers are 0 to 6"):
+    with pytest.raises(InputError, match="'known' has no trial 99; numbers: 0 to 6"):
         TrialView.of(known_study, 99)
     with pytest.raises(InputError, match="none yet"):
         TrialView.of(make_study([]), 0)
