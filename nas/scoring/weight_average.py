@@ -10,6 +10,9 @@ from torch import Tensor, nn
 class WeightAverage:
     """Moving average of weights and BatchNorm statistics, beside the trained network.
 
+    Before the first update it is the network itself: a training of fewer steps would
+    otherwise end in the weights that it began with.
+
     After update ``k`` (from 1) the average is ``d * average + (1 - d) * weights`` with
     ``d = min(decay ** every, k / (k + 10))``: the warm-up of the decay keeps the first,
     untrained weights out, as in TensorFlow's ``num_updates`` and timm's
@@ -60,7 +63,9 @@ class WeightAverage:
 
     @torch.no_grad()
     def copy_to_model(self) -> None:
-        """Replace the network's weights by the average."""
+        """Replace the network's weights by the average, if there is one yet."""
+        if 0 < self._num_steps < self._every:
+            return
         torch._foreach_copy_(self._tensors(), self._average)
 
     def state_dict(self) -> dict[str, int | list[Tensor]]:

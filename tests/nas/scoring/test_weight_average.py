@@ -79,3 +79,17 @@ def test_an_error_inside_gives_the_weights_back_too():
     except KeyError:
         pass
     assert float(model.weight.detach()) == 2.0
+
+
+def test_a_training_shorter_than_the_first_update_keeps_what_it_learned():
+    """Not the weights that it began with."""
+    model = nn.Linear(1, 1, bias=False)
+    set_weight(model, 0.0)
+    average = WeightAverage(model, decay=0.5, every=5)
+    for value in (1.0, 2.0, 3.0, 4.0):
+        set_weight(model, value)
+        average.update()
+        with average.in_place():
+            assert float(model.weight.detach()) == value
+    average.copy_to_model()
+    assert float(model.weight.detach()) == 4.0
