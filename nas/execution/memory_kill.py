@@ -68,10 +68,10 @@ def memory_kills_are_deaths() -> Iterator[None]:
     manager_class: Any = RayActorManager
     tunes_own = manager_class._actor_task_failed
 
-    def failed(manager: Any, task: Any, error: Exception) -> None:
-        if isinstance(error, OutOfMemoryError):
-            error = RayActorError(error_msg=f"OutOfMemory: {error}")
-        tunes_own(manager, task, error)
+    def failed(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=f"OutOfMemory: {exception}")
+        tunes_own(manager, tracked_actor_task, exception)
 
     manager_class._actor_task_failed = failed
     try:

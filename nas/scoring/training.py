@@ -362,7 +362,7 @@ def _load(
 ) -> list[Epoch]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, OSError, RuntimeError, UnpicklingError):  # cut: begin anew
+    except (EOFError, OSError, RuntimeError, UnpicklingError):  # cut, foreign
         return []
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])

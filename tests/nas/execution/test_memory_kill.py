@@ -37,7 +37,7 @@ def lose_a_worker(error):
         _tracked_actor=worker, _on_error=lambda _, error: told.append(("call", error))
     )
     manager = Manager()
-    manager._actor_task_failed(call, error)
+    manager._actor_task_failed(tracked_actor_task=call, exception=error)  # as Tune does
     assert manager._failed_actor_ids == {7} and manager.cleaned == [worker]
     return told
 

@@ -1,9 +1,9 @@
 import math
+import os
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from nas.config import DataConfig, TrainingConfig
 from nas.data.datasets import load_dataset
@@ -210,11 +210,27 @@ def test_a_run_whose_checkpoint_was_cut_begins_anew(digits, tmp_path, share):
     assert torch.equal(weights(first), weights(second))
 
 
-def test_a_checkpoint_is_read_without_pickle_objects(digits, tmp_path):
-    path = tmp_path / "checkpoint.pt"
-    torch.save({"model": nn.Linear(1, 1)}, path)  # a pickled object
-    with pytest.raises(Exception, match="[Ww]eights.only"):
-        train(network(), digits, TrainingConfig(), seed=0, device=CPU, checkpoint=path)
+class Runs:
+    """A pickle of it calls a function where it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_checkpoint_of_other_objects_is_not_run_and_training_begins_anew(
+    digits, tmp_path
+):
+    path, made = tmp_path / "checkpoint.pt", tmp_path / "made"
+    torch.save({"model": Runs(made)}, path)
+    config = TrainingConfig(epochs=1, batch_size=32)
+    first, second = network(), network()
+    train(first, digits, config, seed=7, device=CPU, checkpoint=path)
+    train(second, digits, config, seed=7, device=CPU)
+    assert not made.exists()
+    assert torch.equal(weights(first), weights(second))
 
 
 def test_report_can_stop(digits):
