@@ -52,6 +52,16 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def one_line(error: object, limit: int | None = None) -> str:
+    """What an error says, without its line breaks.
+
+    Args:
+        error: The error; those of other people's code may say a page.
+        limit: Characters at most.
+    """
+    return " ".join(str(error).split())[:limit]
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A hint for a name that is probably a typo.
 

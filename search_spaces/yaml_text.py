@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, one_line, shown
 
 MAX_BYTES = 32 * 2**20
 """Longest text; our choice, because a study whose 10,000 architectures are given one by
@@ -267,7 +267,7 @@ def _tab(error: yaml.YAMLError, text: str) -> str:
 def _problem(error: yaml.YAMLError) -> str:
     """What is wrong and in which line, without PyYAML's drawing of the place."""
     if not isinstance(error, yaml.MarkedYAMLError):
-        return " ".join(str(error).split())[:200]
+        return one_line(error, 200)
     said = ", ".join(part for part in (error.context, error.problem) if part)
     mark = error.problem_mark or error.context_mark
     place = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"

@@ -11,7 +11,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 
 Pixels = NDArray[np.uint8]
 
@@ -66,7 +66,7 @@ def decode_image(content: bytes, size: int, channels: int = 3) -> Pixels:
     except MemoryError:
         raise
     except Exception as error:  # damaged files make decoders raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise ValueError(reason) from error
     return _square(image, size, channels)
 

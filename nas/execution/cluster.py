@@ -17,7 +17,7 @@ from typing import Any
 
 from nas.execution.cluster_address import check_somebody_listens
 from nas.execution.resources import Resources
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -128,7 +128,7 @@ def _connect(address: str, options: dict[str, Any]) -> None:
         except (ConnectionError, ValueError) as error:
             raise InputError(
                 "address must be 'local', 'auto' or that of a running Ray cluster, "
-                f"got {address!r}: {' '.join(str(error).split())[:300]}"
+                f"got {address!r}: {one_line(error, 300)}"
             ) from error
         except Exception as error:
             # Ray 2.60 raises a bare Exception here.

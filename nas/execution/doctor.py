@@ -17,7 +17,7 @@ from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 
 FREE_GB = 2.0
 """Free disk below which a search is warned about (our choice: 100 small trials)."""
@@ -122,7 +122,7 @@ def looked(what: str, check: Callable[[], Finding]) -> Finding:
     except InputError:
         raise
     except Exception as error:  # a check must not stop the others
-        text = " ".join(str(error).split())
+        text = one_line(error)
         return Finding(what, Level.WARNING, f"could not be looked at: {text}")
 
 

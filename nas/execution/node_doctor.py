@@ -19,6 +19,7 @@ from nas.execution.doctor import (
     machine_checks,
 )
 from nas.execution.resources import Resources
+from search_spaces.errors import one_line
 
 PATIENCE_S = 120.0
 """Seconds until a node has answered (our choice: a worker that imports torch on a busy
@@ -97,7 +98,7 @@ def _named(host: str, ask: Callable[[], list[dict[str, Any]]]) -> list[Finding]:
     try:
         found = ask()
     except Exception as error:  # a node without this package, or one that has died
-        text = " ".join(str(error).split())[-300:]
+        text = one_line(error)[-300:]
         return [
             Finding(
                 host, Level.BAD, f"its worker failed: {text}",

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from nas.exporting.formats import ExportError
-from search_spaces import InputError
+from search_spaces.errors import InputError, one_line
 
 REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
@@ -62,7 +62,7 @@ def push(directory: Path, repo: str, *, private: bool = False) -> str:
             commit_message="Export of nas export",
         )
     except Exception as error:  # of requests, httpx or the hub itself
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = one_line(error, 300) or type(error).__name__
         raise ExportError(
             f"{repo} could not be uploaded (the export is in {directory}): {reason}"
         ) from error

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, one_line, shown
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     except InputError:
         raise
     except (ValueError, OSError) as error:  # pandas' and arrow's errors are ValueErrors
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
         raise InputError(f"{str(path)!r} is not a readable table: {problem}") from error
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nas.ledger.atomic_file import write_atomically
 from nas.ledger.regular_file import check_regular
 from search_spaces.block_spec import BlockSpec
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 from search_spaces.parents.parent import Parent
 
 LIBRARY_FILE = "library.safetensors"
@@ -162,7 +162,7 @@ class BlockLibrary:
             AttributeError, TypeError,
         ) as error:  # fmt: skip
             raise InputError(
-                f"{path} must be a block library: {' '.join(str(error).split())[:160]}",
+                f"{path} must be a block library: {one_line(error, 160)}",
                 hint="nas distill writes one",
             ) from error
         records = {key: about[name_of(key)] for key in blocks}

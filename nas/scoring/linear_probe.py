@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nas.config.parent import ParentConfig
 from nas.data.datasets import Dataset
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 from search_spaces.parents.load_parent import parent_network
 from search_spaces.parents.weights import fit_weights, read_weights
 
@@ -150,7 +150,7 @@ def _answering_layer(model: nn.Module, source: str, dataset: Dataset) -> str:
     except Exception as error:  # the network may be anybody's code
         raise InputError(
             f"{source} cannot take images of {dataset.in_channels} channels and {size} "
-            f"px: {' '.join(str(error).split())[:160]}"
+            f"px: {one_line(error, 160)}"
         ) from error
     finally:
         for handle in handles:

@@ -26,7 +26,7 @@ from nas.scoring.supernet_training import (
     train_supernet,
 )
 from nas.scoring.trial_run import TrialOutcome
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 from search_spaces.networks.supernet import Supernet
 from search_spaces.spaces.space import SearchSpace
 from search_spaces.spaces.space_supernet import supernet_specs
@@ -123,7 +123,7 @@ class SupernetFile:
         return True
 
     def _unreadable(self, error: Exception) -> InputError:
-        text = " ".join(str(error).split())[:160]
+        text = one_line(error, 160)
         return InputError(f"{self.weights} must be a supernet of ours: {text}")
 
     def train(

@@ -14,7 +14,7 @@ from nas.exporting.format import RECIPE
 from nas.html_table import html_table
 from nas.ledger.regular_file import read_regular
 from nas.study.layout import StudyLayout, TrialLayout
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, one_line, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -366,7 +366,7 @@ def _check_fit(target: Target, dataset: "Dataset", device: str) -> None:
         raise InputError(
             f"{target.source!r} cannot take the images of {dataset.name!r} "
             f"({dataset.in_channels} channels, {size} px): "
-            f"{' '.join(str(error).split())[:160] or type(error).__name__}"
+            f"{one_line(error, 160) or type(error).__name__}"
         ) from error
     if not isinstance(logits, torch.Tensor) or not logits.is_floating_point():
         kind = getattr(logits, "dtype", type(logits).__name__)

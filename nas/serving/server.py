@@ -79,10 +79,9 @@ class StudyServer(ThreadingHTTPServer):
         """Where a browser finds it."""
         host = self.access.host
         shown = f"[{host}]" if ":" in host else host
-        token = f"?token={quote(self.access.token, safe='')}"
-        if not self.access.token:
-            token = ""
-        return f"http://{shown}:{self.server_address[1]}/{token}"
+        token = quote(self.access.token, safe="")
+        query = f"?token={token}" if token else ""
+        return f"http://{shown}:{self.server_address[1]}/{query}"
 
 
 class _Handler(BaseHTTPRequestHandler):

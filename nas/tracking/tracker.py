@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from nas.terminal import say
+from search_spaces.errors import one_line
 
 MakeLogger = Callable[[], AbstractContextManager[Any]]
 """Makes a logger and tidies up behind it: Tune's own for TensorBoard, else one of this
@@ -71,7 +72,7 @@ class Tracker:
                 logger.on_experiment_end(trials=[])
         except Exception as error:
             self._failed.set()
-            reason = " ".join(str(error).split())[:300]
+            reason = one_line(error, 300)
             self._say(f"failed and is off now: {type(error).__name__}: {reason}")
 
     def _say(self, problem: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 from search_spaces.own_module import import_own_module
 from search_spaces.parents.alternet_parent import AlterNetParent
 from search_spaces.parents.module_parent import ModuleParent
@@ -172,7 +172,7 @@ def _function(module: str, name: str) -> nn.Module:
     try:
         function = getattr(import_own_module(module), name)
     except Exception as error:  # whatever the user's module does
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
         raise InputError(
             "a parent module:function is a function that can be imported from here or "
             f"is installed; {module}:{name}: {problem}"

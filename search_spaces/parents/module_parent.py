@@ -11,7 +11,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.block_cost import Cost
 from search_spaces.block_spec import BlockSpec
 from search_spaces.counting import count_macs, count_params
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 from search_spaces.kinds.block_kinds import block_kind
 from search_spaces.networks.hybrid import ACTIVATIONS, Activated, HybridNetwork
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
@@ -203,7 +203,7 @@ def _run(
     except Exception as error:  # the network may be anybody's code
         raise InputError(
             f"{source} cannot take images {tuple(images.shape[1:])}: "
-            f"{' '.join(str(error).split())[:160]}"
+            f"{one_line(error, 160)}"
         ) from error
     finally:
         for handle in handles:
@@ -253,10 +253,10 @@ def _check_replaceable(
     except Exception as error:  # the network may be anybody's code
         raise InputError(
             f"{SLOT_RULE}; {source} fails with other modules in its slots: "
-            f"{' '.join(str(error).split())[:160]}"
+            f"{one_line(error, 160)}"
         ) from error
     finally:
-        replace_modules(model, {name: own[name] for name in others})
+        replace_modules(model, own)
     for name, other in others.items():
         if other.calls != 1:
             raise InputError(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.errors import InputError
+from search_spaces.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +37,6 @@ def torchvision_model(
         model: nn.Module = models.get_model(name, **own, **(options or {}))
     except Exception as error:  # whatever its constructor dislikes
         raise InputError(
-            f"torchvision cannot build {name!r}: {' '.join(str(error).split())[:200]}"
+            f"torchvision cannot build {name!r}: {one_line(error, 200)}"
         ) from error
     return model

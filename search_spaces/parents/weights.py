@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, one_line, shown
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 """Keys under which the training scripts of timm, torchvision and others keep them."""
@@ -43,7 +43,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
                 else torch.load(path, map_location="cpu", weights_only=True)
             )
     except Exception as error:  # a damaged pickle raises whatever its bytes lead to
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, 160)
         if isinstance(error, UnpicklingError):  # torch's advice is to run its code
             reason = "it holds other objects than tensors (save model.state_dict())"
         elif not isinstance(error, SafetensorError | OSError | RuntimeError):

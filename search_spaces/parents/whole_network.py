@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.architecture import Architecture
 from search_spaces.block_cost import Cost
 from search_spaces.counting import count_macs, count_params
-from search_spaces.errors import InputError, shown
+from search_spaces.errors import InputError, one_line, shown
 from search_spaces.networks.parent_backbone import ParentBackbone, ParentSlot
 from search_spaces.parents.network_name import parse_network
 from search_spaces.parents.timm_models import import_timm
@@ -133,14 +133,14 @@ def _timm(
             model = timm.create_model(name, **wanted)
     except Exception as error:  # whatever its constructor dislikes
         if pretrained and isinstance(error, (OSError, RuntimeError)):
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             raise InputError(
                 f"the published weights of {name!r} cannot be loaded, they are "
                 f"downloaded from the Hugging Face hub: {reason}"
             ) from error
         raise InputError(
             f"timm cannot build {name!r} for {image_size} px images: "
-            f"{' '.join(str(error).split())[:200]}; choose another image size, or "
+            f"{one_line(error, 200)}; choose another image size, or "
             "options such as patch_size",
             hint="--set data.image_size=...",
         ) from error
@@ -185,7 +185,7 @@ def whole_network(
     except (RuntimeError, AssertionError, ValueError, AttributeError) as error:
         raise InputError(
             f"{source} cannot take images of {in_channels} channels and {image_size} "
-            f"px: {' '.join(str(error).split())[:160]}"
+            f"px: {one_line(error, 160)}"
         ) from error
     if got != (2, num_classes):
         raise InputError(

@@ -166,3 +166,22 @@ def config(**changes: object) -> object:
             **changes,
         }
     )
+
+
+def digits_search(name: str, epochs: int, **search: object) -> dict[str, object]:
+    """A search as a user writes it, of networks that a worker really trains."""
+    return {
+        "name": name,
+        "data": {"name": "digits"},
+        "space": {
+            "backbone": {
+                "block": "basic",
+                "stem": "cifar",
+                "depths": [2, 1],
+                "widths": [16, 32],
+            }
+        },
+        "training": {"epochs": epochs},
+        "evaluators": {"accuracy": {}, "cost": {}},
+        "search": {"sampler": "random", **search},
+    }

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from search_parts import digits_search
 
 from nas.execution.loss import diagnose
 from nas.execution.memory_kill import MemoryPause, memory_kills_are_deaths
@@ -88,21 +89,7 @@ def test_pauses_double_while_no_trial_ends():
 @pytest.mark.slow
 def test_a_search_outlives_rays_memory_monitor(tmp_path):
     """Really ended: the monitor's limit lies below what the machine has in use."""
-    config = {
-        "name": "low",
-        "data": {"name": "digits"},
-        "space": {
-            "backbone": {
-                "block": "basic",
-                "stem": "cifar",
-                "depths": [2, 1],
-                "widths": [16, 32],
-            }
-        },
-        "training": {"epochs": 100},
-        "evaluators": {"accuracy": {}, "cost": {}},
-        "search": {"sampler": "random", "trials": 1, "baselines": False},
-    }
+    config = digits_search("low", epochs=100, trials=1, baselines=False)
     file, study = tmp_path / "low.yaml", tmp_path / "study"
     file.write_text(yaml.safe_dump(config))
     search = subprocess.Popen(

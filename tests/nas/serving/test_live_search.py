@@ -8,22 +8,11 @@ import sys
 import pytest
 import yaml
 from chromium_page import Opened, chromium
+from search_parts import digits_search
 
 SEARCH = {
-    "name": "watched",
-    "data": {"name": "digits"},
-    "space": {
-        "backbone": {
-            "block": "basic",
-            "stem": "cifar",
-            "depths": [2, 1],
-            "widths": [16, 32],
-        }
-    },
     # Long enough for a browser to start meanwhile, on a fast machine too.
-    "training": {"epochs": 40},
-    "evaluators": {"accuracy": {}, "cost": {}},
-    "search": {"sampler": "random", "trials": 2},
+    **digits_search("watched", epochs=40, trials=2),
     "resources": {"max_concurrent": 1},
 }
 
